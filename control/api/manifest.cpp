@@ -1,0 +1,1 @@
+// see penstock.proto

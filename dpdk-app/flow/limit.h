@@ -1,0 +1,37 @@
+// Rate limits of one generation. The rate is here; the tokens are in the workers (flow/token_bucket.h), by slot.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "flow/token_bucket.h"
+
+namespace penstock::flow {
+
+enum class LimitUnit : uint8_t { kPackets, kBits, kConnections };
+enum class LimitBucket : uint8_t { kAggregate, kSource, kSourcePrefix, kFlow, kDestination };
+
+struct Limit {
+  uint32_t slot = 0;
+  LimitUnit unit = LimitUnit::kPackets;
+  LimitBucket bucket = LimitBucket::kAggregate;
+  Rate rate;                 // per second; of one bucket
+  double per_second = 0;     // as configured, for display
+  double burst = 0;
+  uint8_t v4_prefix_length = 32, v6_prefix_length = 128;  // how much of the address makes the bucket
+  bool mark = false;         // over the rate: set DSCP instead of dropping
+  uint8_t dscp = 0;
+  std::string name;          // "namespace/name"
+};
+
+struct LimitTable {
+  std::vector<Limit> by_slot;  // per_second == 0: unused slot
+  // Limits attached to destination prefixes, longest prefix first.
+  struct ByPrefix { base::Prefix prefix; uint32_t slot; };
+  std::vector<ByPrefix> prefixes;
+  bool any = false;
+};
+
+}  // namespace penstock::flow

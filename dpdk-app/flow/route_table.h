@@ -1,0 +1,86 @@
+// Routes of one generation: longest-prefix match over rte_fib (IPv4, DIR24_8) and rte_fib6 (trie) to a dense index of
+// route results, ECMP groups expanded to weighted slots. Immutable once built. Lookups: any thread, no writes.
+// Needs the EAL (tables live in DPDK memory). A build that runs out of memory is an error, never a partial table.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/address.h"
+#include "base/result.h"
+
+struct rte_fib;
+struct rte_fib6;
+
+namespace penstock::flow {
+
+enum class RouteKind : uint8_t {
+  kNone,         // no route
+  kLocal,        // one of the gateway's own addresses
+  kConnected,    // on the link: the destination is its own next hop
+  kGateway,      // through next hops
+  kBlackhole,
+  kUnreachable,
+  kProhibit,
+  kBroadcast,    // a subnet's broadcast address
+};
+
+struct NextHop {
+  uint16_t interface = 0xffff;  // InterfaceId
+  base::IpAddress via;          // unspecified (::) on a connected route
+  bool operator==(const NextHop&) const = default;
+};
+
+struct RouteSpec {  // what the compiler gives
+  base::Prefix prefix;
+  RouteKind kind = RouteKind::kNone;
+  std::vector<NextHop> next_hops;       // kLocal, kConnected: one, with the interface
+  std::vector<uint16_t> weights;        // as many as next_hops; empty: equal
+};
+
+constexpr size_t kEcmpSlots = 64;       // weights are approximated in steps of 1/64
+constexpr size_t kMaxNextHops = 64;     // per route
+constexpr size_t kMaxRouteResults = 1u << 22;
+
+struct RouteResult {
+  RouteKind kind = RouteKind::kNone;
+  uint8_t hops = 0;          // 1: `first` alone; more: slots at `first`
+  uint16_t interface = 0xffff;  // kLocal, kConnected, or the only next hop's
+  uint32_t first = 0;        // index into next_hops() (hops == 1) or into ecmp_slots() (hops > 1)
+};
+
+class RouteTable {
+ public:
+  // Routes may come in any order; of equal prefixes the last wins. 1M IPv4 routes build in a few seconds.
+  static base::Result<std::shared_ptr<const RouteTable>> build(std::span<const RouteSpec> routes);
+  ~RouteTable();
+  RouteTable(const RouteTable&) = delete;
+
+  // Indexes into results(); 0 is the "no route" result. `addresses` are host order (v4) or 16 raw bytes (v6).
+  void find_v4(const uint32_t* addresses, uint32_t* results, unsigned count) const;
+  void find_v6(const uint8_t (*addresses)[16], uint32_t* results, unsigned count) const;
+  uint32_t find(const base::IpAddress& address) const;
+
+  const RouteResult& at(uint32_t result) const { return results_[result]; }
+  // Index into next_hops() for a flow hash. Only for kLocal, kConnected and kGateway.
+  uint32_t next_hop_of(const RouteResult& result, uint32_t flow_hash) const {
+    return result.hops == 1 ? result.first : ecmp_slots_[result.first + (flow_hash % kEcmpSlots)];
+  }
+  const NextHop& next_hop(uint32_t index) const { return next_hops_[index]; }
+  std::span<const NextHop> next_hops() const { return next_hops_; }
+  size_t size() const { return size_; }
+
+ private:
+  RouteTable() = default;
+
+  rte_fib* v4_ = nullptr;
+  rte_fib6* v6_ = nullptr;
+  std::vector<RouteResult> results_;
+  std::vector<NextHop> next_hops_;
+  std::vector<uint32_t> ecmp_slots_;
+  size_t size_ = 0;
+};
+
+}  // namespace penstock::flow
