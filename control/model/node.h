@@ -12,17 +12,17 @@
 namespace penstock::model {
 
 enum class IdlePolicy : uint8_t { kAdaptive, kPoll };
-enum class ReversePath : uint8_t { kOff, kLoose, kStrict };       // RFC 3704
+enum class ReversePath : uint8_t { kOff, kLoose, kStrict };  // RFC 3704
 enum class DefaultAction : uint8_t { kAllow, kDeny };
 
 struct Workers {
-  std::vector<unsigned> cores;          // one worker each; empty: one worker on the last core the process may use
+  std::vector<unsigned> cores;  // one worker each; empty: one worker on the last core the process may use
   IdlePolicy idle = IdlePolicy::kAdaptive;
-  uint32_t flows = 1u << 20;            // flow entries per worker
-  uint32_t sources = 1u << 20;          // dynamic per-source/per-flow buckets per worker
-  uint32_t exact_flows = 1u << 20;      // exact-match entries per worker
-  uint32_t neighbours = 8192;           // resolved neighbours per worker
-  uint32_t buffers = 65536;             // packet buffers in all
+  uint32_t flows = 1u << 20;        // flow entries per worker
+  uint32_t sources = 1u << 20;      // dynamic per-source/per-flow buckets per worker
+  uint32_t exact_flows = 1u << 20;  // exact-match entries per worker
+  uint32_t neighbours = 8192;       // resolved neighbours per worker
+  uint32_t buffers = 65536;         // packet buffers in all
 
   bool operator==(const Workers&) const = default;
 };
@@ -39,24 +39,24 @@ struct Vlan {
   bool operator==(const Vlan&) const = default;
 };
 
-struct ExceptionRule {    // packets for the gateway's own addresses that the kernel's twin interface gets
-  uint8_t protocol = 0;   // 6, 17, 1, 58, 89 ...
-  uint16_t port = 0;      // destination or source port; 0: any
+struct ExceptionRule {   // packets for the gateway's own addresses that the kernel's twin interface gets
+  uint8_t protocol = 0;  // 6, 17, 1, 58, 89 ...
+  uint16_t port = 0;     // destination or source port; 0: any
   bool operator==(const ExceptionRule&) const = default;
 };
 
 struct Interface {
   std::string name;
-  std::string device;  // devargs or PCI address
-  uint16_t queues = 0; // 0: as many as there are workers, or what the device has
+  std::string device;   // devargs or PCI address
+  uint16_t queues = 0;  // 0: as many as there are workers, or what the device has
   uint16_t mtu = 1500;
-  std::optional<base::MacAddress> mac;   // the device's own when absent
-  std::vector<base::Prefix> addresses;   // host bits are the interface's own address
+  std::optional<base::MacAddress> mac;  // the device's own when absent
+  std::vector<base::Prefix> addresses;  // host bits are the interface's own address
   ReversePath reverse_path = ReversePath::kOff;
   DefaultAction default_action = DefaultAction::kAllow;
   uint16_t mss_clamp = 0;  // 0: off; 1: from the egress MTU ("auto"); else the highest MSS
   bool promiscuous = false;
-  std::string twin;        // kernel interface made for the exception path; empty: none
+  std::string twin;  // kernel interface made for the exception path; empty: none
   std::vector<ExceptionRule> exceptions;
   std::vector<Vlan> vlans;
 
@@ -89,7 +89,7 @@ struct Neighbours {
   uint32_t reachable_seconds = 30;  // after this an entry in use is probed again
   uint32_t retry_milliseconds = 1000;
   uint32_t retries = 3;
-  uint32_t queue_packets = 32;      // packets waiting for one neighbour
+  uint32_t queue_packets = 32;  // packets waiting for one neighbour
   bool operator==(const Neighbours&) const = default;
 };
 
@@ -100,10 +100,10 @@ struct Node {
   std::vector<Route> routes;
   FlowTimeouts flow_timeouts;
   Neighbours neighbours;
-  uint32_t icmp_errors_per_second = 1000;   // per worker; 0: none are sent
+  uint32_t icmp_errors_per_second = 1000;  // per worker; 0: none are sent
   uint32_t fragment_timeout_milliseconds = 30000;
-  uint32_t fragment_datagrams = 4096;       // datagrams tracked at once per worker
-  uint32_t drain_seconds = 30;              // SIGTERM: how long established flows may go on
+  uint32_t fragment_datagrams = 4096;  // datagrams tracked at once per worker
+  uint32_t drain_seconds = 30;         // SIGTERM: how long established flows may go on
 
   bool operator==(const Node&) const = default;
 };

@@ -18,8 +18,8 @@ struct PortRange {
 
 enum class FlowStateMatch : uint8_t { kAny, kNew, kEstablished, kRelated };
 
-struct Match {  // every field that is given must hold; a list holds when one of its items does
-  std::vector<std::string> interfaces;    // ingress interface names
+struct Match {                          // every field that is given must hold; a list holds when one of its items does
+  std::vector<std::string> interfaces;  // ingress interface names
   std::vector<base::Prefix> from, to;
   std::optional<uint8_t> protocol;
   std::vector<PortRange> source_ports, destination_ports;  // need protocol TCP, UDP or SCTP
@@ -54,41 +54,41 @@ enum class LimitAction : uint8_t { kDrop, kMark };
 struct RateLimit {
   Name name;
   LimitTarget target = LimitTarget::kInterface;
-  std::string interface;         // kInterface (ingress)
-  Name service;                  // kService: packets from clients to it
-  Name policy;                   // kRule: AccessPolicy ...
-  std::string rule;              // ... and rule name
-  base::Prefix prefix;           // kPrefix: packets to this destination prefix
+  std::string interface;  // kInterface (ingress)
+  Name service;           // kService: packets from clients to it
+  Name policy;            // kRule: AccessPolicy ...
+  std::string rule;       // ... and rule name
+  base::Prefix prefix;    // kPrefix: packets to this destination prefix
   LimitUnit unit = LimitUnit::kPackets;
-  double rate = 0;               // units per second, > 0 and finite
-  double burst = 0;              // units; 0: 5 ms of the rate, at least 1 packet (or 1 MTU in bits)
+  double rate = 0;   // units per second, > 0 and finite
+  double burst = 0;  // units; 0: 5 ms of the rate, at least 1 packet (or 1 MTU in bits)
   LimitBucket bucket = LimitBucket::kAggregate;
   uint8_t v4_prefix_length = 32, v6_prefix_length = 64;  // kSourcePrefix
   LimitAction action = LimitAction::kDrop;
-  uint8_t dscp = 0;              // kMark
+  uint8_t dscp = 0;  // kMark
   bool operator==(const RateLimit&) const = default;
 };
 
 struct Egress {  // source NAT of traffic that leaves
   Name name;
-  std::vector<base::Prefix> from;            // inside sources; at least one
-  std::vector<std::string> interfaces;       // egress interfaces; empty: any but the one it came from
-  std::vector<base::IpAddress> pool;         // NAT addresses; empty: the egress interface's (masquerade)
+  std::vector<base::Prefix> from;       // inside sources; at least one
+  std::vector<std::string> interfaces;  // egress interfaces; empty: any but the one it came from
+  std::vector<base::IpAddress> pool;    // NAT addresses; empty: the egress interface's (masquerade)
   uint16_t port_first = 1024, port_last = 65535;
-  std::vector<base::Prefix> allow;           // destinations allowed; empty: all
-  uint32_t max_ports_per_source = 0;         // mappings one inside address may hold per worker; 0: no limit
+  std::vector<base::Prefix> allow;    // destinations allowed; empty: all
+  uint32_t max_ports_per_source = 0;  // mappings one inside address may hold per worker; 0: no limit
   bool operator==(const Egress&) const = default;
 };
 
 struct Mirror {
   Name name;
   Match match;
-  uint32_t sample = 1;       // one packet of n
-  uint16_t truncate = 0;     // bytes kept of the frame; 0: all
-  std::string interface;     // copy out of this interface as it is ...
+  uint32_t sample = 1;                       // one packet of n
+  uint16_t truncate = 0;                     // bytes kept of the frame; 0: all
+  std::string interface;                     // copy out of this interface as it is ...
   std::optional<base::IpAddress> collector;  // ... or in GRE/ERSPAN type II to this collector
   std::optional<base::IpAddress> source;     // outer source; the egress interface's when absent
-  uint16_t session = 1;      // ERSPAN session id, 0..1023
+  uint16_t session = 1;                      // ERSPAN session id, 0..1023
   bool operator==(const Mirror&) const = default;
 };
 

@@ -22,16 +22,17 @@ struct ServicePort {
   std::string name;
   uint8_t protocol = 6;  // TCP 6, UDP 17, SCTP 132
   uint16_t port = 0;
-  uint16_t target_port = 0;          // number; 0 when targetPort is a name or absent
-  std::string target_port_name;      // a name is looked up in the slice's ports by `name`, as Kubernetes resolved it
+  uint16_t target_port = 0;      // number; 0 when targetPort is a name or absent
+  std::string target_port_name;  // a name is looked up in the slice's ports by `name`, as Kubernetes resolved it
   bool operator==(const ServicePort&) const = default;
 };
 
 struct Service {
   Name name;
-  std::vector<base::IpAddress> addresses;  // externalIPs, loadBalancerIP, status.loadBalancer.ingress, clusterIPs: the virtual ones
+  std::vector<base::IpAddress>
+      addresses;  // externalIPs, loadBalancerIP, status.loadBalancer.ingress, clusterIPs: the virtual ones
   std::vector<ServicePort> ports;
-  bool client_affinity = false;            // sessionAffinity: ClientIP
+  bool client_affinity = false;  // sessionAffinity: ClientIP
   uint32_t affinity_seconds = 10800;
   bool operator==(const Service&) const = default;
 };
@@ -60,8 +61,8 @@ struct EndpointSlice {
 
 enum class ServiceMode : uint8_t { kNat, kFullNat, kDsr, kIpip };
 enum class Balancing : uint8_t { kMaglev, kRoundRobin, kLeastConnections };
-enum class DownAction : uint8_t { kMove, kReset };             // what happens to the flows of an endpoint that went down
-enum class NoEndpointAction : uint8_t { kReject, kDrop };      // RST/ICMP unreachable, or silence
+enum class DownAction : uint8_t { kMove, kReset };         // what happens to the flows of an endpoint that went down
+enum class NoEndpointAction : uint8_t { kReject, kDrop };  // RST/ICMP unreachable, or silence
 
 enum class HealthCheckKind : uint8_t { kNone, kTcp, kUdp, kIcmp, kHttp };
 
@@ -69,13 +70,13 @@ struct HealthCheck {
   HealthCheckKind kind = HealthCheckKind::kNone;
   uint32_t interval_milliseconds = 2000;
   uint32_t timeout_milliseconds = 1000;
-  uint32_t rise = 2;   // successes in a row before an endpoint is up
-  uint32_t fall = 3;   // failures in a row before it is down
-  uint16_t port = 0;   // 0: the endpoint's own
-  std::string path = "/";          // HTTP
-  std::string host;                // HTTP Host; the endpoint's address when empty
+  uint32_t rise = 2;       // successes in a row before an endpoint is up
+  uint32_t fall = 3;       // failures in a row before it is down
+  uint16_t port = 0;       // 0: the endpoint's own
+  std::string path = "/";  // HTTP
+  std::string host;        // HTTP Host; the endpoint's address when empty
   uint16_t status_low = 200, status_high = 399;
-  std::string send, expect;        // UDP payload and the bytes its answer must begin with (empty: any answer)
+  std::string send, expect;  // UDP payload and the bytes its answer must begin with (empty: any answer)
   bool operator==(const HealthCheck&) const = default;
 };
 

@@ -15,7 +15,16 @@
 
 namespace penstock::model {
 
-enum class Kind : uint8_t { kNode, kService, kEndpointSlice, kServicePolicy, kAccessPolicy, kRateLimit, kEgress, kMirror };
+enum class Kind : uint8_t {
+  kNode,
+  kService,
+  kEndpointSlice,
+  kServicePolicy,
+  kAccessPolicy,
+  kRateLimit,
+  kEgress,
+  kMirror
+};
 constexpr size_t kKinds = 8;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
@@ -57,8 +66,10 @@ struct Difference {
 };
 
 // The state after the change; objects equal to the old ones keep the old pointers. `errors` gets duplicates within the
-// change and removals of nothing; the result is meaningful only when it stays empty. O(changed · log n) plus a copy of the maps.
-State with_change(const State& before, const Change& change, FieldErrors& errors, std::vector<Difference>* differences = nullptr);
+// change and removals of nothing; the result is meaningful only when it stays empty. O(changed · log n) plus a copy of
+// the maps.
+State with_change(const State& before, const Change& change, FieldErrors& errors,
+                  std::vector<Difference>* differences = nullptr);
 
 // Everything that can be wrong between fields and objects without asking a device: ranges, overlaps, references to
 // nothing, duplicates. Returns every fault. `before` limits the work to what differs from it (null: all is checked).

@@ -1,0 +1,133 @@
+#include "control/model/state.h"
+
+#include <set>
+
+namespace penstock::model {
+
+namespace {
+
+Objects<Service>& objects_of(State& s, const Service*) { return s.services; }
+Objects<EndpointSlice>& objects_of(State& s, const EndpointSlice*) { return s.slices; }
+Objects<ServicePolicy>& objects_of(State& s, const ServicePolicy*) { return s.service_policies; }
+Objects<AccessPolicy>& objects_of(State& s, const AccessPolicy*) { return s.access_policies; }
+Objects<RateLimit>& objects_of(State& s, const RateLimit*) { return s.rate_limits; }
+Objects<Egress>& objects_of(State& s, const Egress*) { return s.egresses; }
+Objects<Mirror>& objects_of(State& s, const Mirror*) { return s.mirrors; }
+
+ObjectKey key_of_node(const Node& node) {
+  return {Kind::kNode, {.name = node.name}};
+}  // Node has no namespace of its own
+
+// The gateway has one Node; it lives outside the maps.
+DiffKind apply(State& state, const Node& node, FieldErrors& errors) {
+  if (state.node && state.node->name != node.name) {
+    errors.push_back({key_of_node(node).to_string(), "metadata.name",
+                      "a gateway has one Node, and it is \"" + state.node->name + "\": delete that first"});
+    return DiffKind::kUnchanged;
+  }
+  if (state.node && *state.node == node) return DiffKind::kUnchanged;
+  const DiffKind kind = state.node ? DiffKind::kChanged : DiffKind::kCreated;
+  state.node = std::make_shared<const Node>(node);
+  return kind;
+}
+
+template <typename T>
+DiffKind apply(State& state, const T& object, FieldErrors&) {
+  auto& slot = objects_of(state, &object)[object.name];
+  if (slot && *slot == object) return DiffKind::kUnchanged;
+  const DiffKind kind = slot ? DiffKind::kChanged : DiffKind::kCreated;
+  slot = std::make_shared<const T>(object);
+  return kind;
+}
+
+bool remove(State& state, const ObjectKey& key) {
+  switch (key.kind) {
+    case Kind::kNode:
+      if (!state.node || key_of_node(*state.node) != key) return false;
+      state.node = nullptr;
+      return true;
+    case Kind::kService:
+      return state.services.erase(key.name) != 0;
+    case Kind::kEndpointSlice:
+      return state.slices.erase(key.name) != 0;
+    case Kind::kServicePolicy:
+      return state.service_policies.erase(key.name) != 0;
+    case Kind::kAccessPolicy:
+      return state.access_policies.erase(key.name) != 0;
+    case Kind::kRateLimit:
+      return state.rate_limits.erase(key.name) != 0;
+    case Kind::kEgress:
+      return state.egresses.erase(key.name) != 0;
+    case Kind::kMirror:
+      return state.mirrors.erase(key.name) != 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+const char* to_string(Kind kind) {
+  switch (kind) {
+    case Kind::kNode:
+      return "Node";
+    case Kind::kService:
+      return "Service";
+    case Kind::kEndpointSlice:
+      return "EndpointSlice";
+    case Kind::kServicePolicy:
+      return "ServicePolicy";
+    case Kind::kAccessPolicy:
+      return "AccessPolicy";
+    case Kind::kRateLimit:
+      return "RateLimit";
+    case Kind::kEgress:
+      return "Egress";
+    case Kind::kMirror:
+      return "Mirror";
+  }
+  return "?";
+}
+
+ObjectKey key_of(const Object& object) {
+  // The alternatives of Object stand in the order of Kind.
+  static_assert(std::variant_size_v<Object> == kKinds);
+  ObjectKey key{static_cast<Kind>(object.index()), {}};
+  std::visit(
+      [&key](const auto& o) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(o)>, Node>) {
+          key = key_of_node(o);
+        } else {
+          key.name = o.name;
+        }
+      },
+      object);
+  return key;
+}
+
+State with_change(const State& before, const Change& change, FieldErrors& errors,
+                  std::vector<Difference>* differences) {
+  State after = before;
+  std::set<ObjectKey> removed, applied;
+  for (const ObjectKey& key : change.remove) {
+    if (!removed.insert(key).second) {
+      errors.push_back({key.to_string(), "", "is to be deleted twice in one change"});
+    } else if (!remove(after, key)) {
+      errors.push_back({key.to_string(), "", "does not exist"});
+    } else if (differences) {
+      differences->push_back({key, DiffKind::kRemoved});
+    }
+  }
+  for (const Object& object : change.apply) {
+    const ObjectKey key = key_of(object);
+    if (removed.contains(key)) errors.push_back({key.to_string(), "", "is both applied and deleted in one change"});
+    if (!applied.insert(key).second) {
+      errors.push_back({key.to_string(), "", "is given twice in one bundle"});
+      continue;
+    }
+    const DiffKind kind = std::visit([&](const auto& o) { return apply(after, o, errors); }, object);
+    if (differences) differences->push_back({key, kind});
+  }
+  return after;
+}
+
+}  // namespace penstock::model
