@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "wire/parse.h"
 
 namespace penstock::wire {
 
@@ -21,7 +22,8 @@ inline uint16_t fold(uint64_t sum) {
   return static_cast<uint16_t>(s);
 }
 
-uint64_t sum_pseudo_header(const base::IpAddress& src, const base::IpAddress& dst, uint8_t protocol, uint32_t l4_length);
+uint64_t sum_pseudo_header(const base::IpAddress& src, const base::IpAddress& dst, uint8_t protocol,
+                           uint32_t l4_length);
 
 // A change of header bytes as an addend, computed once per flow and applied once per packet.
 // `delta` = ~old + new over the words that change.
@@ -37,5 +39,27 @@ struct ChecksumDelta {
 inline uint16_t apply(uint16_t checksum_raw, ChecksumDelta delta) {
   return static_cast<uint16_t>(~fold(static_cast<uint64_t>(static_cast<uint16_t>(~checksum_raw)) + delta.sum));
 }
+
+// The whole of a packet's transport: TCP, UDP, ICMP, ICMPv6. `frame` is contiguous from byte 0 to headers.end at least,
+// `headers` are of this very frame. Fragments and other protocols have no such checksum here (SCTP: CRC32c, not ours).
+// The pseudo header takes the addresses of the IP header: with a routing header on its way that is not the final one.
+enum class ChecksumState : uint8_t {
+  kGood,
+  kBad,
+  kNone,  // UDP over IPv4 without one (RFC 768), fragment, or a protocol that has none
+};
+ChecksumState verify_l4(base::Bytes frame, const Headers& headers);
+
+// The value (raw) the checksum field should hold, whatever it holds now. UDP: never 0 (RFC 768). 0 where verify says
+// kNone.
+uint16_t compute_l4(base::Bytes frame, const Headers& headers);
+void write_l4(base::MutableBytes frame, const Headers& headers);  // stores compute_l4()
+
+// Over an IPv4 header with its options; the field counts as zero.
+uint16_t compute_ipv4_header(const uint8_t* ip);
+
+// Where the transport checksum of `protocol` lies from l4_offset on; kNoChecksum: it has none.
+constexpr uint8_t kNoChecksum = 0xff;
+uint8_t l4_checksum_at(uint8_t protocol);
 
 }  // namespace penstock::wire
