@@ -114,7 +114,7 @@ inline void write_addresses(uint8_t* ip, uint8_t family, const base::IpAddress& 
 }
 
 // Addresses, ports and both checksums. Later fragments carry no transport header: only their addresses change.
-// ICMP other than echo: only addresses (and the ICMPv6 checksum, through write_l4 of the caller).
+// ICMP other than echo: only addresses (which ICMPv6 sums).
 inline void translate(uint8_t* frame, const Headers& h, const Translation& t) {
   uint8_t* ip = frame + h.l2_length;
   write_addresses(ip, h.family, t.src, t.dst);
@@ -128,6 +128,8 @@ inline void translate(uint8_t* frame, const Headers& h, const Translation& t) {
   } else if (is_echo(h)) {
     base::store_be16(l4 + kIcmpIdAt, t.src_port);
     update_l4_checksum(frame, h, t.l4);
+  } else if (h.protocol == kProtocolIcmpv6) {
+    update_l4_checksum(frame, h, t.l3);
   }
 }
 
