@@ -18,10 +18,10 @@ enum class Balancing : uint8_t { kMaglev, kRoundRobin, kLeastConnections };
 enum class EndpointState : uint8_t { kReady, kDraining, kDown };
 
 struct Endpoint {
-  uint32_t slot = 0;        // stable; indexes counters and ServiceTable::endpoint_states
+  uint32_t slot = 0;  // stable; indexes counters and ServiceTable::endpoint_states
   base::IpAddress address;
-  uint16_t port = 0;        // 0: the packet's own destination port
-  uint16_t weight = 100;    // 0: gets no new flows
+  uint16_t port = 0;      // 0: the packet's own destination port
+  uint16_t weight = 100;  // 0: gets no new flows
   EndpointState state = EndpointState::kReady;
 };
 
@@ -33,7 +33,7 @@ struct ServiceEntry {
   uint8_t protocol = 0;     // 0: all protocols (only with port 0)
   ServiceMode mode = ServiceMode::kNat;
   Balancing balancing = Balancing::kMaglev;
-  bool reset_on_down = false;       // flows of a down endpoint: reset, else moved
+  bool reset_on_down = false;  // flows of a down endpoint: reset, else moved
   bool reject_without_endpoint = true;
   uint32_t affinity_seconds = 0;    // 0: none
   std::vector<Endpoint> endpoints;  // all states; the same order gives the same choice
@@ -47,6 +47,8 @@ struct ServiceEntry {
 
 class ServiceTable {
  public:
+  // Of two entries with the same address, protocol and port the first is found; of two states of one endpoint slot the
+  // last holds. The secret keeps clients' choice of addresses from slowing the lookup.
   explicit ServiceTable(std::vector<std::shared_ptr<const ServiceEntry>> entries, HashSecret secret = {});
 
   // The service that a packet to (address, protocol, port) belongs to: the exact port first, then all ports of the
@@ -62,12 +64,16 @@ class ServiceTable {
   const std::vector<std::shared_ptr<const ServiceEntry>>& entries() const { return entries_; }
 
  private:
-  struct Bucket { uint64_t tag; uint32_t entry; };
+  struct Bucket {
+    uint64_t tag;    // hash of address, protocol and port
+    uint32_t entry;  // index into entries_
+  };
+  const ServiceEntry* find_exact(const base::IpAddress& address, uint8_t protocol, uint16_t port) const;
 
   std::vector<std::shared_ptr<const ServiceEntry>> entries_;
   std::vector<const ServiceEntry*> by_slot_;
   std::vector<EndpointState> states_;
-  std::vector<Bucket> buckets_;       // open addressing, power of two, load <= 1/2
+  std::vector<Bucket> buckets_;                     // open addressing, power of two, load <= 1/2
   std::vector<base::IpAddress> virtual_addresses_;  // sorted
   HashSecret secret_;
 };
