@@ -1,10 +1,8 @@
-// What changed between two maps of objects, by pointer: an unchanged object keeps its pointer (with_change), so a walk
-// over both maps costs a pointer comparison an object and looks into none of them.
+// What changed between two maps of objects, by pointer: an unchanged object keeps its pointer (with_change), and an
+// unchanged chunk of objects is the same chunk, so the walk looks only near what differs.
 #pragma once
 
-#include <vector>
-
-#include "control/model/state.h"
+#include "control/model/objects.h"
 
 namespace penstock::model {
 
@@ -14,12 +12,17 @@ void for_each_change(const Objects<T>& before, const Objects<T>& after, F&& chan
   auto old = before.begin();
   auto now = after.begin();
   while (old != before.end() || now != after.end()) {
-    if (old != before.end() && now != after.end() && old->second == now->second) {
+    const bool both = old != before.end() && now != after.end();
+    if (both && old.chunk() && old.chunk() == now.chunk()) {
+      old.skip_chunk(), now.skip_chunk();
+      continue;
+    }
+    if (both && old->second == now->second) {
       ++old, ++now;
       continue;
     }
-    const bool has_old = old != before.end() && (now == after.end() || old->first <= now->first);
-    const bool has_now = now != after.end() && (old == before.end() || now->first <= old->first);
+    const bool has_old = both ? old->first <= now->first : old != before.end();
+    const bool has_now = both ? now->first <= old->first : now != after.end();
     changed(has_old ? old->second : nullptr, has_now ? now->second : nullptr);
     if (has_old) ++old;
     if (has_now) ++now;

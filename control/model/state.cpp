@@ -33,11 +33,12 @@ DiffKind apply(State& state, const Node& node, FieldErrors& errors) {
 
 template <typename T>
 DiffKind apply(State& state, const T& object, FieldErrors&) {
-  auto& slot = objects_of(state, &object)[object.name];
-  if (slot && *slot == object) return DiffKind::kUnchanged;
-  const DiffKind kind = slot ? DiffKind::kChanged : DiffKind::kCreated;
-  slot = std::make_shared<const T>(object);
-  return kind;
+  auto& objects = objects_of(state, &object);
+  const auto there = objects.find(object.name);
+  const bool exists = there != objects.end();
+  if (exists && *there->second == object) return DiffKind::kUnchanged;
+  objects[object.name] = std::make_shared<const T>(object);
+  return exists ? DiffKind::kChanged : DiffKind::kCreated;
 }
 
 bool remove(State& state, const ObjectKey& key) {

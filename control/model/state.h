@@ -2,7 +2,6 @@
 // pointer from one revision to the next, which is how control/compile knows what it may reuse.
 #pragma once
 
-#include <map>
 #include <memory>
 #include <string>
 #include <variant>
@@ -10,6 +9,7 @@
 
 #include "control/model/errors.h"
 #include "control/model/node.h"
+#include "control/model/objects.h"
 #include "control/model/policy.h"
 #include "control/model/service.h"
 
@@ -28,9 +28,6 @@ enum class Kind : uint8_t {
 constexpr size_t kKinds = 8;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
-
-template <typename T>
-using Objects = std::map<Name, std::shared_ptr<const T>>;
 
 struct State {
   std::shared_ptr<const Node> node;  // null until one is applied
@@ -66,8 +63,8 @@ struct Difference {
 };
 
 // The state after the change; objects equal to the old ones keep the old pointers. `errors` gets duplicates within the
-// change and removals of nothing; the result is meaningful only when it stays empty. O(changed · log n) plus a copy of
-// the maps.
+// change and removals of nothing; the result is meaningful only when it stays empty. O(changed · log n) plus a
+// copy of the maps' rows (objects.h).
 State with_change(const State& before, const Change& change, FieldErrors& errors,
                   std::vector<Difference>* differences = nullptr);
 

@@ -1,5 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <map>
+#include <random>
+
 #include "control/model/diff.h"
 #include "tests/unit/control/model/sample_state.h"
 
@@ -96,6 +99,45 @@ TEST(State, ANodeMayReplaceAnotherThatIsDeletedInTheSameChange) {
   const State after = with_change(sample_state(), {{other}, {{Kind::kNode, named("gw")}}}, errors);
   EXPECT_EQ(lines(errors), "");
   EXPECT_EQ(after.node->name, "other");
+}
+
+// Against std::map, over many chunks, with copies that must not change.
+TEST(Objects, BehaveLikeAMap) {
+  std::mt19937 random(7);
+  Objects<Service> objects;
+  std::map<Name, std::shared_ptr<const Service>> oracle;
+  for (int round = 0; round < 20; ++round) {
+    const Objects<Service> copy = objects;
+    const auto copy_oracle = oracle;
+    for (int i = 0; i < 400; ++i) {
+      const Name name = named("s" + std::to_string(random() % 1500));
+      if (random() % 3 == 0) {
+        EXPECT_EQ(objects.erase(name), oracle.erase(name));
+      } else {
+        oracle[name] = objects[name] = std::make_shared<const Service>();
+      }
+      const Name probe = named("s" + std::to_string(random() % 1500));
+      EXPECT_EQ(objects.contains(probe), oracle.contains(probe));
+      if (oracle.contains(probe)) EXPECT_EQ(objects.at(probe), oracle.at(probe));
+    }
+    EXPECT_EQ(objects.size(), oracle.size());
+    EXPECT_TRUE(std::equal(objects.begin(), objects.end(), oracle.begin(), oracle.end(),
+                           [](const auto& a, const auto& b) { return a.first == b.first && a.second == b.second; }));
+    EXPECT_TRUE(std::equal(copy.begin(), copy.end(), copy_oracle.begin(), copy_oracle.end(),
+                           [](const auto& a, const auto& b) { return a.first == b.first && a.second == b.second; }));
+    // The difference, applied to the copy's oracle, gives the present.
+    auto rebuilt = copy_oracle;
+    for_each_change(copy, objects, [&](const auto& old, const auto& now) {
+      for (auto at = rebuilt.begin(); old && !now && at != rebuilt.end();)
+        at = at->second == old ? rebuilt.erase(at) : ++at;
+      for (const auto& [name, object] : oracle)
+        if (now && object == now) rebuilt[name] = now;
+    });
+    EXPECT_EQ(rebuilt, oracle);
+  }
+  objects.clear();
+  EXPECT_TRUE(objects.empty());
+  EXPECT_EQ(objects.begin(), objects.end());
 }
 
 TEST(State, DiffVisitsOnlyWhatDiffers) {
