@@ -1,0 +1,118 @@
+#!/usr/bin/python3
+"""Fails when a room includes what it may not: another room above it, or a library that is not its business.
+
+The table below is the house (DESIGN §2, DECISIONS 9). CMakeLists.txt links by the same rooms: what a room NEEDS there
+must be allowed here too. Run without arguments from anywhere; prints one line per violation.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# room -> rooms it may include besides itself
+ROOMS = {
+    "base": [],
+    "wire": ["base"],
+    "flow": ["base", "wire"],
+    "engine": ["base", "wire", "flow"],
+    "control/model": ["base"],
+    "control/store": ["base", "control/model"],
+    "control/health": ["base", "wire", "control/model"],
+    "control/neighbour": ["base", "wire"],
+    "control/compile": ["base", "wire", "flow", "control/model"],
+    "control/publish": ["base", "flow"],
+    "control/telemetry": ["base", "flow", "control/model"],
+    "control/loop": ["base", "wire", "flow", "control/model", "control/store", "control/health", "control/neighbour",
+                     "control/compile", "control/publish", "control/telemetry"],
+    "control/api": ["base", "wire", "flow", "control/model", "control/loop", "control/health", "control/telemetry"],
+    "gatewayd": ["base", "wire", "flow", "engine", "control/model", "control/store", "control/health",
+                 "control/neighbour", "control/compile", "control/publish", "control/telemetry", "control/loop",
+                 "control/api"],
+    # The CLI stands on the public contract only: messages, the YAML reader of control/api, and bytes.
+    "tools": ["base", "control/api"],
+}
+PURE_WIRE = r"rte_(ether|ip|tcp|udp|icmp|arp|byteorder|common)\.h"
+TABLES = r"rte_(fib6?|rib6?|lpm6?|acl|hash\w*|jhash|meter|thash\w*|prefetch|common|memory|malloc|errno|byteorder|cycles|vect|config|branch_prediction|cpuflags)\.h"
+
+# what is included with <> -> rooms that may
+LIBRARIES = [
+    (PURE_WIRE, {"wire", "flow", "engine", "gatewayd"}),
+    (TABLES, {"flow", "engine", "gatewayd"}),
+    (r"rte_\w+\.h", {"engine", "gatewayd"}),
+    (r"pcap(/\w+)?\.h", {"engine"}),
+    (r"(grpc|grpcpp|google/protobuf)/.*", {"control/api", "tools"}),
+    (r"(control/api/)?penstock\.(grpc\.)?pb\.h", {"control/api", "tools"}),
+    (r"sqlite3\.h", {"control/store"}),
+    (r"prometheus/.*", {"control/telemetry", "gatewayd"}),
+    (r"yaml-cpp/.*", {"control/api", "tools"}),
+    (r"spdlog/.*", {"control/loop", "control/api", "gatewayd"}),
+    (r"CLI/.*", {"tools", "gatewayd"}),
+    (r"systemd/.*", {"gatewayd"}),
+    (r"openssl/.*", {"control/store", "control/api", "tools"}),
+]
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def room_of(path):
+    """The room a source file lives in, or the room an include names; None for what is no room."""
+    parts = pathlib.PurePosixPath(path).parts
+    if parts and parts[0] == "dpdk-app":
+        parts = parts[1:]
+    if not parts:
+        return None
+    if parts[0] == "control" and len(parts) > 2:
+        return "control/" + parts[1]
+    return parts[0] if len(parts) > 1 and parts[0] in ROOMS else None
+
+
+def check_file(path):
+    relative = path.relative_to(ROOT).as_posix()
+    room = room_of(relative)
+    if room is None:
+        yield f"{relative}: lies in no room of the house"
+        return
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        where, target = f"{relative}:{number}", match.group(2)
+        for pattern, rooms in LIBRARIES:
+            if re.fullmatch(pattern, target):
+                if room not in rooms:
+                    yield f"{where}: {room} may not include <{target}> (only {', '.join(sorted(rooms))})"
+                break
+        else:
+            if match.group(1) == '"':
+                other = room_of(target)
+                if other is None:
+                    yield f'{where}: "{target}" names no room; write the path from the root of the house'
+                elif other not in ROOMS:
+                    yield f"{where}: {other} is not a room"
+                elif other != room and other not in ROOMS[room]:
+                    yield f"{where}: {room} may not include {other}"
+
+
+def check_links():
+    """penstock_room(path NEEDS a b ...) of CMakeLists.txt against the same table."""
+    text = (ROOT / "CMakeLists.txt").read_text(encoding="utf-8")
+    for path, needs in re.findall(r"(?m)^penstock_room\((\S+)\s+NEEDS\s+([^)]*?)(?:\s+LINK[^)]*)?\)", text):
+        room = path.removeprefix("dpdk-app/")
+        for need in needs.split():
+            other = need.replace("control_", "control/")
+            if other not in ROOMS.get(room, []):
+                yield f"CMakeLists.txt: {room} links {other}, which it may not include"
+
+
+def main():
+    files = sorted(p for top in ("dpdk-app", "control", "tools") for p in (ROOT / top).rglob("*")
+                   if p.suffix in (".h", ".cpp"))
+    faults = [fault for path in files for fault in check_file(path)] + list(check_links())
+    for fault in faults:
+        print(fault)
+    print(f"layers: {len(files)} files, {len(faults)} violations")
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
