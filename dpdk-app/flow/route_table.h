@@ -1,6 +1,7 @@
 // Routes of one generation: longest-prefix match over rte_fib (IPv4, DIR24_8) and rte_fib6 (trie) to a dense index of
 // route results, ECMP groups expanded to weighted slots. Immutable once built. Lookups: any thread, no writes.
 // Needs the EAL (tables live in DPDK memory). A build that runs out of memory is an error, never a partial table.
+// A family without a route has no table. See perf/bench/route_bench.cpp for what tables cost.
 #pragma once
 
 #include <cstdint>
@@ -17,14 +18,14 @@ struct rte_fib6;
 namespace penstock::flow {
 
 enum class RouteKind : uint8_t {
-  kNone,         // no route
-  kLocal,        // one of the gateway's own addresses
-  kConnected,    // on the link: the destination is its own next hop
-  kGateway,      // through next hops
+  kNone,       // no route
+  kLocal,      // one of the gateway's own addresses
+  kConnected,  // on the link: the destination is its own next hop
+  kGateway,    // through next hops
   kBlackhole,
   kUnreachable,
   kProhibit,
-  kBroadcast,    // a subnet's broadcast address
+  kBroadcast,  // a subnet's broadcast address
 };
 
 struct NextHop {
@@ -36,19 +37,19 @@ struct NextHop {
 struct RouteSpec {  // what the compiler gives
   base::Prefix prefix;
   RouteKind kind = RouteKind::kNone;
-  std::vector<NextHop> next_hops;       // kLocal, kConnected: one, with the interface
-  std::vector<uint16_t> weights;        // as many as next_hops; empty: equal
+  std::vector<NextHop> next_hops;  // kLocal, kConnected: one, with the interface
+  std::vector<uint16_t> weights;   // as many as next_hops; empty: equal
 };
 
-constexpr size_t kEcmpSlots = 64;       // weights are approximated in steps of 1/64
-constexpr size_t kMaxNextHops = 64;     // per route
+constexpr size_t kEcmpSlots = 64;    // weights are approximated in steps of 1/64
+constexpr size_t kMaxNextHops = 64;  // per route
 constexpr size_t kMaxRouteResults = 1u << 22;
 
 struct RouteResult {
   RouteKind kind = RouteKind::kNone;
-  uint8_t hops = 0;          // 1: `first` alone; more: slots at `first`
+  uint8_t hops = 0;             // 1: `first` alone; more: slots at `first`
   uint16_t interface = 0xffff;  // kLocal, kConnected, or the only next hop's
-  uint32_t first = 0;        // index into next_hops() (hops == 1) or into ecmp_slots() (hops > 1)
+  uint32_t first = 0;           // index into next_hops() (hops == 1) or into ecmp_slots() (hops > 1)
 };
 
 class RouteTable {
@@ -73,6 +74,7 @@ class RouteTable {
   size_t size() const { return size_; }
 
  private:
+  class Builder;
   RouteTable() = default;
 
   rte_fib* v4_ = nullptr;
