@@ -31,8 +31,9 @@ struct Status {
   TargetKey target;
   model::HealthCheckKind kind = model::HealthCheckKind::kNone;
   Health health = Health::kUnknown;
-  base::Nanos since = 0;  // CLOCK_MONOTONIC of the last change of `health`
-  uint32_t run = 0;       // equal results in a row, up to now
+  base::Nanos since = 0;        // CLOCK_MONOTONIC of the last change of `health`
+  uint32_t run = 0;             // equal results in a row, up to now
+  bool run_is_success = false;  // of which kind
   uint64_t succeeded = 0, failed = 0;
   base::Nanos last_duration = 0;  // from the first frame to the result
   std::string last_failure;       // "connection refused", "timeout", "HTTP status 503"; empty: none yet
