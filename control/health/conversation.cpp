@@ -178,7 +178,7 @@ std::string Conversation::request() const {
     if (flow_.remote.is_v6()) host += '[';
     host += flow_.remote.to_string();
     if (flow_.remote.is_v6()) host += ']';
-    if (flow_.remote_port != 80) host += ":" + std::to_string(flow_.remote_port);
+    if (flow_.remote_port != 80) host.append(":").append(std::to_string(flow_.remote_port));
   }
   return "GET " + check_.path + " HTTP/1.1\r\nHost: " + host +
          "\r\nUser-Agent: penstock-health\r\nConnection: close\r\n\r\n";

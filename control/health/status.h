@@ -11,12 +11,11 @@
 
 namespace penstock::health {
 
-// One endpoint of one service: what is checked, and what the answer is about.
+// One endpoint of one service: what is checked, and what the answer is about. Ports of several protocols share it.
 struct TargetKey {
   model::Name service;
   base::IpAddress address;
-  uint16_t port = 0;     // the endpoint's own; 0: all ports
-  uint8_t protocol = 0;  // of the service port; 0: all
+  uint16_t port = 0;  // the endpoint's own; 0: all ports
   auto operator<=>(const TargetKey&) const = default;
 };
 

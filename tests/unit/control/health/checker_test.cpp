@@ -34,7 +34,7 @@ class HealthTest : public ::testing::Test {
 
   Target target(HealthCheckKind kind, const char* address = "10.0.1.11", uint16_t port = 80) {
     Target out;
-    out.key = {{"default", "web"}, ip(address), port, 6};
+    out.key = {{"default", "web"}, ip(address), port};
     out.check.kind = kind;
     return out;
   }
