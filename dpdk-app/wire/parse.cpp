@@ -148,7 +148,7 @@ bool ipv4_checksum_good(const uint8_t* ip, size_t header_length) {
   return fold(sum) == 0xffff;
 }
 
-inline ParseError parse_ipv4(const Extent& x, Ipv4Checksum checksum, Headers& out) {
+ParseError parse_ipv4(const Extent& x, Ipv4Checksum checksum, Headers& out) {
   const size_t start = out.l2_length;
   if (x.readable < start + kIpv4MinLength) [[unlikely]]
     return ParseError::kTruncatedIp;
@@ -254,7 +254,7 @@ ParseError walk_extensions(const Extent& x, Headers& out) {
   return ParseError::kNone;
 }
 
-inline ParseError parse_ipv6(const Extent& x, Headers& out) {
+ParseError parse_ipv6(const Extent& x, Headers& out) {
   const size_t start = out.l2_length;
   if (x.readable < start + kIpv6Length) [[unlikely]]
     return ParseError::kTruncatedIp;
@@ -296,24 +296,77 @@ ParseError read_tags(base::Bytes frame, Headers& out) {
   return ParseError::kNone;
 }
 
-}  // namespace
+// The frame that nearly every frame is: untagged, IPv4 without options, not a fragment, TCP or UDP, nothing wrong.
+// False: something is otherwise, and parse_any says what; it gives the same answer for these frames, slower.
+// Header words stay in registers and `out` is written once: half the time of the general way.
+inline bool parse_common(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksum, Headers& out) {
+  constexpr size_t kL4 = kEthernetLength + kIpv4MinLength;
+  constexpr uint16_t kFragmentRaw = __builtin_bswap16(kIpv4MoreFragments | kIpv4OffsetMask);
+  constexpr uint16_t kTypeRaw = __builtin_bswap16(kEtherTypeIpv4);
+  if (frame.size() < kL4 + kUdpLength) return false;
+  const uint8_t* ip = frame.data() + kEthernetLength;
+  const auto first = base::load_raw<uint64_t>(ip);       // version, TOS, length, id, fragment
+  const auto second = base::load_raw<uint64_t>(ip + 8);  // TTL, protocol, checksum, source
+  const auto fragment = static_cast<uint16_t>(first >> 48);
+  if (base::load_raw<uint16_t>(ip - 2) != kTypeRaw || (first & 0xff) != 0x45 || (fragment & kFragmentRaw)) return false;
+  if (checksum == Ipv4Checksum::kVerify) {
+    const uint64_t sum = (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) +
+                         base::load_raw<uint32_t>(ip + kIpv4DstAt);
+    if (fold(sum) != 0xffff) return false;
+  }
+  const uint8_t* l4 = ip + kIpv4MinLength;
+  const size_t end = kEthernetLength + base::swap16(static_cast<uint16_t>(first >> 16));
+  if (end > std::min<size_t>(packet_length, kMaxPacket)) return false;
+  const auto protocol = static_cast<uint8_t>(second >> 8);
+  size_t length = kUdpLength;
+  uint8_t tcp_flags = 0;
+  if (protocol == kProtocolTcp) {
+    if (frame.size() < kL4 + kTcpMinLength) return false;
+    length = static_cast<size_t>(l4[kTcpDataOffsetAt] >> 4) * 4;
+    tcp_flags = l4[kTcpFlagsAt];
+    if (length < kTcpMinLength || kL4 + length > std::min(end, frame.size())) return false;
+  } else {
+    const size_t udp_length = base::load_be16(l4 + kUdpLengthAt);
+    if (protocol != kProtocolUdp || udp_length < kUdpLength || kL4 + udp_length > end) return false;
+  }
+  constexpr Headers kSame{.ether_type = kEtherTypeIpv4, .family = 4, .l2_length = kEthernetLength, .l4_offset = kL4};
+  out = kSame;  // one wide store, then what differs
+  out.protocol = protocol;
+  out.flags = static_cast<uint8_t>((fragment >> 6 & 1) * kDontFragment);
+  out.payload_offset = static_cast<uint16_t>(kL4 + length);
+  out.end = static_cast<uint16_t>(end);
+  const uint32_t ports = base::load_be32(l4);
+  out.src_port = static_cast<uint16_t>(ports >> 16);
+  out.dst_port = static_cast<uint16_t>(ports);
+  out.tcp_flags = tcp_flags;
+  out.hop_limit = static_cast<uint8_t>(second);
+  out.traffic_class = static_cast<uint8_t>(first >> 8);
+  out.fragment_id = base::swap16(static_cast<uint16_t>(first >> 32));
+  return true;
+}
 
-ParseError parse(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksum, Headers& out) {
+[[gnu::noinline]] ParseError parse_any(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksum, Headers& out) {
   out = Headers{};
   if (frame.size() < kEthernetLength) [[unlikely]]
     return ParseError::kTruncatedEthernet;
   out.l2_length = kEthernetLength;
   out.ether_type = base::load_be16(frame.data() + kEthernetTypeAt);
   const Extent x{frame.data(), frame.size(), std::min<size_t>(packet_length, kMaxPacket), Whole::kYes};
-  if (out.ether_type == kEtherTypeIpv4) [[likely]]
-    return parse_ipv4(x, checksum, out);
   if (is_tag(out.ether_type)) {
     const ParseError error = read_tags(frame, out);
     if (error != ParseError::kNone) return error;
-    if (out.ether_type == kEtherTypeIpv4) return parse_ipv4(x, checksum, out);
   }
+  if (out.ether_type == kEtherTypeIpv4) return parse_ipv4(x, checksum, out);
   if (out.ether_type == kEtherTypeIpv6) return parse_ipv6(x, out);
   return ParseError::kNone;
+}
+
+}  // namespace
+
+ParseError parse(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksum, Headers& out) {
+  if (parse_common(frame, packet_length, checksum, out)) [[likely]]
+    return ParseError::kNone;
+  return parse_any(frame, packet_length, checksum, out);
 }
 
 ParseError parse_ip(base::Bytes datagram, Whole whole, Ipv4Checksum checksum, Headers& out) {
