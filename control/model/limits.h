@@ -8,7 +8,7 @@
 namespace penstock::model {
 
 // Mirrors of flow/generation.h.
-constexpr size_t kMaxInterfaces = 256;  // ports and VLANs together
+constexpr size_t kMaxInterfaces = 256;  // ports, VLANs and kernel twins together
 constexpr size_t kMaxPorts = 32;        // devices, kernel twins included
 constexpr size_t kMaxWorkers = 64;
 constexpr size_t kMaxServices = 1u << 16;   // virtual ports
@@ -44,7 +44,8 @@ constexpr uint32_t kMaxTableEntries = 1u << 26;  // per worker; 64 M flows are s
 constexpr uint32_t kMinBuffers = 1024;           // one burst in every queue's ring
 constexpr uint32_t kMaxBuffers = 1u << 22;       // 4 M buffers are some 10 GB
 
-// The token bucket's price of one unit is a 32.32 number of cycles: below one unit a second it would not fit.
+// The token bucket keeps the price of one unit in cycles: below one unit a second it would not fit
+// (flow/token_bucket.h).
 constexpr double kMinRate = 1;
 constexpr double kMaxRatePackets = 1e9;  // ten ports of 100 Gbit/s at minimum size are 1.5e9
 constexpr double kMaxRateBits = 1e13;    // 10 Tbit/s

@@ -105,7 +105,7 @@ void validate_interface(const Interface& interface, const std::string& at, Objec
 
 // What may occur only once on a node.
 void validate_unique(const Node& node, ObjectFaults& faults) {
-  std::map<std::string_view, std::string> names, devices, twins;
+  std::map<std::string_view, std::string> names, devices;
   const auto once = [&faults](auto& seen, std::string_view key, const std::string& path, const char* what) {
     if (key.empty()) return;
     const auto [there, fresh] = seen.try_emplace(key, path);
@@ -119,15 +119,16 @@ void validate_unique(const Node& node, ObjectFaults& faults) {
     // DPDK knows a device by what stands before its arguments.
     const std::string_view device = interface.device;
     once(devices, device.substr(0, device.find(',')), at + ".device", "device");
-    once(twins, interface.twin, at + ".exception.twin", "kernel interface");
+    once(names, interface.twin, at + ".exception.twin", "name");  // both are seen in statistics
     for (size_t j = 0; j < interface.vlans.size(); ++j)
       once(names, interface.vlans[j].name, text(at, ".vlans[", j, "].name"), "name");
-    interfaces += 1 + interface.vlans.size();
-    ports += interface.twin.empty() ? 1 : 2;
+    const size_t devices_of_it = interface.twin.empty() ? 1 : 2;
+    interfaces += devices_of_it + interface.vlans.size();
+    ports += devices_of_it;
   }
   if (interfaces > kMaxInterfaces)
     faults.add("spec.interfaces",
-               text(interfaces, " interfaces and VLANs are too many (at most ", kMaxInterfaces, ")"));
+               text(interfaces, " interfaces, VLANs and kernel twins are too many (at most ", kMaxInterfaces, ")"));
   if (ports > kMaxPorts)
     faults.add("spec.interfaces", text(ports, " devices and kernel twins are too many (at most ", kMaxPorts, ")"));
 }

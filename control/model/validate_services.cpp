@@ -89,6 +89,18 @@ void validate_kept_ports(const ServicePolicy& policy, const Service& service, Ob
   }
 }
 
+// With a pool every virtual address needs a source of its family in it.
+void validate_pool_families(const ServicePolicy& policy, const Service& service, ObjectFaults& faults) {
+  const auto has = [](const std::vector<base::IpAddress>& addresses, bool v4) {
+    return std::any_of(addresses.begin(), addresses.end(), [v4](const auto& a) { return a.is_v4() == v4; });
+  };
+  for (const bool v4 : {true, false}) {
+    if (!policy.source_pool.empty() && has(service.addresses, v4) && !has(policy.source_pool, v4))
+      faults.add("spec.sourcePool",
+                 text("has no ", family(v4), " address, but Service/", service.name.to_string(), " has"));
+  }
+}
+
 }  // namespace
 
 void validate_service(const Service& service, const ServicePolicy* policy, const Surroundings& around, Faults& all) {
@@ -140,8 +152,10 @@ void validate_service_policy(const ServicePolicy& policy, const State& state, Fa
   validate_name(faults, policy.name);
   if (const auto service = state.services.find(policy.service); service == state.services.end()) {
     faults.add("spec.targetRef.name", text("there is no Service/", policy.service.to_string()));
-  } else if (policy.mode == ServiceMode::kDsr || policy.mode == ServiceMode::kIpip) {
-    if (!policy.all_ports) validate_kept_ports(policy, *service->second, faults);
+  } else {
+    const bool keeps_ports = policy.mode == ServiceMode::kDsr || policy.mode == ServiceMode::kIpip;
+    if (keeps_ports && !policy.all_ports) validate_kept_ports(policy, *service->second, faults);
+    if (policy.mode == ServiceMode::kFullNat) validate_pool_families(policy, *service->second, faults);
   }
   if (policy.maglev_table_size != 0) {
     if (policy.balancing != Balancing::kMaglev) faults.add("spec.maglevTableSize", "only balancing maglev has a table");

@@ -111,9 +111,8 @@ TEST(ValidateNode, Exceptions) {
                (n.interfaces[0].twin = "t0", n.interfaces[0].exceptions = {{6, 22}, {6, 22}}));
   EXPECT_FAULT("spec.interfaces[0].exception.rules: too many (at most 64)", n.interfaces[0].twin = "t0";
                for (uint16_t i = 1; i < 66; ++i) n.interfaces[0].exceptions.push_back({6, i}));
-  EXPECT_FAULT(
-      "spec.interfaces[1].exception.twin: kernel interface \"t0\" is also that of spec.interfaces[0].exception.twin",
-      n.interfaces[0].twin = n.interfaces[1].twin = "t0");
+  EXPECT_FAULT("spec.interfaces[1].exception.twin: name \"t0\" is also that of spec.interfaces[0].exception.twin",
+               n.interfaces[0].twin = n.interfaces[1].twin = "t0");
   EXPECT_EQ(with_node([](Node& n) {
               n.interfaces[0].twin = "t0", n.interfaces[0].exceptions = {{89, 0}, {6, 179}};
             }),
@@ -152,7 +151,8 @@ TEST(ValidateNode, Duplicates) {
 
 TEST(ValidateNode, Counts) {
   EXPECT_FAULT(
-      "spec.interfaces: 258 interfaces and VLANs are too many (at most 256)", n.interfaces[1].vlans.clear();
+      "spec.interfaces: 258 interfaces, VLANs and kernel twins are too many (at most 256)",
+      n.interfaces[1].vlans.clear();
       for (uint16_t i = 1; i <= 256; ++i) {
         Vlan v;
         v.id = i;

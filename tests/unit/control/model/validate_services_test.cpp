@@ -144,9 +144,12 @@ TEST(ValidateServicePolicy, WeightsAndPool) {
                       p.source_pool = {ip("203.0.113.60"), ip("203.0.113.60")});
   EXPECT_POLICY_FAULT("spec.sourcePool[0]: 0.0.0.0 is the unspecified address", p.mode = ServiceMode::kFullNat;
                       p.source_pool = {ip("0.0.0.0")});
-  EXPECT_POLICY_FAULT("spec.sourcePool[0]: fe80::1 is link-local: nobody beyond the link could answer",
+  EXPECT_POLICY_FAULT("spec.sourcePool[1]: fe80::1 is link-local: nobody beyond the link could answer",
                       p.mode = ServiceMode::kFullNat;
-                      p.source_pool = {ip("fe80::1")});
+                      p.source_pool = {ip("203.0.113.60"), ip("fe80::1")});
+  EXPECT_POLICY_FAULT("spec.sourcePool: has no IPv4 address, but Service/default/web has",
+                      p.mode = ServiceMode::kFullNat;
+                      p.source_pool = {ip("2001:db8:1::60")});
   EXPECT_POLICY_FAULT("spec.sourcePool: 257 addresses are too many (at most 256)", p.mode = ServiceMode::kFullNat;
                       for (uint32_t i = 0; i < 257; ++i) p.source_pool.push_back(base::IpAddress::v4(0x0b000001 + i)));
 }
