@@ -20,15 +20,23 @@ class SpscRing {
 
   // Producer.
   bool push(T value) {
+    T* slot = reserve();
+    if (slot == nullptr) return false;
+    *slot = std::move(value);
+    commit();
+    return true;
+  }
+
+  // Producer, for large elements: a slot to fill in place (null: full), then commit() makes it visible.
+  T* reserve() {
     const size_t tail = tail_.load(std::memory_order_relaxed);
     if (tail - seen_head_ > mask_) {
       seen_head_ = head_.load(std::memory_order_acquire);
-      if (tail - seen_head_ > mask_) return false;
+      if (tail - seen_head_ > mask_) return nullptr;
     }
-    slots_[tail & mask_] = std::move(value);
-    tail_.store(tail + 1, std::memory_order_release);
-    return true;
+    return &slots_[tail & mask_];
   }
+  void commit() { tail_.store(tail_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
   // Producer: how many pushes are sure to succeed now.
   size_t room() {
@@ -47,6 +55,17 @@ class SpscRing {
     head_.store(head + 1, std::memory_order_release);
     return true;
   }
+
+  // Consumer, for large elements: the oldest in place (null: empty), then release() gives the slot back.
+  const T* front() {
+    const size_t head = head_.load(std::memory_order_relaxed);
+    if (head == seen_tail_) {
+      seen_tail_ = tail_.load(std::memory_order_acquire);
+      if (head == seen_tail_) return nullptr;
+    }
+    return &slots_[head & mask_];
+  }
+  void release() { head_.store(head_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
 
   // Any thread; exact only on a quiet ring.
   size_t size() const { return tail_.load(std::memory_order_acquire) - head_.load(std::memory_order_acquire); }

@@ -78,6 +78,8 @@ struct ExactEntryView {
 struct TrackedFlowView {
   FlowKey original, reply;     // reply: as it arrives from the other side (after translation)
   uint8_t state = 0;           // flow/tcp_state.h
+  uint8_t mode = 0;            // flow/flow_table.h FlowMode
+  bool replied = false;        // a packet of the reply direction was seen
   uint32_t service = 0xffffffff, endpoint = 0xffffffff, egress = 0xffffffff;  // slots
   uint64_t packets[2] = {}, bytes[2] = {};
   uint32_t age_seconds = 0, idle_seconds = 0, timeout_seconds = 0;  // timeout: what is left

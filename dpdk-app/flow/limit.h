@@ -18,6 +18,7 @@ struct Limit {
   LimitUnit unit = LimitUnit::kPackets;
   LimitBucket bucket = LimitBucket::kAggregate;
   Rate rate;                 // per second; of one bucket
+  uint32_t chunk = 1;        // kAggregate: what a worker claims at once (Rate::chunk)
   double per_second = 0;     // as configured, for display
   double burst = 0;
   uint8_t v4_prefix_length = 32, v6_prefix_length = 128;  // how much of the address makes the bucket

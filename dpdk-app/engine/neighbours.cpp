@@ -1,0 +1,134 @@
+#include "engine/neighbours.h"
+
+#include <cstring>
+
+#include "engine/packet.h"
+#include "engine/transmit.h"
+
+namespace penstock::engine {
+
+namespace {
+constexpr unsigned kSweepStep = 16;  // entries looked at per call
+}
+
+Neighbours::Neighbours(unsigned worker, uint32_t capacity, const flow::HashSecret& secret,
+                       base::SpscRing<flow::Event>& events, flow::WorkerCounters& counters, Transmit& transmit)
+    : worker_(worker), secret_(secret), events_(events), counters_(counters), transmit_(transmit), map_(capacity) {}
+
+uint64_t Neighbours::hash_of(const NeighbourKey& key) const {
+  return flow::hash_of(key.address, key.interface, secret_);
+}
+
+void Neighbours::ask(const NeighbourKey& key, Neighbour& neighbour, base::Millis now) {
+  neighbour.asked = true;
+  neighbour.asked_at = now;
+  flow::Event* event = events_.reserve();
+  if (event == nullptr) return;  // asked again after kAskAgain
+  event->kind = flow::EventKind::kWantNeighbour;
+  event->worker = static_cast<uint8_t>(worker_);
+  event->interface = static_cast<flow::InterfaceId>(key.interface);
+  event->address = key.address;
+  event->length = 0;
+  events_.commit();
+}
+
+Neighbour* Neighbours::find(flow::InterfaceId interface, const base::IpAddress& address, base::Millis now) {
+  const NeighbourKey key{address, interface};
+  const uint64_t hash = hash_of(key);
+  Neighbour* neighbour = map_.find(key, hash);
+  if (neighbour == nullptr) {
+    neighbour = map_.insert(key, hash);
+    if (neighbour == nullptr) return nullptr;
+    *neighbour = Neighbour{};
+    counters_.neighbours.set(map_.size());
+  }
+  neighbour->last_used = now;
+  const bool due = !neighbour->reachable || static_cast<int32_t>(now - neighbour->refresh_at) >= 0;
+  if (due && (!neighbour->asked || base::since(neighbour->asked_at, now) >= kAskAgain)) ask(key, *neighbour, now);
+  return neighbour;
+}
+
+bool Neighbours::wait(Neighbour& neighbour, rte_mbuf* frame, flow::InterfaceId interface, uint16_t port,
+                      unsigned most) {
+  if (neighbour.waiting >= most) return false;
+  neighbour.port = port;
+  neighbour.interface = interface;
+  carry_of(frame).next_waiting = nullptr;
+  if (neighbour.first == nullptr) {
+    neighbour.first = frame;
+  } else {
+    carry_of(neighbour.last).next_waiting = frame;
+  }
+  neighbour.last = frame;
+  ++neighbour.waiting;
+  ++held_;
+  return true;
+}
+
+// Sends what waited, or drops it under `reason` (kNone: send).
+void Neighbours::release(Neighbour& neighbour, flow::DropReason reason) {
+  for (rte_mbuf* frame = neighbour.first; frame != nullptr;) {
+    rte_mbuf* next = carry_of(frame).next_waiting;
+    --held_;
+    if (reason == flow::DropReason::kNone) {
+      std::memcpy(rte_pktmbuf_mtod(frame, uint8_t*), neighbour.mac.bytes.data(), 6);
+      counters_.interfaces[neighbour.interface].tx.add(rte_pktmbuf_pkt_len(frame));
+      transmit_.send(neighbour.port, frame);
+    } else {
+      counters_.drops[static_cast<size_t>(reason)].add(1);
+      rte_pktmbuf_free(frame);
+    }
+    frame = next;
+  }
+  neighbour.first = neighbour.last = nullptr;
+  neighbour.waiting = 0;
+}
+
+void Neighbours::learn(const flow::NeighbourCommand& command, base::Millis now) {
+  const NeighbourKey key{command.address, command.interface};
+  const uint64_t hash = hash_of(key);
+  Neighbour* neighbour = map_.find(key, hash);
+  if (command.state == flow::NeighbourState::kFailed) {
+    if (neighbour == nullptr) return;
+    release(*neighbour, flow::DropReason::neighbour_failed);
+    map_.erase(key, hash);
+    counters_.neighbours.set(map_.size());
+    return;
+  }
+  if (neighbour == nullptr) {
+    neighbour = map_.insert(key, hash);
+    if (neighbour == nullptr) return;  // full: whoever needs it will ask again
+    *neighbour = Neighbour{};
+    neighbour->last_used = now;
+    counters_.neighbours.set(map_.size());
+  }
+  neighbour->mac = command.mac;
+  neighbour->reachable = true;
+  neighbour->asked = false;
+  neighbour->refresh_at = now + command.refresh_ms;
+  release(*neighbour, flow::DropReason::kNone);
+}
+
+void Neighbours::sweep(base::Millis now) {
+  map_.sweep(kSweepStep, [&](const NeighbourKey&, Neighbour& neighbour) {
+    if (neighbour.waiting != 0 || base::since(neighbour.last_used, now) < kForgetUnused) return true;
+    return false;
+  });
+  counters_.neighbours.set(map_.size());
+}
+
+void Neighbours::drop_all(flow::DropReason reason) {
+  map_.sweep(map_.capacity(), [&](const NeighbourKey&, Neighbour& neighbour) {
+    release(neighbour, reason);
+    return false;
+  });
+}
+
+void Neighbours::flush_waiting() {
+  map_.sweep(map_.capacity(), [&](const NeighbourKey&, Neighbour& neighbour) {
+    release(neighbour, flow::DropReason::kNone);
+    return true;
+  });
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,83 @@
+// One worker's table of next hops: (interface, address) -> MAC, with a bounded queue of packets for each that is not
+// resolved yet. The control thread resolves (ARP, neighbour discovery) and tells the workers; a worker only asks.
+//
+// States: absent → kWaiting (asked) → kReachable → (refresh due, in use: asks again, keeps sending) → kReachable or
+// absent. Full table: neighbour_table_full; full queue: neighbour_queue_full; no answer: neighbour_failed for all that
+// waited.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "base/address.h"
+#include "base/spsc_ring.h"
+#include "base/time.h"
+#include "flow/bounded_map.h"
+#include "flow/command.h"
+#include "flow/counters.h"
+#include "flow/generation.h"
+
+namespace penstock::engine {
+
+class Transmit;
+
+struct NeighbourKey {
+  base::IpAddress address;
+  uint64_t interface = flow::kNoInterface;
+  bool operator==(const NeighbourKey&) const = default;
+};
+
+struct Neighbour {
+  base::MacAddress mac;
+  bool reachable = false;
+  bool asked = false;    // an answer is on its way
+  uint16_t waiting = 0;  // packets in the queue
+  uint16_t port = 0;     // where they will go
+  flow::InterfaceId interface = flow::kNoInterface;
+  base::Millis asked_at = 0, refresh_at = 0, last_used = 0;
+  rte_mbuf* first = nullptr;  // linked through Carry::next_waiting
+  rte_mbuf* last = nullptr;
+};
+
+constexpr base::Millis kAskAgain = 1000;         // an unanswered question is repeated to the control thread
+constexpr base::Millis kForgetUnused = 600'000;  // 10 minutes, as Linux gc_stale_time × 10
+
+class Neighbours {
+ public:
+  Neighbours(unsigned worker, uint32_t capacity, const flow::HashSecret& secret, base::SpscRing<flow::Event>& events,
+             flow::WorkerCounters& counters, Transmit& transmit);
+
+  // The entry, asking for it when it is absent or due for refresh. Null: the table is full.
+  Neighbour* find(flow::InterfaceId interface, const base::IpAddress& address, base::Millis now);
+
+  // Keeps a frame that lacks only its destination MAC. False: the queue is full (the caller drops it).
+  bool wait(Neighbour& neighbour, rte_mbuf* frame, flow::InterfaceId interface, uint16_t port, unsigned most);
+
+  // What the control thread learned. Waiting packets are sent or dropped.
+  void learn(const flow::NeighbourCommand& command, base::Millis now);
+
+  // Ageing: visits a few entries. Once a round or less.
+  void sweep(base::Millis now);
+
+  void drop_all(flow::DropReason reason);  // shutdown
+  void flush_waiting();                    // Explain: sends what waits, with whatever MAC is known
+  uint64_t held() const { return held_; }
+  size_t size() const { return map_.size(); }
+
+ private:
+  uint64_t hash_of(const NeighbourKey& key) const;
+  void ask(const NeighbourKey& key, Neighbour& neighbour, base::Millis now);
+  void release(Neighbour& neighbour, flow::DropReason reason);
+
+  const unsigned worker_;
+  const flow::HashSecret secret_;
+  base::SpscRing<flow::Event>& events_;
+  flow::WorkerCounters& counters_;
+  Transmit& transmit_;
+  flow::BoundedMap<NeighbourKey, Neighbour> map_;
+  uint64_t held_ = 0;
+};
+
+}  // namespace penstock::engine

@@ -1,0 +1,120 @@
+// One packet of a burst, and the burst. The burst belongs to one worker and lives for one pass of the stage list;
+// an mbuf belongs to exactly one burst, queue or ring at a time. What must outlive the pass travels in the mbuf
+// (Carry).
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstdint>
+
+#include "flow/generation.h"
+#include "flow/key.h"
+#include "flow/verdict.h"
+#include "wire/parse.h"
+
+namespace penstock::flow {
+struct Flow;
+struct ExactEntry;
+}  // namespace penstock::flow
+
+namespace penstock::engine {
+
+constexpr unsigned kBurst = 64;  // packets; 64 beat 256 on an L1-bound path (tables and metadata stay in 32 KiB)
+constexpr uint8_t kMaxHops = 4;  // hand-offs of one packet: shard, fragment, steer, mapping owner; more is a loop
+constexpr uint32_t kNone32 = 0xffffffff;
+
+// In the mbuf's private area: what the next worker, or the same one later, must know.
+struct Carry {
+  rte_mbuf* next_waiting;   // neighbour queue
+  uint32_t fragment_ports;  // source << 16 | destination, as the first fragment had them
+  uint8_t ports_known;      // fragment_ports and protocol are valid
+  uint8_t protocol;         // of the fragment's transport
+  uint8_t hops;             // hand-offs so far
+  uint8_t open_here;        // the receiving worker owns the mapping: it opens the flow
+};
+
+inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
+
+enum class Origin : uint8_t {
+  kDevice,  // a NIC queue
+  kWorker,  // handed over: sharding is done
+  kOwn,     // the gateway's own: ICMP errors, RSTs, health checks; not filtered, tracked or limited
+};
+
+// What Answer sends back for a rejected packet.
+enum class Answer : uint8_t {
+  kNone,
+  kReset,  // TCP RST; ICMP port unreachable for everything else
+  kEcho,
+  kTtlExpired,
+  kNetUnreachable,
+  kHostUnreachable,
+  kPortUnreachable,
+  kProhibited,  // communication administratively prohibited
+  kTooBig,      // fragmentation needed / packet too big, with Packet::mtu
+};
+
+struct Packet {
+  rte_mbuf* mbuf;
+  uint8_t* data;  // first byte of the frame
+  wire::Headers headers;
+  flow::Verdict verdict;
+  flow::DropReason reason;
+  Answer answer;
+  uint8_t direction;          // of `flow`: 0 original, 1 reply
+  flow::InterfaceId in, out;  // out: set by Steer (and Exact)
+  uint16_t mtu;               // of the way out, for kTooBig and fragmentation
+  uint8_t owner;              // kHandOff: to whom
+  uint8_t dscp;               // to set; 0xff: leave
+  bool fragment_out;          // larger than the egress MTU and may be cut
+  bool related;               // ICMP error about `flow`
+  uint32_t length;            // of the whole frame
+  uint32_t hash;              // owner hash (flow/shard.h); valid when has_hash
+  bool has_hash;
+  bool has_key;         // `key` and `key_hash` are valid
+  bool stale;           // `flow` was last judged in another generation
+  bool redirected;      // an exact entry names the next hop
+  bool from_us;         // an answer speaks with the address the packet was sent to
+  bool opened;          // `flow` was made for this packet
+  bool to_group_frame;  // unicast IPv4 in a broadcast or multicast frame
+  bool routed;          // `route` is valid
+  bool traced;
+  uint64_t trace_id;
+  flow::FlowState state;  // as the filter sees it
+  uint32_t route;         // RouteTable result of the destination
+  uint32_t next_hop;      // index into RouteTable::next_hops(); kNone32: none
+  uint32_t rule;          // filter rule index; flow::kNoRule
+  uint32_t flow_index;    // index of `flow` in its table
+  uint64_t key_hash;      // of `key`
+  uint64_t mirrors;       // mirror slots, a bit each
+  flow::Flow* flow;
+  flow::ExactEntry* exact;
+  flow::FlowKey key;  // as it arrived; valid from Find on when the packet is IP
+};
+
+struct Burst {
+  unsigned count = 0;
+  Origin origin = Origin::kDevice;
+  bool has_fragments = false;
+  bool tracing = false;  // some packet has `traced`
+  std::array<Packet, kBurst> packets;
+
+  Packet* begin() { return packets.data(); }
+  Packet* end() { return packets.data() + count; }
+};
+
+inline void drop(Packet& p, flow::DropReason reason) {
+  p.verdict = flow::Verdict::kDrop;
+  p.reason = reason;
+}
+
+inline void reject(Packet& p, flow::DropReason reason, Answer answer) {
+  p.verdict = flow::Verdict::kReject;
+  p.reason = reason;
+  p.answer = answer;
+}
+
+inline base::Bytes frame_of(const Packet& p) { return {p.data, rte_pktmbuf_data_len(p.mbuf)}; }
+
+}  // namespace penstock::engine

@@ -1,0 +1,16 @@
+// Parse: reads the headers, finds the interface, and refuses what no host may send (RFC 1812 §5.2.2, §5.3.7; RFC 8200).
+// ARP and neighbour discovery go to the control thread from here; frames of kernel twins go straight to their port.
+#pragma once
+
+#include "engine/packet.h"
+#include "engine/worker_state.h"
+
+namespace penstock::engine {
+
+struct Parse {
+  static constexpr const char* kName = "parse";
+  static bool wanted(const Burst&, const WorkerState&) { return true; }
+  static void run(Burst& burst, WorkerState& w);
+};
+
+}  // namespace penstock::engine

@@ -1,0 +1,111 @@
+#include "engine/stages/steer.h"
+
+#include "engine/tunnel.h"
+#include "wire/headers.h"
+
+namespace penstock::engine {
+
+namespace {
+
+using flow::DropReason;
+using flow::RouteKind;
+using flow::Verdict;
+
+bool is_exception(const Packet& p, const flow::Interface& in) {
+  for (const flow::ExceptionRule& rule : in.exceptions) {
+    if (rule.protocol != p.headers.protocol) continue;
+    if (rule.port == 0 || rule.port == p.headers.dst_port || rule.port == p.headers.src_port) return true;
+  }
+  return false;
+}
+
+void deliver(Packet& p, WorkerState& w) {
+  const flow::Interface& in = w.generation->interfaces->by_id[p.in];
+  if (in.twin_port != 0xffff && is_exception(p, in)) {
+    p.verdict = Verdict::kTwin;
+    return;
+  }
+  p.verdict = Verdict::kLocal;
+  w.has_replies = true;
+}
+
+bool to_group(const Packet& p) {
+  const uint8_t* ip = p.data + p.headers.l2_length;
+  return p.headers.family == 4 ? ip[16] >= 224 : ip[24] == 0xff;
+}
+
+bool is_link_local(const Packet& p) {
+  const uint8_t* ip = p.data + p.headers.l2_length;
+  if (p.headers.family == 4)
+    return (ip[12] == 169 && ip[13] == 254) || (ip[16] == 169 && ip[17] == 254);  // RFC 3927 §2.7
+  return (base::load_be16(ip + 8) & 0xffc0) == 0xfe80 || (base::load_be16(ip + 24) & 0xffc0) == 0xfe80;
+}
+
+void refuse(Packet& p, WorkerState& w, DropReason reason, Answer answer) {
+  reject(p, reason, answer);
+  w.has_replies = true;
+}
+
+// Leaves through `p.next_hop`: what RFC 1812 §5.2.1.2 asks before a packet is forwarded.
+void forward(Packet& p, WorkerState& w, bool own) {
+  const flow::NextHop& hop = w.generation->routes->next_hop(p.next_hop);
+  const flow::Interface& out = w.generation->interfaces->by_id[hop.interface];
+  p.out = hop.interface;
+  if (!own && p.headers.hop_limit <= 1) return refuse(p, w, DropReason::ttl_expired, Answer::kTtlExpired);
+  const uint16_t overhead = tunnel_overhead(p);
+  const unsigned ip_length = p.headers.end - p.headers.l2_length;
+  if (ip_length + overhead > out.mtu) [[unlikely]] {
+    p.mtu = static_cast<uint16_t>(out.mtu - overhead);
+    // A tunnel's inside is not cut: the sender learns the smaller MTU instead.
+    if (p.headers.is(wire::kDontFragment) || overhead != 0) return refuse(p, w, DropReason::too_big, Answer::kTooBig);
+    p.fragment_out = true;
+  }
+  p.verdict = Verdict::kForward;
+}
+
+void decide(Packet& p, WorkerState& w, bool own) {
+  if (p.next_hop != kNone32) return forward(p, w, own);  // a flow or an exact entry knows
+  const flow::RouteTable& routes = *w.generation->routes;
+  const flow::RouteResult& route = routes.at(p.route);
+  if (!own && to_group(p)) {
+    const flow::Interface& in = w.generation->interfaces->by_id[p.in];
+    if (in.twin_port != 0xffff && is_exception(p, in)) {
+      p.verdict = Verdict::kTwin;
+    } else {
+      drop(p, DropReason::multicast_not_forwarded);
+    }
+    return;
+  }
+  switch (route.kind) {
+    case RouteKind::kLocal:
+      if (own) return drop(p, DropReason::local_unwanted);
+      return deliver(p, w);
+    case RouteKind::kConnected:
+    case RouteKind::kGateway:
+      if (!own && (is_link_local(p) || p.to_group_frame)) return drop(p, DropReason::martian_destination);
+      p.next_hop = route.hops == 1 ? route.first : routes.next_hop_of(route, owner_hash(p));
+      return forward(p, w, own);
+    case RouteKind::kBroadcast:
+      return drop(p, DropReason::multicast_not_forwarded);
+    case RouteKind::kBlackhole:
+      return drop(p, DropReason::route_blackhole);
+    case RouteKind::kUnreachable:
+      return refuse(p, w, DropReason::route_unreachable, Answer::kHostUnreachable);
+    case RouteKind::kProhibit:
+      return refuse(p, w, DropReason::route_prohibit, Answer::kProhibited);
+    case RouteKind::kNone:
+      return refuse(p, w, DropReason::no_route, Answer::kNetUnreachable);
+  }
+}
+
+}  // namespace
+
+void Steer::run(Burst& burst, WorkerState& w) {
+  const bool own = burst.origin == Origin::kOwn;
+  for (Packet& p : burst) {
+    if (p.verdict == Verdict::kReject) w.has_replies = true;
+    if (p.verdict == Verdict::kContinue) decide(p, w, own);
+  }
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,61 @@
+#include "engine/transmit.h"
+
+#include <rte_ethdev.h>
+
+namespace penstock::engine {
+
+void Transmit::open(uint16_t port, uint16_t queues) {
+  Out& out = ports_[port];
+  out.queue = static_cast<uint16_t>(worker_ % queues);
+  out.relay_to = worker_ < queues ? 0xff : static_cast<uint8_t>(worker_ % queues);
+  out.count = 0;
+  out.open = true;
+}
+
+void Transmit::close(uint16_t port) { ports_[port].open = false; }
+
+void Transmit::refuse(rte_mbuf* frame, flow::DropReason reason) {
+  counters_.drops[static_cast<size_t>(reason)].add(1);
+  rte_pktmbuf_free(frame);
+}
+
+void Transmit::flush(uint16_t port) {
+  Out& out = ports_[port];
+  const unsigned count = out.count;
+  out.count = 0;
+  if (watch_.wants(flow::CapturePoint::kTx)) [[unlikely]]
+    for (unsigned i = 0; i < count; ++i)
+      watch_.capture(flow::CapturePoint::kTx, out.frames[i], flow::DropReason::kNone);
+  if (sink != nullptr) [[unlikely]] {
+    for (unsigned i = 0; i < count; ++i) sink->push_back({port, out.frames[i]});
+    counters_.transmitted.add(count);
+    return;
+  }
+  if (out.relay_to != 0xff) {
+    for (unsigned i = 0; i < count; ++i) {
+      out.frames[i]->port = port;
+      if (mesh_.packets(worker_, out.relay_to).push({out.frames[i], true})) {
+        counters_.to_workers.add(1);
+      } else {
+        refuse(out.frames[i], flow::DropReason::hand_off_full);
+      }
+    }
+    return;
+  }
+  // A device may take part of a burst and the rest a moment later (a ring being drained by the kernel): try twice.
+  unsigned sent = rte_eth_tx_burst(port, out.queue, out.frames.data(), static_cast<uint16_t>(count));
+  if (sent < count) [[unlikely]]
+    sent += rte_eth_tx_burst(port, out.queue, out.frames.data() + sent, static_cast<uint16_t>(count - sent));
+  counters_.transmitted.add(sent);
+  if (sent < count) [[unlikely]] {
+    counters_.drops[static_cast<size_t>(flow::DropReason::tx_queue_full)].add(count - sent);
+    rte_pktmbuf_free_bulk(out.frames.data() + sent, count - sent);
+  }
+}
+
+void Transmit::flush_all() {
+  for (uint16_t port = 0; port < flow::kMaxPorts; ++port)
+    if (ports_[port].count != 0) flush(port);
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,121 @@
+#include "engine/watch.h"
+
+#include <rte_mempool.h>
+
+#include <algorithm>
+
+#include "engine/packet.h"
+#include "flow/flow_table.h"
+
+namespace penstock::flow {
+
+WatchFilter::~WatchFilter() { pcap_freecode(&program); }
+
+bool WatchFilter::matches(const uint8_t* frame, uint32_t length, uint32_t captured) const {
+  if (match_all) return true;
+  pcap_pkthdr header{};
+  header.len = length;
+  header.caplen = captured;
+  return pcap_offline_filter(&program, &header, frame) != 0;
+}
+
+}  // namespace penstock::flow
+
+namespace penstock::engine {
+
+base::Result<std::unique_ptr<flow::WatchFilter>> compile_filter(const std::string& expression) {
+  constexpr size_t kMaxExpression = 4096;  // libpcap's optimiser is not made for hostile lengths
+  if (expression.size() > kMaxExpression)
+    return base::Error{"filter: longer than " + std::to_string(kMaxExpression) + " characters"};
+  if (expression.find('\0') != std::string::npos) return base::Error{"filter: has a NUL character"};
+  auto filter = std::make_unique<flow::WatchFilter>();
+  if (expression.find_first_not_of(" \t") == std::string::npos) {
+    filter->match_all = true;
+    return filter;
+  }
+  pcap_t* handle = pcap_open_dead(DLT_EN10MB, 65535);
+  const bool compiled = pcap_compile(handle, &filter->program, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) == 0;
+  const std::string why = compiled ? "" : pcap_geterr(handle);
+  pcap_close(handle);
+  if (!compiled) return base::Error{"filter \"" + expression + "\": " + why};
+  return filter;
+}
+
+Watch::Watch(unsigned worker, flow::WorkerCounters& counters)
+    : worker_(worker), counters_(counters), trace_ring_(std::make_unique<base::SpscRing<TraceRecord>>(kTraceRing)) {
+  for (Capture& c : captures_) c.ring = std::make_unique<base::SpscRing<CapturedFrame>>(kCaptureRing);
+}
+
+Watch::~Watch() {
+  for (Capture& c : captures_)
+    for (CapturedFrame f; c.ring->pop(f);) rte_pktmbuf_free(f.copy);
+}
+
+void Watch::install(const flow::CaptureCommand& command) {
+  if (command.id >= kMaxCaptures) return;
+  Capture& c = captures_[command.id];
+  c.filter = command.filter;
+  c.points = command.filter != nullptr ? command.points : 0;
+  c.snap_length = command.snap_length;
+  points_ = 0;
+  for (const Capture& each : captures_) points_ |= each.points;
+}
+
+void Watch::install(const flow::TraceCommand& command) {
+  trace_filter_ = command.filter;
+  trace_left_ = command.filter != nullptr ? command.packets : 0;
+}
+
+void Watch::capture(flow::CapturePoint point, rte_mbuf* frame, flow::DropReason reason) {
+  const auto* data = rte_pktmbuf_mtod(frame, const uint8_t*);
+  for (Capture& c : captures_) {
+    if ((c.points & static_cast<uint8_t>(point)) == 0) continue;
+    if (!c.filter->matches(data, frame->pkt_len, frame->data_len)) continue;
+    const uint32_t keep = std::min<uint32_t>(frame->pkt_len, c.snap_length);
+    rte_mbuf* copy = c.ring->room() == 0 ? nullptr : rte_pktmbuf_copy(frame, copies, 0, keep);
+    if (copy == nullptr) {
+      counters_.capture_lost.add(1);
+      continue;
+    }
+    c.ring->push({now, frame->port, point, reason, frame->pkt_len, copy});
+  }
+}
+
+void Watch::mark_traced(Burst& burst) {
+  for (Packet& p : burst) {
+    if (trace_left_ == 0) break;
+    if (!trace_filter_->matches(p.data, p.length, rte_pktmbuf_data_len(p.mbuf))) continue;
+    p.traced = true;
+    p.trace_id = trace_next_++;
+    burst.tracing = true;
+    --trace_left_;
+  }
+}
+
+void Watch::record(size_t stage, const Packet& p, uint64_t generation) {
+  TraceRecord r;
+  r.packet = p.trace_id * flow::kMaxWorkers + worker_;
+  r.stage = static_cast<uint8_t>(stage);
+  r.verdict = p.verdict;
+  r.reason = p.reason;
+  r.in = p.in;
+  r.out = p.out;
+  r.rule = p.rule;
+  r.next_hop = p.next_hop;
+  r.generation = generation;
+  if (p.flow != nullptr) {
+    r.has_flow = true;
+    r.flow_state = static_cast<uint8_t>(p.flow->state);
+    r.direction = p.direction;
+    r.service = p.flow->service;
+    r.endpoint = p.flow->endpoint;
+  }
+  r.frame_length = 0;
+  if (p.verdict != flow::Verdict::kHeld) {  // a held packet's mbuf may already belong to someone else
+    r.frame_length = static_cast<uint16_t>(std::min<size_t>(r.frame.size(), rte_pktmbuf_data_len(p.mbuf)));
+    std::copy_n(p.data, r.frame_length, r.frame.begin());
+  }
+  if (!trace_ring_->push(r)) counters_.trace_lost.add(1);
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,251 @@
+#include "engine/worker.h"
+
+#include <pthread.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <sched.h>
+#include <sys/prctl.h>
+
+#include <algorithm>
+
+#include "engine/commands.h"
+#include "engine/pipeline.h"
+#include "engine/tracking.h"
+
+namespace penstock::engine {
+
+Worker::Worker(unsigned id, unsigned core, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
+               rte_mempool* pool, const flow::HashSecret& secret, flow::GenerationSlot& slot)
+    : core_(core),
+      state_(id, mesh, sizes, shared_buckets, pool, secret),
+      slot_(slot),
+      commands_(rte_ring_create(("commands" + std::to_string(id)).c_str(), kCommandRing, SOCKET_ID_ANY, RING_F_SC_DEQ)),
+      started_(base::read_cycles()),
+      cycles_per_ms_(std::max<base::Cycles>(1, base::cycles_per_second() / 1000)) {}
+
+Worker::~Worker() {
+  stop();
+  delete queues_next_.load();
+  rte_ring_free(commands_);
+}
+
+void Worker::start() {
+  thread_ = std::thread([this] { thread_main(); });
+}
+
+void Worker::stop() {
+  if (!thread_.joinable()) return;
+  stop_.store(true, std::memory_order_release);
+  thread_.join();
+}
+
+bool Worker::submit(flow::Command* command) { return rte_ring_enqueue(commands_, command) == 0; }
+
+void Worker::set_queues(std::vector<RxQueue> queues) {
+  auto* next = new QueueList{std::move(queues)};
+  if (!thread_.joinable()) {
+    queues_now_ = *next;
+    delete next;
+    return;
+  }
+  queues_next_.store(next, std::memory_order_release);
+  while (queues_next_.load(std::memory_order_acquire) != nullptr) std::this_thread::yield();
+}
+
+void Worker::thread_main() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  CPU_SET(core_, &cores);
+  pthread_setaffinity_np(pthread_self(), sizeof cores, &cores);
+  pthread_setname_np(pthread_self(), ("worker" + std::to_string(state_.id)).c_str());
+  prctl(PR_SET_TIMERSLACK, 1000);  // the idle sleep means what it says
+  if (rte_thread_register() != 0) return;
+  slot_.workers[state_.id].running.store(true, std::memory_order_release);
+  while (!stop_.load(std::memory_order_relaxed)) rest(run_round());
+  state_.neighbours.drop_all(flow::DropReason::shutdown);
+  drop_held_fragments(state_, flow::DropReason::shutdown);
+  state_.transmit.flush_all();
+  slot_.workers[state_.id].running.store(false, std::memory_order_release);
+  rte_thread_unregister();
+}
+
+bool Worker::adopt_generation() {
+  const flow::Generation* current = slot_.current.load(std::memory_order_acquire);
+  if (current == nullptr) return false;
+  if (current != state_.generation) {
+    state_.adopt(current);
+    auto& mine = slot_.workers[state_.id];
+    mine.adopted_at.store(base::monotonic_now(), std::memory_order_relaxed);
+    mine.adopted.store(current->number, std::memory_order_release);
+  }
+  return true;
+}
+
+bool Worker::run_round() {
+  WorkerState& w = state_;
+  ++w.round;
+  w.now = base::read_cycles();
+  w.now_ms = static_cast<base::Millis>((w.now - started_) / cycles_per_ms_);
+  w.watch.now = w.now;
+  if (QueueList* next = queues_next_.load(std::memory_order_acquire); next != nullptr) [[unlikely]] {
+    queues_now_ = std::move(*next);
+    delete next;
+    queues_next_.store(nullptr, std::memory_order_release);
+  }
+  if (!adopt_generation()) {
+    run_commands();
+    return false;
+  }
+  const unsigned packets = receive_devices() + receive_workers();
+  run_commands();
+  process_released();
+  process_own();
+  age(w);
+  w.transmit.flush_all();
+  const base::Cycles spent = base::read_cycles() - w.now;
+  w.counters->rounds.add(1);
+  if (packets == 0) w.counters->empty_rounds.add(1);
+  (packets != 0 ? w.counters->busy_cycles : w.counters->idle_cycles).add(spent);
+  return packets != 0 || current_ != nullptr;
+}
+
+unsigned Worker::receive_devices() {
+  unsigned total = 0;
+  rte_mbuf* packets[kBurst];
+  for (const RxQueue& q : queues_now_.queues) {
+    const unsigned count = rte_eth_rx_burst(q.port, q.queue, packets, kBurst);
+    if (count == 0) continue;
+    for (unsigned i = 0; i < count; ++i) {
+      packets[i]->port = q.port;
+      carry_of(packets[i]) = Carry{};
+    }
+    state_.counters->received.add(count);
+    if (state_.watch.wants(flow::CapturePoint::kRx)) [[unlikely]]
+      for (unsigned i = 0; i < count; ++i)
+        state_.watch.capture(flow::CapturePoint::kRx, packets[i], flow::DropReason::kNone);
+    read_notices();
+    process(packets, count, Origin::kDevice);
+    total += count;
+  }
+  return total;
+}
+
+unsigned Worker::receive_workers() {
+  WorkerState& w = state_;
+  if (w.workers == 1) return 0;
+  unsigned total = 0;
+  for (unsigned from = 0; from < w.workers; ++from) {
+    if (from == w.id) continue;
+    rte_mbuf* packets[kBurst];
+    unsigned count = 0;
+    Handed handed;
+    for (unsigned taken = 0; taken < kBurst && w.mesh.packets(from, w.id).pop(handed); ++taken) {
+      w.counters->from_workers.add(1);
+      ++total;
+      if (handed.send_only) {
+        w.transmit.send(handed.mbuf->port, handed.mbuf);
+      } else {
+        packets[count++] = handed.mbuf;
+      }
+    }
+    read_notices();
+    if (count != 0) process(packets, count, Origin::kWorker);
+  }
+  return total;
+}
+
+void Worker::read_notices() {
+  WorkerState& w = state_;
+  if (w.workers == 1) return;
+  for (unsigned from = 0; from < w.workers; ++from) {
+    if (from == w.id) continue;
+    for (SteerNotice notice; w.mesh.notices(from, w.id).pop(notice);) apply_notice(w, notice);
+  }
+}
+
+void Worker::run_commands() {
+  constexpr unsigned kPerRound = 64;
+  for (unsigned i = 0; i < kPerRound; ++i) {
+    void* next = nullptr;
+    if (current_ == nullptr && rte_ring_sc_dequeue(commands_, &next) == 0) current_ = static_cast<flow::Command*>(next);
+    if (current_ == nullptr || !run_command_part(state_, *current_)) return;
+    current_->finish();
+    current_ = nullptr;
+  }
+}
+
+void Worker::process(rte_mbuf** packets, unsigned count, Origin origin) {
+  burst_.count = count;
+  burst_.origin = origin;
+  burst_.has_fragments = burst_.tracing = false;
+  for (unsigned i = 0; i < count; ++i) burst_.packets[i].mbuf = packets[i];
+  state_.has_replies = false;
+  if (origin == Origin::kOwn) {
+    OwnPipeline::run(burst_, state_);
+  } else {
+    Pipeline::run(burst_, state_);
+  }
+}
+
+// Fragments that waited for their first go on with its ports: no more sharding, so as from another worker.
+void Worker::process_released() {
+  const unsigned count = state_.released_count;
+  state_.released_count = 0;
+  std::array<rte_mbuf*, kBurst> packets;
+  for (unsigned at = 0; at < count; at += kBurst) {
+    const unsigned part = std::min(kBurst, count - at);
+    std::copy_n(&state_.released[at], part, packets.begin());
+    process(packets.data(), part, Origin::kWorker);
+  }
+}
+
+void Worker::process_own() {
+  // Own packets make no further own packets: the list has no Reply.
+  for (unsigned at = 0; at < state_.own_count; at += kBurst)
+    process(&state_.own[at], std::min(kBurst, state_.own_count - at), Origin::kOwn);
+  state_.own_count = 0;
+}
+
+void Worker::inject_burst(rte_mbuf** packets, unsigned count) {
+  WorkerState& w = state_;
+  ++w.round;
+  w.now = base::read_cycles();
+  w.now_ms = static_cast<base::Millis>((w.now - started_) / cycles_per_ms_);
+  w.watch.now = w.now;
+  if (!adopt_generation()) return rte_pktmbuf_free_bulk(packets, count);
+  w.counters->received.add(count);
+  run_commands();
+  process(packets, count, Origin::kDevice);
+  process_released();
+  process_own();
+  w.transmit.flush_all();
+}
+
+// Adaptive idling: a busy neighbour on the same core (a client, a server, the control thread) needs it more than an
+// empty queue does. The first empty rounds spin, then the pause grows to 100 µs; one packet ends it.
+void Worker::rest(bool busy) {
+  constexpr unsigned kSpin = 64, kYield = 128;
+  constexpr long kShortest = 5'000, kLongest = 100'000;  // ns
+  if (busy) {
+    empty_rounds_ = 0;
+    return;
+  }
+  const flow::Generation* g = state_.generation;
+  if (g != nullptr && g->settings.poll) return;
+  if (++empty_rounds_ <= kSpin) {
+    __builtin_ia32_pause();
+    return;
+  }
+  if (empty_rounds_ <= kYield) {
+    sched_yield();
+    return;
+  }
+  const long nanoseconds = std::min(kLongest, kShortest * static_cast<long>(empty_rounds_ - kYield));
+  const base::Cycles start = base::read_cycles();
+  const timespec pause{0, nanoseconds};
+  nanosleep(&pause, nullptr);
+  state_.counters->idle_cycles.add(base::read_cycles() - start);
+}
+
+}  // namespace penstock::engine

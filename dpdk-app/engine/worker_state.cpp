@@ -1,0 +1,116 @@
+#include "engine/worker_state.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace penstock::engine {
+
+WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
+                         rte_mempool* packets, const flow::HashSecret& hash_secret)
+    : id(worker),
+      workers(the_mesh.workers()),
+      secret(hash_secret),
+      counters(std::make_unique<flow::WorkerCounters>()),
+      rules_(flow::kMaxRules, base::RegionKind::kSparse),
+      services_(flow::kMaxServices, base::RegionKind::kSparse),
+      endpoints_(flow::kMaxEndpoints, base::RegionKind::kSparse),
+      limits_(flow::kMaxLimits, base::RegionKind::kSparse),
+      egresses_(flow::kMaxEgresses, base::RegionKind::kSparse),
+      mirrors_(flow::kMaxMirrors, base::RegionKind::kSparse),
+      mesh(the_mesh),
+      watch(worker, *counters),
+      transmit(worker, the_mesh, *counters, watch),
+      neighbours(worker, sizes.neighbours, hash_secret, events, *counters, transmit),
+      limiter(sizes.sources, hash_secret, shared_buckets, *counters),
+      flows(sizes.flows, hash_secret),
+      exact(sizes.exact_flows, hash_secret),
+      fragments(sizes.fragments, hash_secret),
+      mappings(sizes.flows, worker, the_mesh.workers(), hash_secret),
+      affinities(sizes.flows / 4),
+      round_robin(flow::kMaxServices),
+      punt_rate(flow::Rate::of(kPuntsPerSecond, kPuntsPerSecond / 10, base::cycles_per_second())),
+      pool(packets) {
+  counters->rules = rules_.data();
+  counters->services = services_.data();
+  counters->endpoints = endpoints_.data();
+  counters->limits = limits_.data();
+  counters->egresses = egresses_.data();
+  counters->mirrors = mirrors_.data();
+  counters->flows_capacity.set(sizes.flows);
+  counters->exact_capacity.set(sizes.exact_flows);
+}
+
+void WorkerState::adopt(const flow::Generation* next) {
+  generation = next;
+  any_rpf = clamps = false;
+  filters = !next->filter->empty();
+  tracks_plain = next->filter->uses_state();
+  for (const flow::Limit& each : next->limits->by_slot)
+    tracks_plain |= each.per_second != 0 && each.unit == flow::LimitUnit::kConnections;
+  for (const flow::Interface& each : next->interfaces->by_id) {
+    if (each.id == flow::kNoInterface) continue;
+    any_rpf |= each.rpf != flow::Rpf::kOff;
+    clamps |= each.mss_clamp != 0;
+    filters |= each.default_deny;
+    tracks_plain |= each.default_deny;  // replies must find their flow
+  }
+  tracks = next->tracks || tracks_plain;
+  timeouts = flow::StateTimeouts(next->settings.timeouts);
+  const uint32_t icmp = next->settings.icmp_errors_per_second;
+  icmp_rate = flow::Rate::of(std::max(1u, icmp), std::max(1u, icmp / 10), base::cycles_per_second());
+}
+
+void count_drop(WorkerState& w, flow::DropReason reason) { w.counters->drops[static_cast<size_t>(reason)].add(1); }
+
+void record_trace(size_t stage, Burst& burst, WorkerState& w) {
+  for (const Packet& p : burst)
+    if (p.traced) w.watch.record(stage, p, w.generation->number);
+}
+
+void log_packet(WorkerState& w, const Packet& p, uint32_t rule_slot) {
+  constexpr size_t kLogged = 128;
+  flow::Event* event = w.events.reserve();
+  if (event == nullptr) return w.counters->log_lost.add(1);
+  event->kind = flow::EventKind::kLog;
+  event->worker = static_cast<uint8_t>(w.id);
+  event->interface = p.in;
+  event->rule = rule_slot;
+  event->reason = p.reason;
+  event->original_length = static_cast<uint16_t>(std::min<uint32_t>(p.length, 0xffff));
+  event->length = static_cast<uint16_t>(std::min<size_t>(kLogged, rte_pktmbuf_data_len(p.mbuf)));
+  std::memcpy(event->frame.data(), p.data, event->length);
+  w.events.commit();
+}
+
+void add_own(WorkerState& w, rte_mbuf* m) {
+  if (w.own_count == kOwnPackets) {
+    count_drop(w, flow::DropReason::no_buffers);
+    return rte_pktmbuf_free(m);
+  }
+  w.own[w.own_count++] = m;
+}
+
+flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& h) {
+  const uint8_t* ip = frame + h.l2_length;
+  flow::FlowKey key;
+  if (h.family == 4) {
+    key.src = base::IpAddress::v4_from(ip + 12);
+    key.dst = base::IpAddress::v4_from(ip + 16);
+  } else {
+    key.src = base::IpAddress::v6_from(ip + 8);
+    key.dst = base::IpAddress::v6_from(ip + 24);
+  }
+  key.src_port = h.src_port;
+  key.dst_port = h.dst_port;
+  key.protocol = h.protocol;
+  return key;
+}
+
+void fill_key(Packet& p, const flow::HashSecret& secret) {
+  if (p.has_key) return;
+  p.key = key_of(p.data, p.headers);
+  p.key_hash = flow::hash_of(p.key, secret);
+  p.has_key = true;
+}
+
+}  // namespace penstock::engine

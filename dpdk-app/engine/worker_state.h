@@ -1,0 +1,145 @@
+// Everything the stages of one worker may touch. One thread; no locks. Content is built before the worker runs, and
+// bounded by the Node object; nothing here allocates while packets pass.
+#pragma once
+
+#include <rte_mbuf.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/region.h"
+#include "base/spsc_ring.h"
+#include "base/time.h"
+#include "engine/limiter.h"
+#include "engine/mesh.h"
+#include "engine/neighbours.h"
+#include "engine/packet.h"
+#include "engine/transmit.h"
+#include "engine/watch.h"
+#include "flow/command.h"
+#include "flow/counters.h"
+#include "flow/exact_table.h"
+#include "flow/flow_table.h"
+#include "flow/fragment_table.h"
+#include "flow/generation.h"
+#include "flow/nat_pool.h"
+#include "flow/shard.h"
+
+namespace penstock::engine {
+
+constexpr size_t kEventRing = 1024;           // events a worker may have waiting for the control thread
+constexpr unsigned kOwnPackets = 256;         // answers and injected packets per round
+constexpr uint32_t kPuntsPerSecond = 20'000;  // per worker: what the control thread takes without falling behind
+
+struct PortFacts {  // what the packet path needs to know of a device
+  bool rss = false;
+  uint16_t twin = 0xffff;
+};
+
+struct AffinityKey {
+  base::IpAddress client;
+  uint64_t service = 0;  // slot
+  bool operator==(const AffinityKey&) const = default;
+};
+struct Affinity {
+  uint32_t endpoint = 0;  // slot
+  base::Millis last_used = 0;
+};
+
+struct WorkerSizes {
+  uint32_t flows = 1u << 20, sources = 1u << 20, exact_flows = 1u << 20, neighbours = 8192, fragments = 4096;
+  bool operator==(const WorkerSizes&) const = default;
+};
+
+struct WorkerState {
+  WorkerState(unsigned id, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets, rte_mempool* pool,
+              const flow::HashSecret& secret);
+
+  // Adopts `next` between two rounds.
+  void adopt(const flow::Generation* next);
+
+  const unsigned id;
+  const unsigned workers;
+  flow::HashSecret secret;
+
+  // This round.
+  const flow::Generation* generation = nullptr;
+  base::Cycles now = 0;
+  base::Millis now_ms = 0;
+  uint64_t round = 0;
+  bool has_replies = false;   // some packet waits for Reply
+  bool filters = false;       // rules, mirrors or a default deny are there
+  bool any_rpf = false;       // some interface checks the reverse path
+  bool clamps = false;        // some interface clamps the MSS
+  bool tracks = false;        // some packet may open a flow
+  bool tracks_plain = false;  // every forwarded packet does
+
+  std::unique_ptr<flow::WorkerCounters> counters;
+  base::RegionArray<base::PacketCounter> rules_;  // what `counters` points to
+  base::RegionArray<flow::ServiceCounters> services_;
+  base::RegionArray<flow::EndpointCounters> endpoints_;
+  base::RegionArray<flow::LimitCounters> limits_;
+  base::RegionArray<flow::EgressCounters> egresses_;
+  base::RegionArray<flow::MirrorCounters> mirrors_;
+  std::array<PortFacts, flow::kMaxPorts> ports{};
+  Mesh& mesh;
+  Watch watch;
+  Transmit transmit;
+  Neighbours neighbours;
+  Limiter limiter;
+  flow::FlowTable flows;
+  flow::ExactTable exact;
+  flow::FragmentTable fragments;
+  flow::MappingTable mappings;
+  flow::BoundedMap<AffinityKey, Affinity> affinities;
+  std::vector<uint32_t> round_robin;  // by service slot: position in the sequence
+  flow::StateTimeouts timeouts;       // of this generation
+  base::Millis aged_at = 0;           // when tables were last aged
+  flow::TokenBucket icmp_bucket, punt_bucket;
+  flow::Rate icmp_rate, punt_rate;
+  base::SpscRing<flow::Event> events{kEventRing};
+  rte_mempool* pool;  // for the packets we make
+
+  // The gateway's own packets made in this round; they take the own-packet list at its end.
+  std::array<rte_mbuf*, kOwnPackets> own{};
+  unsigned own_count = 0;
+
+  // Fragments whose first one came; they take the list again at the end of the round.
+  std::array<rte_mbuf*, 1024> released{};
+  unsigned released_count = 0;
+
+  std::array<uint32_t, flow::kMaxMirrors> mirror_sequence{};  // ERSPAN
+
+  uint32_t random_state = 0x9e3779b9;  // xorshift; sampling only
+  uint32_t random() {
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state;
+  }
+};
+
+void count_drop(WorkerState& w, flow::DropReason reason);
+void log_packet(WorkerState& w, const Packet& p, uint32_t rule_slot);
+void record_trace(size_t stage, Burst& burst, WorkerState& w);
+
+// Takes the mbuf as a packet of the gateway's own; frees it under `no_buffers` when the round has made too many.
+void add_own(WorkerState& w, rte_mbuf* m);
+
+flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& headers);
+
+// The identity of the packet as it arrived. Addresses and ports; ICMP echo: the identifier in both.
+void fill_key(Packet& p, const flow::HashSecret& secret);
+
+// The hash that decides the owning worker; the device's own where it computed the same one.
+inline uint32_t owner_hash(Packet& p) {
+  if (!p.has_hash) {
+    p.hash = flow::owner_hash(p.data, p.headers);
+    p.has_hash = true;
+  }
+  return p.hash;
+}
+
+}  // namespace penstock::engine
