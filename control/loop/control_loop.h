@@ -83,9 +83,8 @@ struct RevisionInfo {
 class ControlLoop {
  public:
   struct Options {
-    std::vector<std::string> stages;       // names of the pipeline's stages, in order, for stats
-    std::vector<std::string> flow_states;  // names by flow/tcp_state.h, for metrics
-    uint64_t seed = 0;                     // of health jitter and probe ports; 0: from the clock
+    std::vector<std::string> stages;  // names of the pipeline's stages, in order, for stats
+    uint64_t seed = 0;                // of health jitter and probe ports; 0: from the clock
   };
 
   ControlLoop(Dataplane& dataplane, std::unique_ptr<store::Store> store, Options options);

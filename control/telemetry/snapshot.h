@@ -6,7 +6,6 @@
 // of different counters may be a few packets apart. What it does not hold: single flows (Flows.Dump), history.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -111,6 +110,11 @@ struct MirrorStats {
   uint64_t lost = 0;
 };
 
+struct FlowStateStats {
+  std::string state;   // "established", "udp_stream"
+  uint64_t flows = 0;  // gauge
+};
+
 struct HealthStats {
   std::string service;   // "namespace/name"
   std::string endpoint;  // "10.0.1.11:80"
@@ -145,7 +149,7 @@ struct Snapshot {
   std::vector<LimitStats> limits;
   std::vector<EgressStats> egresses;
   std::vector<MirrorStats> mirrors;
-  std::array<uint64_t, flow::kFlowStates> flows_by_state{};  // gauges, by flow/tcp_state.h
+  std::vector<FlowStateStats> flows_by_state;  // every state, zero or not
   std::vector<HealthStats> health;
   ControlStats control;
 };
