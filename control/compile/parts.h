@@ -1,0 +1,130 @@
+// The parts of a generation and what each is made from. A part is a value that keeps its inputs beside its result, so
+// that it can tell whether the result still holds; copying one is cheap.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "control/compile/compiler.h"
+#include "control/compile/slots.h"
+#include "control/model/limits.h"
+
+namespace penstock::compile {
+
+static_assert(model::kMaxInterfaces == flow::kMaxInterfaces);
+static_assert(model::kMaxPorts == flow::kMaxPorts);
+static_assert(model::kMaxWorkers == flow::kMaxWorkers);
+static_assert(model::kMaxServices == flow::kMaxServices);
+static_assert(model::kMaxEndpoints == flow::kMaxEndpoints);
+static_assert(model::kMaxRules == flow::kMaxRules);
+static_assert(model::kMaxLimits == flow::kMaxLimits);
+static_assert(model::kMaxEgresses == flow::kMaxEgresses);
+static_assert(model::kMaxMirrors == flow::kMaxMirrors);
+static_assert(model::kMaxNextHops == flow::kMaxNextHops);
+
+// All of a filter's rules and mirrors together: what rte_acl builds in about a second.
+constexpr size_t kMaxCombinations = 65536;
+
+// What one compilation works with.
+struct Round {
+  const model::State& state;
+  std::span<const PortFacts> ports;
+  uint64_t last;     // number of the last accepted generation
+  uint64_t retired;  // no worker reads this or an older one
+  base::Cycles hz;
+  flow::HashSecret secret;
+  model::FieldErrors& errors;
+
+  void fault(model::Kind kind, const model::Name& name, std::string path, std::string reason) const {
+    errors.push_back({model::ObjectKey{kind, name}.to_string(), std::move(path), std::move(reason)});
+  }
+};
+
+// The gateway's Node, for faults; only with a Node.
+inline model::Name node_name(const model::State& state) { return {.name = state.node->name}; }
+
+struct LimitPart {                         // limits.cpp
+  using Attached = std::vector<uint32_t>;  // slots, ascending
+  struct Attachments {
+    std::map<std::string, Attached> interfaces;
+    std::map<model::Name, Attached> services;
+    std::map<std::pair<model::Name, std::string>, Attached> rules;
+  };
+
+  NamedSlots slots{flow::kMaxLimits};
+  model::Objects<model::RateLimit> limits;  // input
+  uint32_t frame = 0;                       // input: bytes of the largest frame
+  std::shared_ptr<const flow::LimitTable> table;
+  std::shared_ptr<const Attachments> attached = std::make_shared<Attachments>();
+
+  void update(const Round& round);
+};
+
+struct InterfacePart {  // interfaces.cpp
+  NamedSlots ids{flow::kMaxInterfaces};
+  std::shared_ptr<const model::Node> node;  // inputs
+  std::vector<PortFacts> ports;
+  std::map<std::string, LimitPart::Attached> limits;
+  std::shared_ptr<const flow::InterfaceTable> table;
+
+  void update(const Round& round, const LimitPart& limit_part);
+  flow::InterfaceId id(const std::string& interface) const { return static_cast<flow::InterfaceId>(ids.at(interface)); }
+  std::vector<flow::InterfaceId> ids_of(const std::vector<std::string>& interfaces) const;
+};
+
+struct RoutePart {                          // routes.cpp
+  std::shared_ptr<const model::Node> node;  // inputs
+  std::shared_ptr<const flow::InterfaceTable> interfaces;
+  std::shared_ptr<const std::vector<flow::RouteSpec>> specs;
+  std::shared_ptr<const flow::RouteTable> table;
+
+  void update(const Round& round, const InterfacePart& interface_part);
+};
+
+struct FilterPart {  // filters.cpp
+  NamedSlots rules{flow::kMaxRules}, mirrors{flow::kMaxMirrors};
+  model::Objects<model::AccessPolicy> policies;  // inputs
+  model::Objects<model::Mirror> mirror_objects;
+  NamedSlots interface_ids{flow::kMaxInterfaces};
+  std::map<std::pair<model::Name, std::string>, LimitPart::Attached> limits;
+  std::shared_ptr<const flow::Filter> filter;
+  std::vector<flow::MirrorRule> mirror_rules;
+
+  void update(const Round& round, const InterfacePart& interfaces, const LimitPart& limit_part);
+};
+
+struct EgressPart {  // egresses.cpp
+  NamedSlots slots{flow::kMaxEgresses};
+  std::vector<flow::EgressRule> rules;
+
+  void update(const Round& round, const InterfacePart& interfaces);
+};
+
+struct CompiledService {
+  std::vector<std::shared_ptr<const flow::ServiceEntry>> entries;
+};
+
+struct ServicePart {  // services.cpp, service_entries.cpp
+  struct Slices {
+    std::vector<std::shared_ptr<const model::EndpointSlice>> list;  // by name
+  };
+
+  // Returned endpoint and service slots rest a while (slots.h): 16,384 of them cost some kilobytes of counters.
+  Slots service_slots{flow::kMaxServices, 4096}, endpoint_slots{flow::kMaxEndpoints, 16384};
+  model::State state;  // inputs
+  model::Objects<HealthView::Endpoints> down;
+  std::shared_ptr<const LimitPart::Attachments> attached = std::make_shared<LimitPart::Attachments>();
+  model::Objects<Slices> slices;                  // by service
+  model::Objects<model::ServicePolicy> policies;  // by service
+  model::Objects<CompiledService> services;
+  std::shared_ptr<const flow::ServiceTable> table;
+
+  void update(const Round& round, const HealthView& health, const LimitPart& limits);
+};
+
+}  // namespace penstock::compile

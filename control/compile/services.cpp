@@ -1,0 +1,137 @@
+// Which services have to be compiled again: those whose Service, ServicePolicy, EndpointSlices, health or limits differ
+// from the last accepted generation. The others keep their entries, and with them their tables.
+#include <algorithm>
+
+#include "control/compile/parts.h"
+#include "control/compile/service_entries.h"
+#include "control/model/diff.h"
+
+namespace penstock::compile {
+
+namespace {
+
+using Names = std::set<model::Name>;
+
+void touch_services(const ServicePart& part, const Round& round, Names& touched) {
+  model::for_each_change(part.state.services, round.state.services,
+                         [&](const auto& old, const auto& now) { touched.insert((now ? now : old)->name); });
+}
+
+// The index from a service to its policy.
+void update_policies(ServicePart& part, const Round& round, Names& touched) {
+  std::vector<std::shared_ptr<const model::ServicePolicy>> added;
+  model::for_each_change(part.state.service_policies, round.state.service_policies,
+                         [&](const auto& old, const auto& now) {
+                           if (old) {
+                             touched.insert(old->service);
+                             part.policies.erase(old->service);
+                           }
+                           if (now) added.push_back(now);
+                         });
+  for (const auto& policy : added) {
+    touched.insert(policy->service);
+    part.policies[policy->service] = policy;
+  }
+}
+
+// The index from a service to its slices.
+void update_slices(ServicePart& part, const Round& round, Names& touched) {
+  std::map<model::Name, ServicePart::Slices> lists;
+  const auto list_of = [&](const model::Name& service) -> auto& {
+    const auto [at, fresh] = lists.try_emplace(service);
+    if (const auto old = part.slices.find(service); fresh && old != part.slices.end()) at->second = *old->second;
+    return at->second.list;
+  };
+  model::for_each_change(part.state.slices, round.state.slices, [&](const auto& old, const auto& now) {
+    if (old) std::erase(list_of(old->service), old);
+    if (now) list_of(now->service).push_back(now);
+  });
+  for (auto& [service, slices] : lists) {
+    touched.insert(service);
+    std::sort(slices.list.begin(), slices.list.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
+    if (slices.list.empty()) {
+      part.slices.erase(service);
+    } else {
+      part.slices[service] = std::make_shared<const ServicePart::Slices>(std::move(slices));
+    }
+  }
+}
+
+void touch_health(ServicePart& part, const HealthView& health, Names& touched) {
+  // The sets carry no name: walk the maps themselves.
+  const auto add_missing = [&touched](const auto& from, const auto& in) {
+    for (const auto& [service, endpoints] : from) {
+      const auto other = in.find(service);
+      if (other == in.end() || other->second != endpoints) touched.insert(service);
+    }
+  };
+  add_missing(part.down, health.down());
+  add_missing(health.down(), part.down);
+  part.down = health.down();
+}
+
+void touch_limits(ServicePart& part, const LimitPart& limits, Names& touched) {
+  if (part.attached == limits.attached) return;
+  const auto add_missing = [&touched](const auto& from, const auto& in) {
+    for (const auto& [service, list] : from) {
+      const auto other = in.find(service);
+      if (other == in.end() || other->second != list) touched.insert(service);
+    }
+  };
+  add_missing(part.attached->services, limits.attached->services);
+  add_missing(limits.attached->services, part.attached->services);
+  part.attached = limits.attached;
+}
+
+template <typename T>
+const T* get(const model::Objects<T>& objects, const model::Name& name) {
+  const auto at = objects.find(name);
+  return at == objects.end() ? nullptr : at->second.get();
+}
+
+void compile_touched(const model::Name& name, ServicePart& part, const Round& round) {
+  static const Entries kNone;
+  const auto old = part.services.find(name);
+  const Entries before = old == part.services.end() ? kNone : old->second->entries;
+  const auto service = round.state.services.find(name);
+  if (service == round.state.services.end()) {
+    release_service(before, round, part);
+    part.services.erase(name);
+    return;
+  }
+  const auto limits = part.attached->services.find(name);
+  const auto policy = part.policies.find(name);
+  const ServiceInput input{*service->second, policy == part.policies.end() ? nullptr : policy->second.get(),
+                           get(part.slices, name), get(part.down, name),
+                           limits == part.attached->services.end() ? nullptr : &limits->second};
+  Entries after = compile_service(input, before, round, part);
+  if (old != part.services.end() && after == before) return;
+  part.services[name] = std::make_shared<const CompiledService>(CompiledService{std::move(after)});
+}
+
+}  // namespace
+
+void ServicePart::update(const Round& round, const HealthView& health, const LimitPart& limits) {
+  Names touched;
+  touch_services(*this, round, touched);
+  update_policies(*this, round, touched);
+  update_slices(*this, round, touched);
+  touch_health(*this, health, touched);
+  touch_limits(*this, limits, touched);
+  state.services = round.state.services;
+  state.service_policies = round.state.service_policies;
+  state.slices = round.state.slices;
+
+  const model::Objects<CompiledService> before = services;
+  for (const model::Name& name : touched) compile_touched(name, *this, round);
+  bool changed = !table;
+  model::for_each_change(before, services, [&](const auto&, const auto&) { changed = true; });
+  if (!changed || !round.errors.empty()) return;
+  std::vector<std::shared_ptr<const flow::ServiceEntry>> entries;
+  entries.reserve(services.size());
+  for (const auto& [name, service] : services)
+    entries.insert(entries.end(), service->entries.begin(), service->entries.end());
+  table = std::make_shared<const flow::ServiceTable>(std::move(entries), round.secret);
+}
+
+}  // namespace penstock::compile
