@@ -55,9 +55,9 @@ enum FlowFlag : uint8_t {
 };
 
 struct FlowDirection {
-  uint32_t next_hop = kNoSlot;  // index in the route table of `generation`
-  uint32_t neighbour = kNoSlot;
-  wire::ChecksumDelta l3, l4;  // what translation adds to the checksums of a packet in this direction
+  uint32_t next_hop = kNoSlot;  // index into the generation's next hops
+  uint32_t judged = 0;          // low bits of the generation that `next_hop` and the direction's rule belong to
+  wire::ChecksumDelta l3, l4;   // what translation adds to the checksums of a packet in this direction
   uint64_t packets = 0, bytes = 0;
 };
 
@@ -69,8 +69,7 @@ struct alignas(64) Flow {
   uint8_t flags = 0;
   uint8_t tcp_seen = 0;
   base::Millis last_seen = 0;
-  uint32_t generation = 0;  // low bits of the one it was last judged in
-  uint32_t rule = kNoSlot;  // filter rule (index in that generation)
+  uint32_t rule[2] = {kNoSlot, kNoSlot};  // filter rule by direction (index in the generation of way[d].judged)
   uint32_t service = kNoSlot, endpoint = kNoSlot;
 
   FlowKey reply;
@@ -87,6 +86,7 @@ struct alignas(64) Flow {
     way[direction].bytes += bytes;
   }
   bool is(FlowFlag flag) const { return flags & flag; }
+  bool translates() const { return mode != FlowMode::kPlain && mode != FlowMode::kDsr && mode != FlowMode::kIpip; }
 };
 static_assert(sizeof(Flow) == 192);
 
@@ -131,6 +131,9 @@ class FlowTable {
   // match are marked used at `now`.
   void find(const FlowKey* const* keys, const uint64_t* hashes, unsigned count, FlowMatch* matches, base::Millis now);
   FlowMatch find(const FlowKey& key, uint64_t hash, base::Millis now);
+
+  // Whether a flow or a steer entry has this key.
+  bool knows(const FlowKey& key) const { return find_ref(key, hash(key)) != 0; }
 
   // A flow under both keys (one_way: under the original alone), in `state`, otherwise default. on_evict(Flow&, index)
   // is called for the flow that had to make room, before it ends; it must not use the table.

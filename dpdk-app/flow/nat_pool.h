@@ -26,6 +26,7 @@
 // (kUnsupported).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -34,14 +35,17 @@
 #include "base/time.h"
 #include "flow/bounded_map.h"
 #include "flow/flow_table.h"
+#include "flow/generation.h"
 #include "flow/key.h"
 #include "flow/shard.h"
 
 namespace penstock::flow {
 
 constexpr unsigned kPortBlock = 64;        // ports; a word of the bitmap
+constexpr unsigned kAddressTries = 64;     // of a pool, for one mapping
 constexpr size_t kMaxNatAddresses = 1024;  // with mappings at one time, per worker: 24 MiB of bitmap address space
-constexpr unsigned kPortTries = 256;       // candidates looked at before a tuple counts as exhausted: at 95 % use of
+constexpr unsigned kPortSteps = 8192;      // candidates computed for one port (20 us at the worst), and
+constexpr unsigned kPortTries = 256;       // of them looked up, before a tuple counts as exhausted: at 95 % use of
                                            // all ports the chance to miss a free one is 2e-6
 constexpr base::Millis kUdpMappingLinger = 120'000;  // RFC 4787 REQ-5
 constexpr base::Millis kIcmpMappingLinger = 60'000;  // RFC 5508 REQ-2
@@ -109,8 +113,12 @@ class MappingTable {
     ++mapping.flows;
     mapping.last_used = now;
   }
-  static void release(Mapping& mapping, base::Millis now);  // the last one starts the linger time
-  void retire(Mapping& mapping);                            // find_inside() no longer finds it
+  // `last_packet`: when the flow's last packet passed; the mapping lingers from there.
+  static void release(Mapping& mapping, base::Millis last_packet) {
+    if (mapping.flows != 0) --mapping.flows;
+    if (base::since(mapping.last_used, last_packet) != 0) mapping.last_used = last_packet;
+  }
+  void retire(Mapping& mapping);  // find_inside() no longer finds it
 
   // Ageing: looks at up to `count` mappings and ends those that nobody holds or will want.
   void sweep(uint32_t count, base::Millis now);
@@ -121,13 +129,6 @@ class MappingTable {
   uint32_t count_of_egress(uint32_t egress) const { return by_egress_[egress % kMaxEgresses]; }
 
  private:
-  struct OutsideKey {
-    base::IpAddress address;
-    uint16_t port = 0;
-    uint8_t protocol = 0;
-    uint8_t unused[5] = {};
-    bool operator==(const OutsideKey&) const = default;
-  };
   struct SourceKey {
     base::IpAddress inside;
     uint64_t egress = 0;
@@ -139,15 +140,15 @@ class MappingTable {
   };
 
   uint64_t hash_inside(const MappingKey& key) const;
-  uint64_t hash_outside(const OutsideKey& key) const;
+  uint64_t hash_outside(const base::IpAddress& address, uint16_t port, uint8_t protocol) const;
   uint64_t* bitmap(uint32_t set, uint8_t protocol) const;
-  uint16_t choose_port(uint64_t* words, const MappingKey& key, PortRange range, const FlowKey& answer,
+  bool is_ours_and_free(const uint64_t* words, uint16_t port) const;
+  uint16_t choose_port(const uint64_t* words, uint16_t inside_port, PortRange range, const FlowKey& answer,
                        uint64_t hash) const;
   uint16_t any_port(const uint64_t* words, PortRange range, uint64_t hash) const;
-  bool is_free(const uint64_t* words, uint16_t port) const;
   Ports* ports_of(const base::IpAddress& address);
-  MappingResult add(const MappingKey& key, uint64_t hash, const base::IpAddress& outside, uint16_t port,
-                    base::Millis now);
+  void forget_if_unused(const base::IpAddress& address, Ports& ports);
+  Mapping* add(const MappingKey& key, const base::IpAddress& outside, uint16_t port, Ports& ports, base::Millis now);
   void end(uint32_t index);
 
   const unsigned worker_, workers_;
