@@ -117,14 +117,36 @@ class Gateway:
 
     def drops(self):
         """Dropped packets by reason, all workers together; reasons with zero left out."""
-        totals = {}
-        for entry in self.stats().get("drops", []):
-            totals[entry["reason"]] = totals.get(entry["reason"], 0) + int(entry.get("packets", 0))
-        return {reason: count for reason, count in totals.items() if count}
+        settle()
+        return {entry["reason"]: int(entry["packets"]) for entry in self.stats().get("drops", [])
+                if int(entry.get("packets", 0))}
 
     def drops_since(self, before):
         return {reason: count - before.get(reason, 0) for reason, count in self.drops().items()
                 if count > before.get(reason, 0)}
+
+    def entry(self, section, **fields):
+        """The entry of a section of the statistics whose fields are these, e.g. entry("limits", name="default/l")."""
+        settle()
+        entries = self.stats().get(section, [])
+        for entry in entries:
+            if all(entry.get(key) == value for key, value in fields.items()):
+                return entry
+        raise LabError(f"no {section} with {fields} among {entries}")
+
+    def workers(self, counter):
+        """A counter of each worker, in their order."""
+        settle()
+        return [int(w.get(counter, 0)) for w in self.stats().get("workers", [])]
+
+    def balance(self):
+        """Packets in minus packets out, dropped and held: zero, or a packet was lost without a name (or made twice)."""
+        inward = ("received", "fromWorkers", "fromControl", "generated")
+        outward = ("transmitted", "toWorkers", "punted", "merged", "dropped", "held")
+        settle()
+        workers = self.stats().get("workers", [])
+        total = lambda names: sum(int(w.get(n, 0)) for w in workers for n in names)   # noqa: E731
+        return total(inward) - total(outward)
 
     def metrics(self):
         """The Prometheus page as text."""
