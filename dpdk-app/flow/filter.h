@@ -1,6 +1,6 @@
 // The ordered access rules of one generation over rte_acl: first match wins, cost nearly independent of their number.
-// Category 0 decides access; category 1 gives the set of mirrors whose match holds. Immutable; any thread may classify.
-// Needs the EAL. A rule set that rte_acl cannot build is an error naming its size.
+// Mirrors are looked at beside them, one by one: their matches are few and each holds on its own. Immutable; any thread
+// may classify. Needs the EAL. A rule set that rte_acl cannot build is an error naming its size.
 #pragma once
 
 #include <cstdint>
@@ -26,28 +26,33 @@ struct FilterInput {
   uint16_t src_port = 0, dst_port = 0;  // host order
   uint16_t interface = 0;               // ingress
   uint8_t protocol = 0;
-  uint8_t tcp_flags = 0;                // 0 when not TCP
-  uint8_t icmp_type = 0;                // 0 when not ICMP
+  uint8_t tcp_flags = 0;  // 0 when not TCP
+  uint8_t icmp_type = 0;  // 0 when not ICMP
   FlowState state = FlowState::kUntracked;
 };
 
 struct RuleMatch {  // one combination; the compiler multiplies lists out
-  base::Prefix src, dst;              // same family; length 0: any
+  // A match is of one family: IPv4 when either prefix is, else IPv6. The default, ::/0, is any address, also beside an
+  // IPv4 prefix; so a rule for everything has two matches, one with 0.0.0.0/0 and one as it is.
+  base::Prefix src, dst;
   uint16_t src_port_first = 0, src_port_last = 65535, dst_port_first = 0, dst_port_last = 65535;
-  uint16_t interface = 0xffff;        // 0xffff: any
-  uint8_t protocol = 0;               // 0: any
+  uint16_t interface = 0xffff;  // 0xffff: any
+  uint8_t protocol = 0;         // 0: any
   uint8_t tcp_flags = 0, tcp_mask = 0;
-  int16_t icmp_type = -1;             // -1: any
-  uint8_t states = 0;                 // set of FlowState bits; 0: any
+  int16_t icmp_type = -1;  // -1: any
+  uint8_t states = 0;      // set of FlowState bits; 0: any
 };
 
+// Whether a packet has all of it: what the compiled rules compute for all rules at once.
+bool matches(const RuleMatch& match, const FilterInput& input);
+
 struct FilterRule {
-  uint32_t slot = 0;                  // stable: counters
+  uint32_t slot = 0;  // stable: counters
   std::vector<RuleMatch> matches;
   FilterAction action = FilterAction::kAllow;
   uint32_t log_sample = 0;
-  std::vector<uint32_t> limits;       // rate-limit slots attached to the rule
-  std::string name;                   // "policy/rule"
+  std::vector<uint32_t> limits;  // rate-limit slots attached to the rule
+  std::string name;              // "policy/rule"
 };
 
 struct MirrorMatch {
@@ -56,6 +61,9 @@ struct MirrorMatch {
 };
 
 constexpr uint32_t kNoRule = 0xffffffff;
+constexpr size_t kFilterBurst = 64;           // inputs classified at once
+constexpr size_t kMaxRuleMatches = 1u << 18;  // over all rules: bounds the memory and the time of a build
+constexpr size_t kMaxMirrorMatches = 1024;    // over all mirrors: gone through for each packet that is classified
 
 struct FilterResult {
   uint32_t rule = kNoRule;  // index into rules(); kNoRule: no rule matched
@@ -64,30 +72,30 @@ struct FilterResult {
 
 class Filter {
  public:
-  static base::Result<std::shared_ptr<const Filter>> build(std::vector<FilterRule> rules, std::vector<MirrorMatch> mirrors);
+  static base::Result<std::shared_ptr<const Filter>> build(std::vector<FilterRule> rules,
+                                                           std::vector<MirrorMatch> mirrors);
   ~Filter();
   Filter(const Filter&) = delete;
 
-  // Classifies up to 64 packets at once; `inputs` may mix families.
+  // Classifies up to kFilterBurst packets at once; `inputs` may mix families.
   void classify(std::span<const FilterInput* const> inputs, FilterResult* results) const;
   FilterResult classify(const FilterInput& input) const;
 
   const std::vector<FilterRule>& rules() const { return rules_; }
   bool empty() const { return rules_.empty() && !has_mirrors_; }
   bool has_rules() const { return !rules_.empty(); }
-  // Some rule looks at what differs from packet to packet of one flow (TCP flags, ICMP type): a decision about an
-  // established flow may not be kept in the flow.
+  // Some rule or mirror looks at what differs from packet to packet of one flow (TCP flags, ICMP type): a decision
+  // about an established flow may not be kept in the flow.
   bool varies_within_flow() const { return varies_within_flow_; }
-  bool uses_state() const { return uses_state_; }  // some rule names a flow state: all packets are tracked
+  bool uses_state() const { return uses_state_; }  // some rule or mirror names a flow state: all packets are tracked
   bool has_mirrors() const { return has_mirrors_; }
 
  private:
   Filter() = default;
+  uint64_t mirrors_of(const FilterInput& input) const;
 
-  rte_acl_ctx* v4_ = nullptr;
-  rte_acl_ctx* v6_ = nullptr;
+  std::vector<rte_acl_ctx*> v4_, v6_;  // one, but for rules that overlap in too many ways
   std::vector<FilterRule> rules_;
-  std::vector<uint64_t> mirror_sets_;  // result of category 1 -> set
   std::vector<MirrorMatch> mirrors_;
   bool varies_within_flow_ = false, uses_state_ = false, has_mirrors_ = false;
 };
