@@ -17,8 +17,11 @@ OUR_FILE = re.compile(r"`((?:sudo )?(?:\./)?((?:deploy|tests|tools|perf|control|
 
 
 def tracked():
-    out = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True, check=False).stdout
-    return [ROOT / name for name in out.split("\0") if name]
+    done = subprocess.run(["git", "-c", "safe.directory=*", "-C", str(ROOT), "ls-files", "-z"], capture_output=True, text=True,
+                          check=False)
+    if done.returncode:   # a copy without git
+        return [path for path in ROOT.rglob("*") if "build" not in path.relative_to(ROOT).parts]
+    return [ROOT / name for name in done.stdout.split("\0") if name]
 
 
 def check_version():

@@ -1,0 +1,17 @@
+#!/bin/bash
+# Everything: installs what is missing, builds the release preset, runs every test and every check, ends with ctest's summary.
+#
+#   sudo tests/run.sh              all of it
+#   sudo tests/run.sh -L unit      only these: arguments go to ctest (labels: unit check system asan tsan fuzz)
+set -euo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.."
+exec </dev/null
+
+if [ "$(id -u)" != 0 ]; then
+  echo "tests/run.sh: needs root, for packages and network namespaces: sudo tests/run.sh" >&2
+  exit 1
+fi
+deploy/install-deps.sh
+cmake --preset release
+cmake --build --preset release
+exec ctest --test-dir build/release --output-on-failure --no-tests=error -j 2 "$@"
