@@ -51,13 +51,13 @@ void begin(TcpTrack t, unsigned side, const TcpSegment& s) {
   t.seen |= end_bit(side);
 }
 
-// Remembers how far `side` has sent and how far it acknowledges the other.
+// Remembers how far `side` has sent (nothing comes after its FIN) and how far it acknowledges the other.
 void learn(TcpTrack t, unsigned side, const TcpSegment& s) {
   const uint32_t end = end_of(s);
   TcpWindow& own = t.window[side];
   if (!(t.seen & end_bit(side))) {
     begin(t, side, s);
-  } else if (before(own.end, end) && near(own.end, end)) {
+  } else if (!(t.seen & fin_bit(side)) && before(own.end, end) && near(own.end, end)) {
     own.end = end;
   }
   if (!(s.flags & kTcpAck)) return;
@@ -75,9 +75,10 @@ bool is_plausible_fin(TcpTrack t, unsigned side, const TcpSegment& s) {
   return !(t.seen & end_bit(side)) || near(t.window[side].end, end_of(s));
 }
 
-// Everything `side` has sent is acknowledged by this segment of the other side.
-bool acknowledges_all(TcpTrack t, unsigned side, const TcpSegment& s) {
-  return !(t.seen & end_bit(side)) || !before(s.acknowledgment, t.window[side].end);
+// The side has sent FIN and the other has acknowledged it.
+bool has_finished(TcpTrack t, unsigned side) {
+  const uint8_t needed = fin_bit(side) | acked_bit(side);
+  return (t.seen & needed) == needed && !before(t.window[side].acked, t.window[side].end);
 }
 
 FollowResult reset(TcpTrack t, unsigned side, const TcpSegment& s) {
@@ -108,6 +109,12 @@ FollowResult accept(TcpTrack t, unsigned side, const TcpSegment& s, FlowStateId 
   return FollowResult::kAccept;
 }
 
+FollowResult accept_fin(TcpTrack t, unsigned side, const TcpSegment& s) {
+  accept(t, side, s, FlowStateId::kTcpFinWait);
+  t.seen |= fin_bit(side);
+  return FollowResult::kAccept;
+}
+
 FollowResult in_syn_sent(TcpTrack t, unsigned side, const TcpSegment& s, Kind kind) {
   if (side == 0) {
     if (kind != Kind::kSyn) return FollowResult::kInvalid;
@@ -123,7 +130,7 @@ FollowResult in_syn_sent(TcpTrack t, unsigned side, const TcpSegment& s, Kind ki
 
 FollowResult in_syn_sent2(TcpTrack t, unsigned side, const TcpSegment& s, Kind kind) {
   if (kind == Kind::kSyn) return FollowResult::kAccept;  // sent again
-  if (kind == Kind::kSynAck && acknowledges_all(t, 1 - side, s))
+  if (kind == Kind::kSynAck && s.acknowledgment == t.window[1 - side].end)
     return accept(t, side, s, FlowStateId::kTcpSynReceived);
   return FollowResult::kInvalid;
 }
@@ -135,17 +142,11 @@ FollowResult in_syn_received(TcpTrack t, unsigned side, const TcpSegment& s, Kin
     case Kind::kSynAck:
       return FollowResult::kAccept;  // sent again; or the second of a simultaneous open
     case Kind::kAck:
-    case Kind::kFin: {
-      if (side == 1) {
-        const bool fin = kind == Kind::kFin;
-        if (fin) t.seen |= kSeenFin1;
-        return accept(t, 1, s, fin ? FlowStateId::kTcpFinWait : FlowStateId::kTcpSynReceived);
-      }
+    case Kind::kFin:
+      if (side == 1) return kind == Kind::kFin ? accept_fin(t, 1, s) : accept(t, 1, s, FlowStateId::kTcpSynReceived);
       // Who has not seen the SYN+ACK does not know this number: embryonic flows cannot be made established blindly.
       if (t.window[1].end - s.acknowledgment > kFirstFlight) return FollowResult::kInvalid;
-      if (kind == Kind::kFin) t.seen |= kSeenFin0;
-      return accept(t, 0, s, kind == Kind::kFin ? FlowStateId::kTcpFinWait : FlowStateId::kTcpEstablished);
-    }
+      return kind == Kind::kFin ? accept_fin(t, 0, s) : accept(t, 0, s, FlowStateId::kTcpEstablished);
     case Kind::kRst:
     case Kind::kImpossible:
       break;
@@ -162,9 +163,7 @@ FollowResult in_established(TcpTrack t, unsigned side, const TcpSegment& s, Kind
     case Kind::kSynAck:
       return side == 1 ? FollowResult::kAccept : FollowResult::kInvalid;  // sent again
     case Kind::kFin:
-      if (!is_plausible_fin(t, side, s)) return FollowResult::kAccept;
-      t.seen |= fin_bit(side);
-      return accept(t, side, s, FlowStateId::kTcpFinWait);
+      return is_plausible_fin(t, side, s) ? accept_fin(t, side, s) : FollowResult::kAccept;
     case Kind::kAck:
       return accept(t, side, s, FlowStateId::kTcpEstablished);
     case Kind::kRst:
@@ -177,17 +176,18 @@ FollowResult in_established(TcpTrack t, unsigned side, const TcpSegment& s, Kind
 // FIN_WAIT, CLOSE_WAIT, LAST_ACK: one or both sides have sent FIN.
 FollowResult in_closing(TcpTrack t, unsigned side, const TcpSegment& s, Kind kind) {
   if (kind == Kind::kSyn || kind == Kind::kSynAck) return FollowResult::kAccept;  // as in established
-  const bool other_finished = t.seen & fin_bit(1 - side);
-  FlowStateId next = t.state;
-  if (kind == Kind::kFin && !(t.seen & fin_bit(side))) {
-    if (!is_plausible_fin(t, side, s)) return FollowResult::kAccept;
-    t.seen |= fin_bit(side);
-    next = other_finished ? FlowStateId::kTcpLastAck : FlowStateId::kTcpFinWait;
-  } else if (other_finished && acknowledges_all(t, 1 - side, s)) {
-    if (t.state == FlowStateId::kTcpFinWait) next = FlowStateId::kTcpCloseWait;
-    if (t.state == FlowStateId::kTcpLastAck) next = FlowStateId::kTcpTimeWait;
+  if (kind == Kind::kFin && !is_plausible_fin(t, side, s)) return FollowResult::kAccept;
+  learn(t, side, s);
+  if (kind == Kind::kFin) t.seen |= fin_bit(side);
+  const bool both = (t.seen & kSeenFin0) && (t.seen & kSeenFin1);
+  if (has_finished(t, 0) && has_finished(t, 1)) {
+    t.state = FlowStateId::kTcpTimeWait;
+  } else if (both) {
+    t.state = FlowStateId::kTcpLastAck;
+  } else if (has_finished(t, 0) || has_finished(t, 1)) {
+    t.state = FlowStateId::kTcpCloseWait;
   }
-  return accept(t, side, s, next);
+  return FollowResult::kAccept;
 }
 
 // TIME_WAIT and CLOSE.
