@@ -49,13 +49,6 @@ void seal(uint8_t* l4, size_t length, size_t checksum_at, uint8_t protocol, cons
   base::store_raw(l4 + checksum_at, checksum);
 }
 
-bool is_icmp_error(const Headers& h) {
-  if (h.protocol == kProtocolIcmpv6) return h.icmp_type < kIcmpv6EchoRequest || h.icmp_type == kNdRedirect;
-  if (h.protocol != kProtocolIcmp) return false;
-  return h.icmp_type == kIcmpUnreachable || h.icmp_type == kIcmpSourceQuench || h.icmp_type == kIcmpRedirect ||
-         h.icmp_type == kIcmpTimeExceeded || h.icmp_type == kIcmpParameterProblem;
-}
-
 IpAddress address_at(const uint8_t* ip, uint8_t family, bool source) {
   if (family == 4) return IpAddress::v4_from(ip + (source ? kIpv4SrcAt : kIpv4DstAt));
   return IpAddress::v6_from(ip + (source ? kIpv6SrcAt : kIpv6DstAt));
@@ -209,6 +202,7 @@ size_t build_icmp_error(MutableBytes out, const IcmpErrorPacket& packet) {
 
 bool may_answer_with_error(Bytes frame, const Headers& h) {
   if (h.family == 0 || h.is(kIsLaterFragment) || is_icmp_error(h)) return false;
+  if (is_icmpv6(h) && h.icmp_type == kNdRedirect) return false;
   if (h.l2_length != 0 && (frame[kEthernetDstAt] & 1)) return false;
   const uint8_t* ip = frame.data() + h.l2_length;
   const IpAddress src = address_at(ip, h.family, true);

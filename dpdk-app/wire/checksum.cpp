@@ -21,8 +21,8 @@ uint64_t sum_trailer(uint8_t protocol, uint32_t l4_length) {
 }
 
 bool has_checksum(const Headers& h) {
-  return h.family != 0 && !h.is(kIsFragment) && l4_checksum_at(h.protocol) != kNoChecksum &&
-         (h.protocol != kProtocolIcmp || h.family == 4) && (h.protocol != kProtocolIcmpv6 || h.family == 6);
+  const bool covered = h.protocol == kProtocolTcp || h.protocol == kProtocolUdp || is_icmp(h) || is_icmpv6(h);
+  return h.family != 0 && covered && !h.is(kIsFragment);
 }
 
 // Everything the checksum covers, its own field included.

@@ -73,10 +73,7 @@ ParseError parse_icmp(const Extent& x, size_t room, Headers& out) {
   out.icmp_type = icmp[kIcmpTypeAt];
   out.icmp_code = icmp[kIcmpCodeAt];
   out.payload_offset = static_cast<uint16_t>(out.l4_offset + kIcmpLength);
-  const bool echo = out.protocol == kProtocolIcmp
-                        ? out.icmp_type == kIcmpEchoRequest || out.icmp_type == kIcmpEchoReply
-                        : out.icmp_type == kIcmpv6EchoRequest || out.icmp_type == kIcmpv6EchoReply;
-  if (echo) out.src_port = out.dst_port = base::load_be16(icmp + kIcmpIdAt);
+  if (is_echo(out)) out.src_port = out.dst_port = base::load_be16(icmp + kIcmpIdAt);
   return ParseError::kNone;
 }
 
@@ -95,16 +92,8 @@ inline ParseError parse_transport(const Extent& x, Headers& out) {
   const size_t room = std::min<size_t>(out.end, x.readable) - out.l4_offset;
   if (out.protocol == kProtocolTcp) return parse_tcp(x, room, out);
   if (out.protocol == kProtocolUdp) return parse_udp(x, room, out);
-  switch (out.protocol) {
-    case kProtocolIcmp:
-      if (out.family == 4) return parse_icmp(x, room, out);
-      break;
-    case kProtocolIcmpv6:
-      if (out.family == 6) return parse_icmp(x, room, out);
-      break;
-    case kProtocolSctp:
-      return parse_sctp(x, room, out);
-  }
+  if (is_icmp(out) || is_icmpv6(out)) return parse_icmp(x, room, out);
+  if (out.protocol == kProtocolSctp) return parse_sctp(x, room, out);
   return ParseError::kNone;
 }
 

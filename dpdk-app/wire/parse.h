@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
+#include "wire/headers.h"
 
 namespace penstock::wire {
 
@@ -81,6 +82,21 @@ ParseError parse(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksu
 // l2_length is 0. `quoted` accepts a datagram cut short after 8 transport bytes, as ICMP quotes it (RFC 792, RFC 4443).
 enum class Whole : uint8_t { kYes, kQuoted };
 ParseError parse_ip(base::Bytes datagram, Whole whole, Ipv4Checksum checksum, Headers& out);
+
+// The family counts: ICMP in IPv6, or ICMPv6 in IPv4, is not parsed and has no type. Not for later fragments.
+inline bool is_icmp(const Headers& h) { return h.family == 4 && h.protocol == kProtocolIcmp; }
+inline bool is_icmpv6(const Headers& h) { return h.family == 6 && h.protocol == kProtocolIcmpv6; }
+inline bool is_echo(const Headers& h) {
+  if (is_icmp(h)) return h.icmp_type == kIcmpEchoRequest || h.icmp_type == kIcmpEchoReply;
+  return is_icmpv6(h) && (h.icmp_type == kIcmpv6EchoRequest || h.icmp_type == kIcmpv6EchoReply);
+}
+// Messages that quote the packet they are about from payload_offset on (RFC 1122 §3.2.2, RFC 4443 §2.1).
+inline bool is_icmp_error(const Headers& h) {
+  if (is_icmp(h))
+    return h.icmp_type == kIcmpUnreachable || h.icmp_type == kIcmpSourceQuench || h.icmp_type == kIcmpRedirect ||
+           h.icmp_type == kIcmpTimeExceeded || h.icmp_type == kIcmpParameterProblem;
+  return is_icmpv6(h) && h.icmp_type < kIcmpv6EchoRequest;
+}
 
 const char* to_string(ParseError error);
 

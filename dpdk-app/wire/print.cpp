@@ -137,13 +137,6 @@ const char* icmp_name(const Headers& h) {
   return nullptr;
 }
 
-// Types whose body is a quoted datagram (RFC 792, RFC 4443 §2.1).
-bool quotes(const Headers& h) {
-  if (h.family == 6) return h.icmp_type < kIcmpv6EchoRequest;
-  return h.icmp_type == kIcmpUnreachable || h.icmp_type == kIcmpTimeExceeded || h.icmp_type == kIcmpParameterProblem ||
-         h.icmp_type == kIcmpSourceQuench || h.icmp_type == kIcmpRedirect;
-}
-
 void add_icmp(std::string& out, Bytes bytes, const Headers& h, Whole whole) {
   const uint8_t* icmp = bytes.data() + h.l4_offset;
   out += h.family == 4 ? "ICMP " : "ICMP6 ";
@@ -153,9 +146,7 @@ void add_icmp(std::string& out, Bytes bytes, const Headers& h, Whole whole) {
     add(out, "type %u", h.icmp_type);
   }
   const size_t end = std::min<size_t>(h.end, bytes.size());
-  const bool echo = h.family == 4 ? h.icmp_type == kIcmpEchoRequest || h.icmp_type == kIcmpEchoReply
-                                  : h.icmp_type == kIcmpv6EchoRequest || h.icmp_type == kIcmpv6EchoReply;
-  if (echo) {
+  if (is_echo(h)) {
     add(out, ", id %u, seq %u", h.src_port, base::load_be16(icmp + kIcmpSequenceAt));
   } else if (h.family == 6 && (h.icmp_type == kNdNeighbourSolicit || h.icmp_type == kNdNeighbourAdvert) &&
              end >= h.l4_offset + kNdNeighbourLength) {
@@ -169,7 +160,7 @@ void add_icmp(std::string& out, Bytes bytes, const Headers& h, Whole whole) {
   }
   add(out, ", length %d", h.end - h.l4_offset);
   // A quotation inside a quotation is not followed.
-  if (quotes(h) && !h.is(kIsFragment) && whole == Whole::kYes && end > h.payload_offset)
+  if (is_icmp_error(h) && !h.is(kIsFragment) && whole == Whole::kYes && end > h.payload_offset)
     out += " (" + describe_ip(bytes.subspan(h.payload_offset, end - h.payload_offset), Whole::kQuoted) + ")";
 }
 
@@ -178,7 +169,7 @@ void add_transport(std::string& out, Bytes bytes, const Headers& h, Whole whole)
     add_protocol(out, h.protocol);
   } else if (h.protocol == kProtocolTcp) {
     add_tcp(out, bytes, h);
-  } else if ((h.protocol == kProtocolIcmp && h.family == 4) || (h.protocol == kProtocolIcmpv6 && h.family == 6)) {
+  } else if (is_icmp(h) || is_icmpv6(h)) {
     add_icmp(out, bytes, h, whole);
   } else {
     add_protocol(out, h.protocol);

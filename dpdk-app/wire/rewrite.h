@@ -93,14 +93,9 @@ inline void update_l4_checksum(uint8_t* frame, const Headers& h, ChecksumDelta d
     if (before == 0) return;
     const uint16_t after = apply(before, delta);
     base::store_raw<uint16_t>(l4 + kUdpChecksumAt, after == 0 ? 0xffff : after);
-  } else if ((h.protocol == kProtocolIcmp && h.family == 4) || (h.protocol == kProtocolIcmpv6 && h.family == 6)) {
+  } else if (is_icmp(h) || is_icmpv6(h)) {
     update_checksum(l4 + kIcmpChecksumAt, delta);
   }
-}
-
-inline bool is_echo(const Headers& h) {
-  if (h.protocol == kProtocolIcmp) return h.icmp_type == kIcmpEchoRequest || h.icmp_type == kIcmpEchoReply;
-  return h.protocol == kProtocolIcmpv6 && (h.icmp_type == kIcmpv6EchoRequest || h.icmp_type == kIcmpv6EchoReply);
 }
 
 inline void write_addresses(uint8_t* ip, uint8_t family, const base::IpAddress& src, const base::IpAddress& dst) {
@@ -128,7 +123,7 @@ inline void translate(uint8_t* frame, const Headers& h, const Translation& t) {
   } else if (is_echo(h)) {
     base::store_be16(l4 + kIcmpIdAt, t.src_port);
     update_l4_checksum(frame, h, t.l4);
-  } else if (h.protocol == kProtocolIcmpv6) {
+  } else if (is_icmpv6(h)) {
     update_l4_checksum(frame, h, t.l3);
   }
 }

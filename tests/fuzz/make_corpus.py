@@ -28,7 +28,8 @@ def sealed(data, at, pseudo):
 
 def ip4(protocol, body, fragment=0x4000, options=b""):
     length = 20 + len(options)
-    head = struct.pack("!BBHHHBBH4s4s", 0x40 | length // 4, 0, length + len(body), 7, fragment, 64, protocol, 0, SRC4, DST4)
+    words = 0x40 | length // 4
+    head = struct.pack("!BBHHHBBH", words, 0, length + len(body), 7, fragment, 64, protocol, 0) + SRC4 + DST4
     return sealed(head + options, 10, b"") + body
 
 
@@ -45,7 +46,8 @@ def pseudo6(protocol, body, dst=DST6):
 
 
 def tcp(flags, options=b"", payload=b""):
-    return struct.pack("!HHIIBBHHH", 40000, 80, 1, 2, (20 + len(options)) // 4 << 4, flags, 65535, 0, 0) + options + payload
+    offset = (20 + len(options)) // 4 << 4
+    return struct.pack("!HHIIBBHHH", 40000, 80, 1, 2, offset, flags, 65535, 0, 0) + options + payload
 
 
 def udp(payload):

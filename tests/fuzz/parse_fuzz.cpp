@@ -32,6 +32,13 @@ void rewrite(std::vector<uint8_t> frame, const Headers& h) {
   if (h.hop_limit > 1) decrement_hop_limit(frame.data(), h);
   set_dscp(frame.data(), h, 46);
   clamp_mss(frame.data(), h, 1000);
+  const uint8_t* ip = frame.data() + h.l2_length;
+  Endpoints from{{}, {}, h.src_port, h.dst_port};
+  from.src = h.family == 4 ? base::IpAddress::v4_from(ip + kIpv4SrcAt) : base::IpAddress::v6_from(ip + kIpv6SrcAt);
+  from.dst = h.family == 4 ? base::IpAddress::v4_from(ip + kIpv4DstAt) : base::IpAddress::v6_from(ip + kIpv6DstAt);
+  Endpoints to{from.dst, from.src, 1234, 4321};
+  to.src.bytes[15] ^= 0x5a;
+  translate(frame.data(), h, make_translation(from, to, h.protocol));
   Headers again;
   require(parse(frame, static_cast<uint32_t>(frame.size()), Ipv4Checksum::kVerify, again) == ParseError::kNone);
   require(again.end == h.end && again.l4_offset == h.l4_offset && again.traffic_class >> 2 == 46);

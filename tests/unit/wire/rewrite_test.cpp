@@ -131,6 +131,15 @@ TEST(Rewrite, LaterFragmentsChangeAddressesOnly) {
   EXPECT_TRUE(std::equal(frame.begin() + h.l4_offset, frame.end(), before.begin() + h.l4_offset));
 }
 
+TEST(Rewrite, IcmpOfTheOtherFamilyIsNotTouched) {
+  const Frame data{1, 2, 3, 4, 5, 6, 7, 8};
+  Frame frame = ip6_with(kProtocolIcmp, data);
+  const Headers h = reparse(frame);
+  EXPECT_FALSE(is_echo(h));
+  translate(frame.data(), h, make_translation({ip6().src, ip6().dst}, {ip("fd00::1"), ip6().dst, 7, 7}, kProtocolIcmp));
+  EXPECT_EQ(Frame(frame.end() - 8, frame.end()), data);
+}
+
 TEST(Rewrite, IcmpErrorsKeepGoodChecksums) {
   for (Frame frame : {icmp_error(udp(ip4())), icmp_error(tcp6())}) {
     Headers h = reparse(frame);
