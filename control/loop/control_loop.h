@@ -45,6 +45,9 @@ struct ApplyOptions {
   base::Nanos deadline = 0;  // a change that did not begin by then is given up; 0: none
 };
 
+// How long a change waits for a worker. One that has not adopted by then is stuck or stopped; the change holds anyway.
+constexpr base::Nanos kAdoptTimeout = 5 * base::kNanosPerSecond;
+
 struct PhaseTimes {    // µs; 0: the phase was not reached
   uint64_t queue = 0;  // waiting for its turn
   uint64_t validate = 0, prepare = 0, compile = 0, store = 0, publish = 0;
@@ -53,7 +56,7 @@ struct PhaseTimes {    // µs; 0: the phase was not reached
 
 struct WorkerAdoption {
   unsigned worker = 0;
-  bool adopted = false;   // false: not within kAdoptTimeout; the worker will adopt it when it runs again
+  bool adopted = false;   // false: not in time; the worker will adopt it when it runs again
   uint64_t after_us = 0;  // after publish
 };
 
@@ -84,7 +87,8 @@ class ControlLoop {
  public:
   struct Options {
     std::vector<std::string> stages;  // names of the pipeline's stages, in order, for stats
-    uint64_t seed = 0;                // of health jitter and probe ports; 0: from the clock
+    uint64_t seed = 0;                // of health checks' jitter and ports; 0: from the system
+    base::Nanos adopt_timeout = kAdoptTimeout;
   };
 
   ControlLoop(Dataplane& dataplane, std::unique_ptr<store::Store> store, Options options);

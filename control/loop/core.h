@@ -1,0 +1,140 @@
+// The inside of ControlLoop: what the control thread owns, and the few words that other threads may read.
+//
+//   change.cpp   the order of a change, and every other way to a new generation
+//   start.cpp    from the store to a running gateway, and the end of the thread
+//   events.cpp   one turn of the thread: jobs, events, machines, housekeeping
+//   observe.cpp  what other threads read
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <thread>
+
+#include "control/compile/compiler.h"
+#include "control/health/checker.h"
+#include "control/loop/control_loop.h"
+#include "control/loop/outbox.h"
+#include "control/neighbour/machine.h"
+#include "control/publish/publisher.h"
+#include "control/store/store.h"
+#include "control/telemetry/collect.h"
+
+namespace penstock::loop {
+
+constexpr base::Nanos kAdoptSlice = 2'000'000;  // events are served in between
+constexpr base::Nanos kTurn = 1'000'000;        // the workers have no way to wake us: look this often
+constexpr base::Nanos kLinkPoll = base::kNanosPerSecond;
+constexpr base::Nanos kTidyEvery = base::kNanosPerSecond;
+// Results of many health checks become one generation: the first at once, then at most this often.
+constexpr base::Nanos kHealthBatch = 100'000'000;
+constexpr size_t kEventsPerTurn = 1024;
+
+class ControlLoop::Core {
+ public:
+  Core(Dataplane& dataplane, std::unique_ptr<store::Store> store, Options options);
+  ~Core();
+
+  base::Result<void> start();
+  void stop();
+
+  // A job runs on the control thread, in order; `refuse` is called instead when it cannot (queue full, stopping,
+  // deadline passed), on either thread.
+  struct Job {
+    base::Nanos deadline = 0;
+    std::function<void()> run;
+    std::function<void(const std::string& why)> refuse;
+  };
+  void enqueue(Job job);
+  // Runs `work` on the control thread and waits for what it returns; `refused(why)` otherwise.
+  template <typename R>
+  R call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused);
+
+  // ---- control thread ----
+  ApplyResult change(model::Change change, const ApplyOptions& options);
+  ApplyResult set_limit(const model::Name& name, double rate, std::optional<model::LimitUnit> unit, double burst);
+  ApplyResult rollback(uint64_t revision, ApplyOptions options);
+  base::Result<void> drain(bool on);
+  base::Result<std::vector<RevisionInfo>> history(size_t limit);
+  void settle();  // what a change leaves to do after its answer
+
+  // ---- any thread ----
+  struct Shared {
+    std::shared_ptr<const model::State> state = std::make_shared<const model::State>();
+    std::shared_ptr<const flow::Generation> generation;
+    uint64_t revision = 0;
+    telemetry::ControlStats control;
+  };
+  Shared shared() const;
+  std::shared_ptr<Watcher> watch();
+  telemetry::Snapshot stats();
+  std::vector<health::Status> health();
+
+ private:
+  // change.cpp
+  ApplyResult refused(ApplyResult result);
+  bool prepare(const model::State& next, ApplyResult& result);
+  bool compile(const model::State& next, ApplyResult& result, compile::Compiled& out);
+  bool store_revision(const model::State& next, const ApplyOptions& options, ApplyResult& result,
+                      store::Revision& revision);
+  void publish(std::shared_ptr<const flow::Generation> generation, ApplyResult& result);
+  void wait_adopted(ApplyResult& result);
+  void unprepare(const model::State& next);
+  void dry_run(const model::State& next, ApplyResult& result);
+  void announce(const store::Revision& revision, const ApplyResult& result);
+  bool republish(ApplyResult& result);  // the same state, other health or draining
+  // start.cpp
+  base::Result<std::shared_ptr<const model::State>> stored_state();
+  // events.cpp
+  void run();
+  void run_jobs();
+  bool serve_events();
+  void on_event(const flow::Event& event);
+  void run_machines(base::Nanos now);
+  void take_health_changes();
+  void publish_health(base::Nanos now);
+  void watch_links(base::Nanos now);
+  void housekeeping(base::Nanos now);
+  void wait();
+  void refresh_machines();
+  void update_stats();
+
+  Dataplane& dataplane_;
+  const std::unique_ptr<store::Store> store_;
+  const Options options_;
+  const base::Nanos started_wall_ = base::wall_now();
+
+  // Control thread.
+  std::shared_ptr<const model::State> state_ = std::make_shared<const model::State>();
+  uint64_t revision_ = 0;
+  uint64_t next_generation_ = 1;
+  std::vector<PortInfo> ports_;  // of the node that was prepared last
+  std::shared_ptr<const model::Node> prepared_;
+  compile::Compiler compiler_;
+  compile::HealthView health_view_;
+  publish::Publisher publisher_;
+  telemetry::Baselines baselines_;
+  neighbour::Machine neighbours_;
+  health::Checker checker_;
+  Outbox outbox_;
+  std::set<health::TargetKey> checked_;  // what checker_ has
+  std::map<std::string, bool> links_;    // by interface
+  uint64_t close_ports_after_ = 0;       // generation whose adoption allows to close devices; 0: nothing to do
+  bool draining_ = false;
+  bool health_dirty_ = false, machines_dirty_ = false;
+  base::Nanos health_published_ = 0, links_seen_ = 0, tidied_ = 0;
+
+  mutable std::mutex shared_mutex_;
+  Shared shared_;
+  std::mutex watchers_mutex_;
+  std::vector<std::shared_ptr<Watcher>> watchers_;
+
+  std::mutex jobs_mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> jobs_;
+  bool stopping_ = false, running_ = false;
+  std::thread thread_;
+};
+
+}  // namespace penstock::loop

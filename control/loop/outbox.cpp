@@ -1,0 +1,65 @@
+#include "control/loop/outbox.h"
+
+namespace penstock::loop {
+
+Outbox::~Outbox() {
+  pump();
+  for (auto& lane : lanes_) {
+    for (auto& item : lane.flying) {  // its worker may still read it
+      static_cast<void>(item.neighbour.release());
+      static_cast<void>(item.inject.release());
+    }
+  }
+}
+
+void Outbox::set_workers(size_t count) { lanes_.resize(count); }
+
+void Outbox::neighbour(const flow::NeighbourCommand& prototype) {
+  for (Lane& lane : lanes_) {
+    auto command = std::make_unique<flow::NeighbourCommand>();
+    command->interface = prototype.interface;
+    command->address = prototype.address;
+    command->mac = prototype.mac;
+    command->state = prototype.state;
+    command->refresh_ms = prototype.refresh_ms;
+    post(lane, {std::move(command), nullptr});
+  }
+}
+
+void Outbox::inject(unsigned worker, flow::InterfaceId interface, flow::InjectAs as, std::vector<uint8_t> frame) {
+  if (lanes_.empty()) return;
+  auto command = std::make_unique<flow::InjectCommand>();
+  command->interface = interface;
+  command->as = as;
+  command->frame = std::move(frame);
+  post(lanes_[worker % lanes_.size()], {nullptr, std::move(command)});
+}
+
+void Outbox::post(Lane& lane, Item item) {
+  if (lane.waiting.size() >= kMaxWaiting) {
+    lane.waiting.pop_front();
+    ++lost_;
+  }
+  lane.waiting.push_back(std::move(item));
+}
+
+void Outbox::pump() {
+  for (unsigned worker = 0; worker < lanes_.size(); ++worker) {
+    Lane& lane = lanes_[worker];
+    while (!lane.flying.empty() && lane.flying.front().get()->done()) lane.flying.pop_front();
+    while (!lane.waiting.empty() && lane.flying.size() < kMaxWaiting &&
+           dataplane_.submit(worker, lane.waiting.front().get())) {
+      lane.flying.push_back(std::move(lane.waiting.front()));
+      lane.waiting.pop_front();
+    }
+  }
+}
+
+bool Outbox::idle() const {
+  for (const Lane& lane : lanes_) {
+    if (!lane.waiting.empty() || !lane.flying.empty()) return false;
+  }
+  return true;
+}
+
+}  // namespace penstock::loop

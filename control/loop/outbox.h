@@ -1,0 +1,52 @@
+// Commands on their way to the workers: kept until the worker is done with them, retried while its ring is full.
+//
+// Control thread only. Bounded: kMaxWaiting commands a worker; beyond, the oldest that was not handed over yet is lost
+// (frames are repeated by their protocols, neighbours are asked for again). Commands that a worker still holds when the
+// outbox goes are given up to it, not freed.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "control/loop/dataplane.h"
+#include "flow/command.h"
+
+namespace penstock::loop {
+
+constexpr size_t kMaxWaiting = 16384;  // announcements of 10,000 addresses fit; about 100 bytes each
+
+class Outbox {
+ public:
+  explicit Outbox(Dataplane& dataplane) : dataplane_(dataplane) {}
+  ~Outbox();
+  Outbox(const Outbox&) = delete;
+
+  void set_workers(size_t count);
+  size_t workers() const { return lanes_.size(); }
+  void neighbour(const flow::NeighbourCommand& prototype);  // to every worker
+  void inject(unsigned worker, flow::InterfaceId interface, flow::InjectAs as, std::vector<uint8_t> frame);
+
+  // Frees what is done and hands over what waited.
+  void pump();
+  bool idle() const;
+  uint64_t lost() const { return lost_; }
+
+ private:
+  struct Item {  // exactly one is set; commands have no virtual destructor
+    std::unique_ptr<flow::NeighbourCommand> neighbour;
+    std::unique_ptr<flow::InjectCommand> inject;
+    flow::Command* get() const { return neighbour ? static_cast<flow::Command*>(neighbour.get()) : inject.get(); }
+  };
+  struct Lane {
+    std::deque<Item> waiting, flying;
+  };
+  void post(Lane& lane, Item item);
+
+  Dataplane& dataplane_;
+  std::deque<Lane> lanes_;  // lanes do not move
+  uint64_t lost_ = 0;
+};
+
+}  // namespace penstock::loop

@@ -1,0 +1,98 @@
+#include "control/loop/surroundings.h"
+
+#include <set>
+#include <unordered_map>
+
+namespace penstock::loop {
+namespace {
+
+constexpr base::Nanos kMilli = 1'000'000;
+
+// "namespace/name:port", as control/compile names virtual ports; neither part may hold '/' or ':'.
+std::optional<model::Name> service_of(const std::string& entry) {
+  const size_t slash = entry.find('/'), colon = entry.rfind(':');
+  if (slash == std::string::npos || colon == std::string::npos || colon < slash) return std::nullopt;
+  return model::Name{entry.substr(0, slash), entry.substr(slash + 1, colon - slash - 1)};
+}
+
+struct Subnet {
+  base::Prefix prefix;
+  size_t interface;  // index into the result
+};
+
+void own(const base::IpAddress& address, const std::vector<Subnet>& subnets, std::vector<neighbour::Interface>& out) {
+  for (const Subnet& subnet : subnets) {
+    if (subnet.prefix.contains(address)) out[subnet.interface].owned.push_back(address);
+  }
+}
+
+}  // namespace
+
+std::vector<neighbour::Interface> neighbour_interfaces(const flow::Generation& generation) {
+  std::vector<neighbour::Interface> out;
+  std::vector<Subnet> subnets;
+  if (!generation.interfaces) return out;
+  for (const auto& interface : generation.interfaces->by_id) {
+    if (interface.id == flow::kNoInterface || interface.is_twin) continue;
+    for (const auto& prefix : interface.addresses) subnets.push_back({prefix, out.size()});
+    out.push_back({interface.id, interface.name, interface.mac, interface.addresses, {}});
+  }
+  if (generation.services) {
+    for (const auto& service : generation.services->entries()) {
+      own(service->address, subnets, out);
+      for (const auto& address : service->source_pool) own(address, subnets, out);
+    }
+  }
+  for (const auto& egress : generation.egresses) {
+    for (const auto& address : egress.pool.v4) own(address, subnets, out);
+    for (const auto& address : egress.pool.v6) own(address, subnets, out);
+  }
+  return out;
+}
+
+neighbour::Settings neighbour_settings(const model::Node& node) {
+  neighbour::Settings out;
+  out.reachable = node.neighbours.reachable_seconds * base::kNanosPerSecond;
+  out.retry = node.neighbours.retry_milliseconds * kMilli;
+  out.retries = node.neighbours.retries;
+  out.capacity = node.workers.neighbours;
+  return out;
+}
+
+std::vector<health::Target> health_targets(const flow::Generation& generation, const model::State& state) {
+  std::vector<health::Target> out;
+  std::map<model::Name, const model::HealthCheck*> checks;
+  for (const auto& [name, policy] : state.service_policies) {
+    if (policy->health_check.kind != model::HealthCheckKind::kNone) checks[policy->service] = &policy->health_check;
+  }
+  if (checks.empty() || !generation.services) return out;
+  std::set<health::TargetKey> seen;
+  for (const auto& entry : generation.services->entries()) {
+    const auto service = service_of(entry->name);
+    const auto check = service ? checks.find(*service) : checks.end();
+    if (check == checks.end()) continue;
+    for (const auto& endpoint : entry->endpoints) {
+      health::TargetKey key{*service, endpoint.address, endpoint.port};
+      if (seen.insert(key).second) out.push_back({std::move(key), *check->second});
+    }
+  }
+  return out;
+}
+
+std::optional<base::IpAddress> source_for(const flow::Generation& generation, const base::IpAddress& destination) {
+  if (!generation.routes || !generation.interfaces) return std::nullopt;
+  const auto& result = generation.routes->at(generation.routes->find(destination));
+  if (result.kind != flow::RouteKind::kConnected && result.kind != flow::RouteKind::kGateway) return std::nullopt;
+  const auto& hop = generation.routes->next_hop(generation.routes->next_hop_of(result, 0));
+  if (hop.interface >= generation.interfaces->by_id.size()) return std::nullopt;
+  const base::IpAddress& near = hop.via.is_unspecified() ? destination : hop.via;
+  std::optional<base::IpAddress> first;
+  for (const auto& prefix : generation.interfaces->by_id[hop.interface].addresses) {
+    if (prefix.is_v4() != destination.is_v4()) continue;
+    if (prefix.contains(near)) return prefix.address;
+    if (!first) first = prefix.address;
+  }
+  return first;
+}
+
+}  // namespace penstock::loop
