@@ -1,0 +1,198 @@
+"""See l4.sh."""
+import argparse
+import ipaddress
+import json
+import os
+import pathlib
+import platform
+import re
+import socket
+import statistics
+import struct
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests" / "system"), str(pathlib.Path(__file__).resolve().parent)]
+import rig  # noqa: E402
+from rig import objects  # noqa: E402
+
+import peers  # noqa: E402
+
+GATEWAY_MAC = bytes.fromhex("020000000001")
+SERVER_MAC = bytes.fromhex("020000000009")
+CLIENT_MAC = bytes.fromhex("020000000002")
+VIP, SERVICE_PORT, NAT_FLOWS = "203.0.113.10", 80, 100_000
+SERVERS = [f"192.0.2.{10 + n}" for n in range(10)]
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    total = (total & 0xffff) + (total >> 16)
+    return ~((total & 0xffff) + (total >> 16)) & 0xffff
+
+
+def udp_frame(source, source_port, destination, port):
+    """64 bytes with the frame check sequence: 60 here."""
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 46, 0, 0, 64, 17, 0, source, destination)
+    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
+    return GATEWAY_MAC + CLIENT_MAC + b"\x08\x00" + head + struct.pack("!HHHH", source_port, port, 26, 0) + bytes(18)
+
+
+def arp_replies():
+    """The next hops say where they are, once in every turn of the file: the device has nobody behind it who could be asked."""
+    return [GATEWAY_MAC + SERVER_MAC + b"\x08\x06" + struct.pack(
+        "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 2, SERVER_MAC, socket.inet_aton(a), GATEWAY_MAC, socket.inet_aton("192.0.2.1")) +
+        bytes(18) for a in SERVERS]
+
+
+def packets(flows, destination, port):
+    base = int(ipaddress.ip_address("10.0.0.1"))
+    return [udp_frame(struct.pack("!I", base + n % 25000), 1024 + n // 25000 * 7919 % 60000, destination(n), port)
+            for n in range(flows)]
+
+
+class GatewayRun:
+    """The gateway on one polling core with one port; how many packets it sends."""
+
+    def __init__(self, lab, device, core, bundle, huge):
+        self.gateway = rig.Gateway(lab.namespaces.get("gw") or lab.namespace("gw"), f"gateway{time.monotonic_ns()}",
+                                   options=[] if huge else ["--no-huge", "--memory", "3072"])
+        node = objects.node(objects.interface("in", device, "192.0.2.1/24", mac="02:00:00:00:00:01"), cores=[core], idle="poll",
+                            workers={"flows": 1 << 18, "buffers": peers.PACKET_BUFFERS, "sources": 1 << 18},
+                            routes=[objects.route("198.18.0.0/16", SERVERS[0])])
+        self.gateway.start(seconds=60)
+        self.gateway.apply(node, bundle)
+
+    def sample(self):
+        stats = self.gateway.json("stats")
+        worker = stats["workers"][0]
+        return (int(stats["ports"][0]["tx"]["packets"]), int(stats["time"]) / 1e9,
+                int(worker["busyCycles"]) + int(worker["idleCycles"]), int(worker["flows"]) if "flows" in worker else 0)
+
+    def measure(self, seconds, flows):
+        """(packets per second, cycles per packet, cycles per second)"""
+        rig.wait_until(lambda: self.sample()[0] > 0 and self.sample()[3] >= flows, 60, 0.2,
+                       f"traffic and {flows} flows: {self.sample()}, {self.gateway.drops()}")
+        time.sleep(1)
+        first, drops = self.sample(), self.gateway.drops()
+        time.sleep(seconds)
+        last = self.sample()
+        sent, duration = last[0] - first[0], last[1] - first[1]
+        lost = {k: v for k, v in self.gateway.drops_since(drops).items() if k not in ("punt_limited", "punt_queue_full")}
+        if sum(lost.values()) > sent / 1000:
+            raise rig.LabError(f"the gateway drops what it should forward: {lost}")
+        return sent / duration, (last[2] - first[2]) / sent, (last[2] - first[2]) / duration
+
+    def stop(self):
+        self.gateway.process.kill()
+
+
+def filter_and_limits():
+    """1000 rules that do not match and one that does; an aggregate and a per-source limit that are never reached."""
+    rules = [{"name": f"r{n}", "action": "deny", "from": [f"172.{16 + n // 250}.{n % 250}.0/24"], "protocol": "udp",
+              "ports": [str(1000 + n)]} for n in range(999)]
+    return [objects.access_policy("thousand", *rules, {"name": "rest", "action": "allow"}),
+            objects.rate_limit("all", {"interface": "in"}, {"packetsPerSecond": 1e9}),
+            objects.rate_limit("each", {"service": {"name": "web"}}, {"packetsPerSecond": 1e6}, per="source")]
+
+
+def service():
+    made = objects.service("web", VIP, (SERVICE_PORT, 8080, "UDP"))
+    return [made, *objects.endpoints(made, *SERVERS)]
+
+
+def machine():
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    return {"cpu": cpu.group(1) if cpu else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
+            "dpdk": rig.run("pkg-config", "--modversion", "libdpdk", check=False).stdout.strip()}
+
+
+def spread(values):
+    return (max(values) - min(values)) / statistics.median(values)
+
+
+def measure_all(lab, options, huge):
+    """Runs everything `options.runs` times, taking turns, so that a slow minute of the machine hits all alike."""
+    l3_file, nat_file = lab.dir / "l3.pcap", lab.dir / "nat.pcap"
+    l3_destination = lambda n: struct.pack("!I", int(ipaddress.ip_address("198.18.1.1")) + n % 200)   # noqa: E731
+    peers.write_pcap(l3_file, [*arp_replies(), *packets(4096, l3_destination, 9)])
+    peers.write_pcap(nat_file, [*arp_replies(), *packets(NAT_FLOWS, lambda n: socket.inet_aton(VIP), SERVICE_PORT)])
+    l3_large = lab.dir / "l3-large.pcap"
+    peers.write_pcap(l3_large, [*arp_replies(), *packets(NAT_FLOWS, l3_destination, 9)])
+    device = lambda path: f"net_pcap0,rx_pcap={path},infinite_rx=1"   # noqa: E731
+    subjects = {
+        "l3_forward_64B": (l3_file, [], 0, l3_file),
+        "l4_nat_100k_64B": (nat_file, service(), NAT_FLOWS * 0.99, l3_large),
+        "l4_nat_100k_filter_limits_64B": (nat_file, [*service(), *filter_and_limits()], NAT_FLOWS * 0.99, l3_large)}
+    ours, theirs, reasons, number = {}, {}, {}, 0
+    for turn in range(options.runs):
+        for path in (l3_file, l3_large):
+            for peer in ("l3fwd (LPM)", "testpmd io", "testpmd macswap"):
+                number += 1
+                try:
+                    rate = (peers.l3fwd_rate(lab, device(path), options.core, options.seconds, huge, number) if "l3fwd" in peer else
+                            peers.testpmd_rate(lab, device(path), options.core, peer.split()[1], options.seconds, huge, number))
+                    theirs.setdefault((peer, path), []).append(rate)
+                except (peers.Missing, rig.LabError) as reason:
+                    reasons[(peer, path)] = str(reason).splitlines()[0]
+        for name, (path, bundle, flows, _) in subjects.items():
+            run = GatewayRun(lab, device(path), options.core, bundle, huge)
+            try:
+                ours.setdefault(name, []).append(run.measure(options.seconds, flows))
+            finally:
+                run.stop()
+        print(f"turn {turn + 1} of {options.runs} done", file=sys.stderr)
+    return [row for name, (_, _, _, peer_path) in subjects.items()
+            for row in rows(name, ours[name], {p: (theirs.get((p, peer_path)), reasons.get((p, peer_path)))
+                                              for p in ("l3fwd (LPM)", "testpmd io", "testpmd macswap")})]
+
+
+def rows(name, runs, by_peer):
+    rate = statistics.median(r[0] for r in runs) / 1e6
+    clock = statistics.median(r[2] for r in runs)
+    ceiling = by_peer["testpmd io"][0]
+    bound = "device" if ceiling and rate > 0.8 * statistics.median(ceiling) / 1e6 else "unknown"
+    for peer, (values, reason) in by_peer.items():
+        row = {"name": name, "value": round(rate, 3), "unit": "Mpps", "peer": peer, "peer_value": None, "ratio": None,
+               "runs": len(runs), "spread": round(spread([r[0] for r in runs]), 3), "bound_by": bound,
+               "cycles_per_packet": round(statistics.median(r[1] for r in runs), 1), "peer_cycles_per_packet": None}
+        if values:
+            theirs = statistics.median(values) / 1e6
+            row.update(peer_value=round(theirs, 3), ratio=round(rate / theirs, 3),
+                       peer_cycles_per_packet=round(clock / theirs / 1e6, 1), peer_spread=round(spread(values), 3))
+        else:
+            row["reason"] = reason
+        yield row
+
+
+def table(results):
+    print(f"{'name':32} {'Mpps':>7} {'cycles':>7}  {'peer':16} {'Mpps':>7} {'cycles':>7} {'ratio':>6} {'spread':>7}  bound by")
+    for r in results:
+        peer = f"{r['peer_value']:7.2f} {r['peer_cycles_per_packet']:7.1f} {r['ratio']:6.2f}" if r["ratio"] else f"{r['reason']:>22}"
+        print(f"{r['name']:32} {r['value']:7.2f} {r['cycles_per_packet']:7.1f}  {r['peer']:16} {peer} {r['spread']:6.0%}  {r['bound_by']}")
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="perf/lab/l4.sh")
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    huge = peers.huge_pages_free() >= 1600
+    lab = rig.Lab("perf")
+    try:
+        results = measure_all(lab, options, huge)
+    finally:
+        lab.close()
+    about = {**machine(), "memory": "2 MB pages" if huge else "ordinary pages", "core": options.core}
+    table(results)
+    print(f"input and output of all: net_pcap,infinite_rx=1 on core {options.core}, {about['memory']}; "
+          f"medians of {options.runs} runs that took turns")
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
