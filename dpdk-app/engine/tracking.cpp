@@ -187,7 +187,9 @@ const flow::Endpoint* choose(const flow::ServiceEntry& s, const Packet& p, Worke
       return e;
     }
   }
-  const flow::Endpoint* e = balance(s, p, w);
+  // The first choice depends on the client alone, so that every worker makes the same one.
+  const flow::Endpoint* e =
+      s.table.empty() ? balance(s, p, w) : &s.endpoints[s.table[flow::hash_of(p.key.src, 0, {}) % s.table.size()]];
   if (e == nullptr) return nullptr;
   if (known == nullptr) known = w.affinities.insert(key, hash);
   if (known != nullptr) *known = {e->slot, w.now_ms};  // a full table costs stickiness, not service

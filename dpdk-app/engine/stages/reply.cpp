@@ -18,10 +18,6 @@ using flow::Verdict;
 constexpr uint16_t kControlPortFirst = 61000;
 constexpr uint8_t kOurHopLimit = 64;
 
-bool is_icmp(const wire::Headers& h) {
-  return h.protocol == wire::kProtocolIcmp || h.protocol == wire::kProtocolIcmpv6;
-}
-
 bool is_echo_request(const wire::Headers& h) {
   return !h.is(wire::kIsLaterFragment) &&
          ((h.family == 4 && h.protocol == wire::kProtocolIcmp && h.icmp_type == wire::kIcmpEchoRequest) ||
@@ -143,13 +139,13 @@ void echo(Packet& p, WorkerState& w) {
 }
 
 bool is_for_control(const wire::Headers& h) {
-  if (is_icmp(h)) return true;  // echo replies and errors about the gateway's own packets
+  if (wire::is_icmp(h) || wire::is_icmpv6(h)) return true;  // echo replies and errors about the gateway's own packets
   return (h.protocol == wire::kProtocolTcp || h.protocol == wire::kProtocolUdp) && h.dst_port >= kControlPortFirst;
 }
 
 void receive_local(Packet& p, WorkerState& w) {
   const wire::Headers& h = p.headers;
-  if (is_echo_request(h) || (h.is(wire::kIsLaterFragment) && is_icmp(h))) {
+  if (is_echo_request(h) || (h.is(wire::kIsLaterFragment) && (wire::is_icmp(h) || wire::is_icmpv6(h)))) {
     if (!h.is(wire::kIsFragment) && wire::verify_l4(frame_of(p), h) == wire::ChecksumState::kBad)
       return drop(p, DropReason::bad_l4_checksum);
     if (!w.icmp_bucket.take(w.icmp_rate, 1, w.now)) {

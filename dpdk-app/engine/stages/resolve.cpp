@@ -14,7 +14,13 @@ using flow::Verdict;
 
 // The next hop's own address, or on a connected route the packet's destination as it leaves.
 base::IpAddress hop_address(const Packet& p, const flow::NextHop& hop) {
+  if (p.redirected) {
+    const base::IpAddress& named = p.exact->action.redirect_via;
+    if (!named.is_unspecified()) return named;
+  }
   if (!hop.via.is_unspecified()) return hop.via;
+  // Direct server return: the frame goes to the server, the packet stays addressed to the service.
+  if (p.flow != nullptr && p.flow->mode == flow::FlowMode::kDsr && p.direction == 0) return p.flow->reply.src;
   const uint8_t* ip = p.data + p.headers.l2_length;
   return p.headers.family == 4 ? base::IpAddress::v4_from(ip + 16) : base::IpAddress::v6_from(ip + 24);
 }
@@ -72,7 +78,8 @@ void send_fragments(Packet& p, WorkerState& w, const flow::Interface& out, Neigh
 }
 
 void resolve(Packet& p, WorkerState& w) {
-  const flow::NextHop& hop = w.generation->routes->next_hop(p.next_hop);
+  static const flow::NextHop kOnLink;
+  const flow::NextHop& hop = p.redirected ? kOnLink : w.generation->routes->next_hop(p.next_hop);
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   Neighbour* neighbour = w.neighbours.find(p.out, hop_address(p, hop), w.now_ms);
   if (neighbour == nullptr) return drop(p, DropReason::neighbour_table_full);

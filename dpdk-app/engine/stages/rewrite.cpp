@@ -66,8 +66,11 @@ void translate_exact(Packet& p) {
   const flow::ExactAction& a = p.exact->action;
   const wire::Endpoints from{p.key.src, p.key.dst, p.key.src_port, p.key.dst_port};
   wire::Endpoints to = from;
-  if (!a.nat_source.is_unspecified()) to.src = a.nat_source;
-  if (!a.redirect_via.is_unspecified()) to.dst = a.redirect_via;
+  const auto fits = [&](const base::IpAddress& each) {
+    return !each.is_unspecified() && each.is_v4() == (p.headers.family == 4);
+  };
+  if (fits(a.nat_source)) to.src = a.nat_source;
+  if (fits(a.redirect_via)) to.dst = a.redirect_via;
   if (a.nat_source_port != 0) to.src_port = a.nat_source_port;
   if (a.nat_destination_port != 0) to.dst_port = a.nat_destination_port;
   wire::translate(p.data, p.headers, wire::make_translation(from, to, p.headers.protocol));

@@ -32,7 +32,13 @@ struct Lookup {
   }
 };
 
+// Where the packet will be addressed to: an exact entry may translate it without a flow.
 const uint8_t* destination_of(const Packet& p) {
+  if (p.exact != nullptr && p.exact->action.verb == flow::ExactVerb::kNat) {
+    const base::IpAddress& to = p.exact->action.redirect_via;
+    if (!to.is_unspecified() && to.is_v4() == (p.headers.family == 4))
+      return p.headers.family == 4 ? to.v4_bytes() : to.bytes.data();
+  }
   return p.data + p.headers.l2_length + (p.headers.family == 4 ? 16 : 24);
 }
 const uint8_t* source_of(const Packet& p) { return p.data + p.headers.l2_length + (p.headers.family == 4 ? 12 : 8); }

@@ -48,9 +48,8 @@ void refuse(Packet& p, WorkerState& w, DropReason reason, Answer answer) {
 
 // Leaves through `p.next_hop`: what RFC 1812 §5.2.1.2 asks before a packet is forwarded.
 void forward(Packet& p, WorkerState& w, bool own) {
-  const flow::NextHop& hop = w.generation->routes->next_hop(p.next_hop);
-  const flow::Interface& out = w.generation->interfaces->by_id[hop.interface];
-  p.out = hop.interface;
+  p.out = p.redirected ? p.exact->action.redirect_interface : w.generation->routes->next_hop(p.next_hop).interface;
+  const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   if (!own && p.headers.hop_limit <= 1) return refuse(p, w, DropReason::ttl_expired, Answer::kTtlExpired);
   const uint16_t overhead = tunnel_overhead(p);
   const unsigned ip_length = p.headers.end - p.headers.l2_length;
@@ -63,8 +62,16 @@ void forward(Packet& p, WorkerState& w, bool own) {
   p.verdict = Verdict::kForward;
 }
 
+// The interface an exact entry redirects to may have gone since it was programmed.
+bool names_interface(const Packet& p, const WorkerState& w) {
+  const flow::InterfaceId id = p.exact->action.redirect_interface;
+  const auto& table = w.generation->interfaces->by_id;
+  return id < table.size() && table[id].id == id;
+}
+
 void decide(Packet& p, WorkerState& w, bool own) {
-  if (p.next_hop != kNone32) return forward(p, w, own);  // a flow or an exact entry knows
+  if (p.redirected && !names_interface(p, w)) return drop(p, DropReason::no_route);
+  if (p.redirected || p.next_hop != kNone32) return forward(p, w, own);  // an exact entry or a flow knows
   const flow::RouteTable& routes = *w.generation->routes;
   const flow::RouteResult& route = routes.at(p.route);
   if (!own && to_group(p)) {

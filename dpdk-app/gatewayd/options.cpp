@@ -1,0 +1,46 @@
+#include "gatewayd/options.h"
+
+#include <CLI/CLI.hpp>
+
+namespace penstock::gatewayd {
+
+std::optional<Options> parse_options(int argc, char** argv, int& status) {
+  Options options;
+  std::string level = "info", format = "keyvalue";
+  bool no_huge = false;
+  CLI::App app{"The Penstock gateway: a DPDK packet engine with its gRPC control service.", "penstock-gatewayd"};
+  app.set_version_flag("--version", "penstock-gatewayd " PENSTOCK_VERSION);
+  app.add_option("--config", options.config, "manifest file or directory, applied at start and at SIGHUP as the whole configuration");
+  app.add_option("--store", options.store, "file of applied revisions, or :memory:")->capture_default_str();
+  app.add_option("--socket", options.server.socket, "unix socket of the gRPC service (mode 0660)")->capture_default_str();
+  app.add_option("--listen", options.server.listen, "address:port of the gRPC service over TCP; needs the three --tls options");
+  app.add_option("--tls-cert", options.server.tls_certificate, "PEM certificate chain of the service");
+  app.add_option("--tls-key", options.server.tls_key, "PEM private key of the service");
+  app.add_option("--tls-ca", options.server.tls_ca, "PEM bundle that client certificates are checked against");
+  app.add_flag("--insecure", options.server.insecure, "allow --listen without TLS on any address");
+  app.add_option("--metrics", options.metrics, "address:port of the Prometheus endpoint");
+  app.add_flag("--no-huge", no_huge, "use ordinary memory even where hugepages are reserved");
+  app.add_option("--memory", options.engine.memory_mb, "MiB for DPDK when there are no hugepages (default 1024)")
+      ->check(CLI::Range(256, 1 << 20));
+  app.add_option("--log-level", level, "debug, info, warn or error")->capture_default_str();
+  app.add_option("--log-format", format, "keyvalue or json")->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    status = app.exit(e) == 0 ? 0 : 2;
+    return std::nullopt;
+  }
+  options.engine.huge_pages = !no_huge;
+  const auto parsed_level = loop::log::parse_level(level);
+  const auto parsed_format = loop::log::parse_format(format);
+  if (!parsed_level || !parsed_format) {
+    std::fprintf(stderr, "penstock-gatewayd: %s\n", (!parsed_level ? parsed_level.error() : parsed_format.error()).c_str());
+    status = 2;
+    return std::nullopt;
+  }
+  options.log_level = *parsed_level;
+  options.log_format = *parsed_format;
+  return options;
+}
+
+}  // namespace penstock::gatewayd
