@@ -89,23 +89,36 @@ const T* get(const model::Objects<T>& objects, const model::Name& name) {
   return at == objects.end() ? nullptr : at->second.get();
 }
 
-void compile_touched(const model::Name& name, ServicePart& part, const Round& round) {
-  static const Entries kNone;
+// What has to be done to the table: nothing, some entries replaced in their place, or all anew.
+struct TableChange {
+  bool anew = false;
+  Entries replacements;
+
+  void add(const Entries& before, const Entries& after) {
+    const auto in_place = [](const auto& a, const auto& b) {
+      return a->slot == b->slot && a->address == b->address && a->protocol == b->protocol && a->port == b->port;
+    };
+    anew |= !std::equal(before.begin(), before.end(), after.begin(), after.end(), in_place);
+    for (size_t i = 0; !anew && i < after.size(); ++i)
+      if (after[i] != before[i]) replacements.push_back(after[i]);
+  }
+};
+
+void compile_touched(const model::Name& name, ServicePart& part, const Round& round, TableChange& change) {
   const auto old = part.services.find(name);
-  const Entries before = old == part.services.end() ? kNone : old->second->entries;
-  const auto service = round.state.services.find(name);
-  if (service == round.state.services.end()) {
+  const Entries before = old == part.services.end() ? Entries{} : old->second->entries;
+  const model::Service* service = get(round.state.services, name);
+  if (!service) {
     release_service(before, round, part);
     part.services.erase(name);
+    change.add(before, {});
     return;
   }
   const auto limits = part.attached->services.find(name);
-  const auto policy = part.policies.find(name);
-  const ServiceInput input{*service->second, policy == part.policies.end() ? nullptr : policy->second.get(),
-                           get(part.slices, name), get(part.down, name),
+  const ServiceInput input{*service, get(part.policies, name), get(part.slices, name), get(part.down, name),
                            limits == part.attached->services.end() ? nullptr : &limits->second};
   Entries after = compile_service(input, before, round, part);
-  if (old != part.services.end() && after == before) return;
+  change.add(before, after);
   part.services[name] = std::make_shared<const CompiledService>(CompiledService{std::move(after)});
 }
 
@@ -122,13 +135,14 @@ void ServicePart::update(const Round& round, const HealthView& health, const Lim
   state.service_policies = round.state.service_policies;
   state.slices = round.state.slices;
 
-  const model::Objects<CompiledService> before = services;
-  for (const model::Name& name : touched) compile_touched(name, *this, round);
-  bool changed = !table;
-  model::for_each_change(before, services, [&](const auto&, const auto&) { changed = true; });
-  if (!changed || !round.errors.empty()) return;
-  std::vector<std::shared_ptr<const flow::ServiceEntry>> entries;
-  entries.reserve(services.size());
+  TableChange change;
+  for (const model::Name& name : touched) compile_touched(name, *this, round, change);
+  if (!round.errors.empty()) return;
+  if (table && !change.anew) {
+    if (!change.replacements.empty()) table = std::make_shared<const flow::ServiceTable>(*table, change.replacements);
+    return;
+  }
+  Entries entries;
   for (const auto& [name, service] : services)
     entries.insert(entries.end(), service->entries.begin(), service->entries.end());
   table = std::make_shared<const flow::ServiceTable>(std::move(entries), round.secret);

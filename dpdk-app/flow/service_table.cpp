@@ -42,15 +42,41 @@ ServiceTable::ServiceTable(std::vector<std::shared_ptr<const ServiceEntry>> entr
   virtual_addresses_.erase(std::unique(virtual_addresses_.begin(), virtual_addresses_.end()), virtual_addresses_.end());
 }
 
-const ServiceEntry* ServiceTable::find_exact(const base::IpAddress& address, uint8_t protocol, uint16_t port) const {
+ServiceTable::ServiceTable(const ServiceTable& before,
+                           std::span<const std::shared_ptr<const ServiceEntry>> replacements)
+    : ServiceTable(before) {
+  for (const auto& entry : replacements) {
+    const uint32_t i = index_of(entry->address, entry->protocol, entry->port);
+    if (i == kNoEntry) continue;
+    // First the old states, all of them: an endpoint slot that moved from entry to entry ends in its new state.
+    for (const Endpoint& e : entries_[i]->endpoints) states_[e.slot] = EndpointState::kDown;
+  }
+  for (const auto& entry : replacements) {
+    const uint32_t i = index_of(entry->address, entry->protocol, entry->port);
+    if (i == kNoEntry) continue;
+    entries_[i] = entry;
+    by_slot_[entry->slot] = entry.get();
+    for (const Endpoint& e : entry->endpoints) {
+      if (e.slot >= states_.size()) states_.resize(e.slot + size_t{1}, EndpointState::kDown);
+      states_[e.slot] = e.state;
+    }
+  }
+}
+
+uint32_t ServiceTable::index_of(const base::IpAddress& address, uint8_t protocol, uint16_t port) const {
   const size_t mask = buckets_.size() - 1;
   const uint64_t tag = tag_of(address, protocol, port, secret_);
   for (size_t at = tag & mask; buckets_[at].entry != kNoEntry; at = (at + 1) & mask) {
     if (buckets_[at].tag != tag) continue;
     const ServiceEntry& entry = *entries_[buckets_[at].entry];
-    if (entry.address == address && entry.protocol == protocol && entry.port == port) return &entry;
+    if (entry.address == address && entry.protocol == protocol && entry.port == port) return buckets_[at].entry;
   }
-  return nullptr;
+  return kNoEntry;
+}
+
+const ServiceEntry* ServiceTable::find_exact(const base::IpAddress& address, uint8_t protocol, uint16_t port) const {
+  const uint32_t i = index_of(address, protocol, port);
+  return i == kNoEntry ? nullptr : entries_[i].get();
 }
 
 const ServiceEntry* ServiceTable::find(const base::IpAddress& address, uint8_t protocol, uint16_t port) const {

@@ -56,6 +56,26 @@ TEST(ServiceTable, SlotsAndEndpointStates) {
   EXPECT_EQ(table.endpoint_state(1u << 30), EndpointState::kDown);
 }
 
+TEST(ServiceTable, ReplacedEntries) {
+  auto a = entry("192.0.2.1", 6, 80, 0), b = entry("192.0.2.2", 6, 80, 1);
+  a->endpoints = {{.slot = 0}, {.slot = 1}};
+  b->endpoints = {{.slot = 2, .state = EndpointState::kDraining}};
+  const ServiceTable before({a, b});
+  auto changed = entry("192.0.2.1", 6, 80, 0);
+  changed->endpoints = {{.slot = 1, .state = EndpointState::kDraining}, {.slot = 7}};
+  const std::shared_ptr<const ServiceEntry> replacements[] = {changed};
+  const ServiceTable after(before, replacements);
+  EXPECT_EQ(after.find(*base::IpAddress::parse("192.0.2.1"), 6, 80), changed.get());
+  EXPECT_EQ(after.by_slot(0), changed.get());
+  EXPECT_EQ(after.by_slot(1), b.get());
+  EXPECT_EQ(after.endpoint_state(0), EndpointState::kDown);
+  EXPECT_EQ(after.endpoint_state(1), EndpointState::kDraining);
+  EXPECT_EQ(after.endpoint_state(2), EndpointState::kDraining);
+  EXPECT_EQ(after.endpoint_state(7), EndpointState::kReady);
+  EXPECT_EQ(before.find(*base::IpAddress::parse("192.0.2.1"), 6, 80), a.get());
+  EXPECT_EQ(before.endpoint_state(0), EndpointState::kReady);
+}
+
 TEST(ServiceTable, TenThousandServicesAreAllFoundAndNothingElse) {
   std::vector<std::shared_ptr<const ServiceEntry>> entries;
   for (uint32_t i = 0; i < 10'000; ++i) {
