@@ -21,10 +21,10 @@ build=(
   libyaml-cpp-dev libspdlog-dev libfmt-dev libsqlite3-dev libpcap-dev libsystemd-dev libssl-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-demo=(python3 python3-yaml nginx-light curl iputils-ping iperf3 netcat-openbsd tcpdump)
+demo=(python3 python3-yaml python3-scapy procps nginx-light curl iputils-ping iperf3 netcat-openbsd tcpdump)
 test=(
   clang libclang-rt-14-dev clang-format clang-tidy valgrind
-  python3-scapy iputils-tracepath traceroute socat tshark prometheus
+  iputils-tracepath traceroute socat tshark prometheus
 )
 perf=(dpdk-dev dpdk-doc make)   # testpmd, and the source of l3fwd: the peers of perf/lab
 services=(nginx prometheus)   # brought by packages above

@@ -52,12 +52,12 @@ def wait_until(condition, seconds=10.0, step=0.02, what="condition"):
 class Process:
     """A process of ours, in its own process group, its output in a file."""
 
-    def __init__(self, name, words, log, **options):
+    def __init__(self, name, words, log, outlives_us=False):
         self.name, self.log = name, pathlib.Path(log)
+        with_us = None if outlives_us else lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         with open(log, "ab") as out:
             self._popen = subprocess.Popen([str(w) for w in words], stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                           start_new_session=True,
-                                           preexec_fn=lambda: _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), **options)
+                                           start_new_session=True, preexec_fn=with_us)
         self.pid = self._popen.pid
 
     def running(self):
@@ -100,7 +100,7 @@ class Namespace:
 
     def __init__(self, lab, role):
         self.lab, self.role = lab, role
-        self.name = f"{PREFIX}{os.getpid()}-{lab.number}-{role}"
+        self.name = lab.prefix + role
         run("ip", "netns", "add", self.name)
         self.path = f"/run/netns/{self.name}"
         self.macs = {}
@@ -120,8 +120,8 @@ class Namespace:
     def run(self, *words, check=True, timeout=60):
         return run("ip", "netns", "exec", self.name, *words, check=check, timeout=timeout)
 
-    def start(self, name, *words, **options):
-        return self.lab.start(f"{self.role}-{name}", "ip", "netns", "exec", self.name, *words, **options)
+    def start(self, name, *words):
+        return self.lab.start(f"{self.role}-{name}", "ip", "netns", "exec", self.name, *words)
 
     def add_address(self, device, *addresses):
         for address in addresses:
@@ -147,13 +147,15 @@ class Namespace:
 
 
 class Lab:
-    """Everything one test made."""
+    """Everything one test made. With `prefix`, namespaces have names that a person can type; with `keep`, processes go on
+    when this one ends without close()."""
 
     _counter = 0
 
-    def __init__(self, name="lab"):
+    def __init__(self, name="lab", prefix=None, keep=False):
         Lab._counter += 1
-        self.number, self.name = Lab._counter, name
+        self.name, self.keep = name, keep
+        self.prefix = prefix or f"{PREFIX}{os.getpid()}-{Lab._counter}-"
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix=f"penstock-{name.lower()}-"))
         self.namespaces, self.processes, self._at_close, self._names = {}, [], [], {}
         self.closed = False
@@ -186,15 +188,20 @@ class Lab:
     def switch(self, role, mtu=1500):
         return Switch(self, role, mtu)
 
-    def start(self, name, *words, **options):
+    def start(self, name, *words):
         self._names[name] = self._names.get(name, 0) + 1
         log = self.dir / (name + (f"-{self._names[name]}" if self._names[name] > 1 else "") + ".log")
-        process = Process(name, words, log, **options)
+        process = Process(name, words, log, outlives_us=self.keep)
         self.processes.append(process)
         return process
 
     def at_close(self, action):
         self._at_close.append(action)
+
+    def leave(self):
+        """Lets everything go on after this process."""
+        self.closed = True
+        _open_labs.remove(self)
 
     def close(self, keep_files=False):
         """Last made, first gone. Never raises: what cannot be removed is said on stderr."""

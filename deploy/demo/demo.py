@@ -1,0 +1,244 @@
+"""The steps of the demo and its report. Started by deploy/demo.sh, which has built what this runs."""
+import collections
+import pathlib
+import sys
+import threading
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from town import PICTURE, PREFIX, STATE, Town, rig, stop_kept, traffic  # noqa: E402  (town knows where the rig is)
+from scapy.layers.inet import IP, UDP  # noqa: E402
+from scapy.layers.l2 import GRE, Ether  # noqa: E402
+
+HERE = pathlib.Path(__file__).resolve().parent
+WEB4, WEB6, ECHO = "http://203.0.113.10/", "http://[2001:db8:f::10]/", "203.0.113.20"
+
+
+class Report:
+    """Prints what each step saw, and remembers whether it was what it should be."""
+
+    def __init__(self):
+        self.failed, self.number = [], 0
+
+    def step(self, title):
+        self.number += 1
+        self.title = title
+        print(f"\n{self.number}. {title}", flush=True)
+
+    def say(self, text):
+        print(f"   {text}", flush=True)
+
+    def expect(self, holds, text):
+        print(f"   {'ok  ' if holds else 'FAIL'} {text}", flush=True)
+        if not holds:
+            self.failed.append(f"{self.number}. {self.title}: {text}")
+
+
+def who(bodies):
+    return ", ".join(f"{(k or 'failed').split()[0]} {v}" for k, v in sorted(bodies.items(), key=str))
+
+
+def by_server(bodies):
+    counts = collections.Counter()
+    for body, count in bodies.items():
+        counts[body.split()[0] if body else None] += count
+    return counts
+
+
+def configure(town, report):
+    report.step("Apply deploy/demo/*.yaml through the CLI")
+    files = sorted(HERE.glob("*.yaml"))
+    reply = town.gateway.json("apply", *[w for f in files for w in ("-f", f)])
+    times = {k: int(v) for k, v in reply.get("times", {}).items()}
+    report.expect(reply.get("applied", False), f"{len(reply.get('differences', []))} objects of {len(files)} files, revision "
+                  f"{reply.get('revision')}, generation {reply.get('generation')} live on every worker after "
+                  f"{sum(times.values()) / 1000:.1f} ms")
+    rig.wait_until(lambda: sum(h.get("up", False) for h in town.gateway.stats().get("health", [])) == 4, 10, what="health checks")
+    report.expect(True, "health checks found all 4 web endpoints up")
+
+
+def forwarding(town, report):
+    report.step("Ping through the gateway, IPv4 and IPv6; the collector gets every fourth from outside")
+    wire = rig.Wire(town.fabric, "eth0")
+    with rig.listening(wire, lambda f: f.haslayer(GRE)) as copies:
+        for address in ("198.51.100.1", "10.0.1.11", "2001:db8:2::12", "172.21.0.1"):
+            got = traffic.ping(town.client, address, count=20, interval=0.02)
+            report.expect(got == 20, f"client -> {address}: {got} of 20 answered")
+    report.expect(len(copies) == 15, f"the collector got {len(copies)} ERSPAN copies of 60 IPv4 echo requests, one of 4")
+
+
+def web(town, report):
+    report.step("300 HTTP requests to the virtual addresses, a connection each")
+    for url, count in ((WEB4, 200), (WEB6, 100)):
+        counts = by_server(traffic.fetch_many(town.client, url, count))
+        report.expect(sum(v for k, v in counts.items() if k) == count and min(counts["web1"], counts["web2"]) > count // 5,
+                      f"{url}: {who(counts)}")
+
+
+def echo(town, report):
+    report.step("A UDP service with full NAT: the servers see an address of the pool")
+    answers = collections.Counter(traffic.udp_ask(town.client, ECHO, 7) for _ in range(40))
+    report.expect(answers == {"web1 saw 10.0.1.200: hello": 20, "web2 saw 10.0.1.200: hello": 20},
+                  ", ".join(f"{(k or 'no answer').strip()} {v} times" for k, v in sorted(answers.items(), key=str)))
+
+
+def access(town, report):
+    report.step("What the outside may not do")
+    before = town.gateway.drops()
+    status = traffic.fetch_status(town.client, "http://10.0.1.11:23/", timeout=1)
+    report.expect(status == 28, "port 23: silence (deny)" if status == 28 else f"port 23: curl says {status}")
+    status = traffic.fetch_status(town.client, "http://10.0.1.11:9001/", timeout=1)
+    report.expect(status == 7, "port 9001: refused at once (reject)" if status == 7 else f"port 9001: curl says {status}")
+    wire = rig.Wire(town.client, "eth0")
+    wire.send(*[Ether(src=wire.mac, dst=town.gw.mac("wan0")) / IP(src="10.0.1.66", dst="10.0.1.11") / UDP(dport=9)] * 10)
+    dropped = town.gateway.drops_since(before)
+    report.expect(dropped.get("reverse_path") == 10, f"10 packets with an inside source from outside: "
+                  f"{dropped.get('reverse_path', 0)} dropped as reverse_path")
+
+
+def limits(town, report):
+    report.step("A limit of 5,000 packets/s to 172.21.5.0/24, offered 10,000/s")
+    wire = rig.Wire(town.client, "eth0")
+    frames = [Ether(src=wire.mac, dst=town.gw.mac("wan0")) / IP(src="198.51.100.2", dst="172.21.5.1") /
+              UDP(sport=2000 + n, dport=9) / bytes(100) for n in range(64)]
+    sender = threading.Thread(target=wire.send_many, args=(frames, 10000, 4))
+    sender.start()
+    time.sleep(0.7)
+    times = traffic.record(town.fabric, "eth0", 2.5, "udp dst port 9")
+    sender.join()
+    second = [t for t in times if times[0] + 0.5 <= t < times[0] + 1.5]
+    report.expect(abs(len(second) - 5000) <= 100, f"{len(second)} arrived within one second")
+
+
+def egress(town, report):
+    report.step("Workloads reach the outside with the gateway's address, and only what the list allows")
+    for host in town.webs:
+        body = traffic.fetch(host, "http://198.51.100.2/") or "no answer"
+        report.expect(body.split()[-1] == "198.51.100.100", f"{host.role} -> outside: the server saw {body.split()[-1]}")
+    got = traffic.ping(town.webs[0], "198.51.100.200", count=5)
+    report.expect(got == 0, f"web1 -> 198.51.100.200 (not on the list): {got} of 5 answered")
+
+
+def throughput(town, report):
+    report.step("TCP between the outside and the fabric side (the virtual device is most of the cost)")
+    end = traffic.iperf3(town.client, "172.21.0.1", 3)["end"]
+    rate = end["sum_received"]["bits_per_second"] / 1e9
+    report.expect(rate > 0.05, f"iperf3: {rate:.2f} Gbit/s, {end['sum_sent'].get('retransmits', 0)} retransmits")
+
+
+def change_under_load(town, report):
+    report.step("20 configuration changes while 1,000 datagrams a second flow")
+    policy = (HERE / "30-echo.yaml").read_text()
+    with traffic.Pulse(town.client, ECHO, 7, 1000) as pulse:
+        for n in range(20):
+            path = town.gateway.file_of(policy.replace("balancing: roundRobin", "balancing: " + ("maglev", "roundRobin")[n % 2]))
+            town.gateway.cli("apply", "-f", path)
+    report.expect(pulse.lost == 0 and pulse.sent > 500, f"{pulse.sent} sent, {pulse.lost} lost")
+
+
+def failover(town, report):
+    report.step("web1's server dies; its health check notices")
+    died = time.monotonic()
+    town.nginx.kill()
+    rig.wait_until(lambda: sum(h.get("up", False) for h in town.gateway.stats().get("health", [])) == 2, 10, what="down")
+    report.say(f"noticed after {time.monotonic() - died:.1f} s")
+    counts = by_server(traffic.fetch_many(town.client, WEB4, 50))
+    report.expect(counts == {"web2": 50}, f"50 requests: {who(counts)}")
+    town.nginx = traffic.nginx(town.webs[0], ports=(8080,))
+    rig.wait_until(lambda: sum(h.get("up", False) for h in town.gateway.stats().get("health", [])) == 4, 10, what="up again")
+    counts = by_server(traffic.fetch_many(town.client, WEB4, 100))
+    report.expect(len(counts) == 2 and None not in counts, f"it is back; 100 requests: {who(counts)}")
+
+
+def explain(town, report):
+    report.step("What would happen to a packet? (nothing is sent)")
+    done = town.gateway.cli("flows", "explain", "--interface", "wan", "--src", "198.51.100.2", "--dst", "203.0.113.10",
+                            "--protocol", "tcp", "--src-port", "40000", "--dst-port", "80", check=False)
+    for line in done.stdout.rstrip().splitlines():
+        report.say("  " + line)
+    report.expect(done.returncode == 0 and "10.0.1.1" in done.stdout, "the live generation names service, endpoint and next hop")
+
+
+def summary(town, report):
+    stats = town.gateway.stats()
+    number = lambda entry, *path: number(entry.get(path[0], {}), *path[1:]) if len(path) > 1 else int(entry.get(path[0], 0))  # noqa: E731
+    print("\n-- what the gateway counted " + "-" * 60)
+    for port in stats["ports"]:
+        print(f"port {port['name']:8} received {number(port, 'rx', 'packets'):9}  sent {number(port, 'tx', 'packets'):9}")
+    for service in stats.get("services", []):
+        print(f"service {service['name']} {service['address']} ({service.get('mode')}, {service.get('balancing')})")
+        for e in service.get("endpoints", []):
+            print(f"    {e['address']:24} {e['state']:8} {number(e, 'newFlows'):6} flows, "
+                  f"{number(e, 'forward', 'packets'):7} packets there, {number(e, 'reply', 'packets'):7} back")
+    for rule in stats.get("rules", []):
+        print(f"rule    {rule['name']:28} {rule['action']:7} matched {number(rule, 'matched', 'packets')}")
+    for limit in stats.get("limits", []):
+        print(f"limit   {limit['name']:28} passed {number(limit, 'passedPackets'):7}  exceeded {number(limit, 'exceededPackets')}")
+    for e in stats.get("egresses", []):
+        print(f"egress  {e['name']:28} translated {number(e, 'out', 'packets')} out, {number(e, 'in', 'packets')} back, "
+              f"{number(e, 'mappings')} mappings")
+    for m in stats.get("mirrors", []):
+        print(f"mirror  {m['name']:28} copied {number(m, 'copied', 'packets')}")
+    print("dropped, and why:")
+    for drop in stats.get("drops", []):
+        if number(drop, "packets"):
+            print(f"    {number(drop, 'packets'):7}  {drop['reason']:22} {drop['sentence']} ({drop['severity'].lower()})")
+    report.step("Every packet is accounted for")
+    balance = town.gateway.balance()
+    report.expect(balance == 0, f"packets in = packets out + named drops + held (difference {balance})")
+
+
+STEPS = (configure, forwarding, web, echo, access, limits, egress, throughput, change_under_load, failover, explain, summary)
+
+
+def try_commands(town):
+    address = f"{rig.cli_path()} --address unix:{town.gateway.socket}"
+    enter = f"ip netns exec {PREFIX}"
+    print(f"""
+It goes on. Commands to try:
+    {enter}client curl {WEB4}
+    {enter}client ping 10.0.1.11                # or iperf3 -c 172.21.0.1
+    penstock() {{ {address} "$@"; }}
+    penstock top
+    penstock get Service -o yaml
+    penstock flows dump --tracked
+    penstock limits set bulk --pps 2000
+    penstock trace 'icmp' -n 3
+    penstock capture -w /tmp/penstock.pcapng 'tcp port 80'
+    penstock explain RateLimit
+The end of it:
+    deploy/demo.sh --stop""")
+
+
+def main():
+    if "--stop" in sys.argv:
+        print("demo: ended" if stop_kept() else "demo: nothing to end")
+        return 0
+    if STATE.exists():
+        print("demo: one is still running; end it with deploy/demo.sh --stop", file=sys.stderr)
+        return 1
+    keep, report, began = "--keep" in sys.argv, Report(), time.monotonic()
+    town = Town(keep)
+    try:
+        print(PICTURE)
+        print(town.huge.say())
+        town.gateway.start()
+        town.start_servers()
+        for step in STEPS:
+            try:
+                step(town, report)
+            except (rig.LabError, rig.CliError) as error:
+                report.expect(False, str(error))
+        print(f"\n{time.monotonic() - began:.0f} s. " + ("Every step did what it says." if not report.failed else
+              "Not as it should be:\n  " + "\n  ".join(report.failed) + "\n" + town.gateway.process.tail(15)))
+        if keep:
+            town.remember()
+            try_commands(town)
+            town.lab.leave()
+    finally:
+        town.lab.close()
+    return 1 if report.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
