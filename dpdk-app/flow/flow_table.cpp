@@ -47,28 +47,27 @@ FlowTable::FlowTable(uint32_t capacity, const HashSecret& secret)
       steers_(static_cast<uint32_t>(flows_.size() * 2)),
       high_water_(high_water_of(static_cast<uint32_t>(flows_.size()))) {}
 
-bool FlowTable::holds(uint32_t ref, const FlowKey& key) const {
+const FlowKey& FlowTable::key_of(uint32_t ref) const {
   const uint32_t index = ref >> kKindBits;
-  switch (ref & kKindMask) {
-    case kOriginalRef:
-      return flows_[index].original == key;
-    case kReplyRef:
-      return flows_[index].reply == key;
-    default:
-      return steers_.at(index).key == key;
-  }
+  const uint32_t kind = ref & kKindMask;
+  if (kind == kSteerRef) [[unlikely]]
+    return steers_.at(index).key;
+  // No branch on the direction: it is as random as the traffic.
+  const Flow& flow = flows_[index];
+  const FlowKey* const keys[] = {&flow.original, &flow.reply};
+  return *keys[kind - kOriginalRef];
 }
 
 FlowMatch FlowTable::match_of(uint32_t ref, base::Millis now) {
   if (ref == 0) return {};
   const uint32_t index = ref >> kKindBits;
   const uint32_t kind = ref & kKindMask;
-  if (kind == kSteerRef) {
+  if (kind == kSteerRef) [[unlikely]] {
     Steer& steer = steers_.at(index);
     steer.last_used = now;
     return {nullptr, kNoSlot, 0, steer.owner, MatchKind::kSteer};
   }
-  return {&flows_[index], index, static_cast<uint8_t>(kind == kReplyRef ? 1 : 0), 0, MatchKind::kFlow};
+  return {&flows_[index], index, static_cast<uint8_t>(kind - kOriginalRef), 0, MatchKind::kFlow};
 }
 
 void FlowTable::prefetch_ref(uint32_t ref) const {
@@ -81,7 +80,7 @@ void FlowTable::prefetch_ref(uint32_t ref) const {
 }
 
 uint32_t FlowTable::find_ref(const FlowKey& key, uint64_t hash) const {
-  return index_.find(hash, [&](uint32_t ref) { return holds(ref, key); });
+  return index_.find(hash, [&](uint32_t ref) { return key_of(ref) == key; });
 }
 
 void FlowTable::find(const FlowKey* const* keys, const uint64_t* hashes, unsigned count, FlowMatch* matches,
@@ -95,7 +94,7 @@ void FlowTable::find(const FlowKey* const* keys, const uint64_t* hashes, unsigne
   }
   for (unsigned i = 0; i < count; ++i) {
     // The guess is right but for tags that collide and references in their second bucket.
-    const bool right = guesses[i] != 0 && holds(guesses[i], *keys[i]);
+    const bool right = guesses[i] != 0 && key_of(guesses[i]) == *keys[i];
     matches[i] = match_of(right ? guesses[i] : find_ref(*keys[i], hashes[i]), now);
   }
 }
@@ -104,20 +103,20 @@ FlowMatch FlowTable::find(const FlowKey& key, uint64_t hash, base::Millis now) {
   return match_of(find_ref(key, hash), now);
 }
 
-OpenStatus FlowTable::check_free(const FlowKey& original, const FlowKey& reply, bool one_way) const {
-  if (find_ref(original, hash(original)) != 0) return OpenStatus::kOriginalTaken;
-  if (!one_way && (original == reply || find_ref(reply, hash(reply)) != 0)) return OpenStatus::kReplyTaken;
+OpenStatus FlowTable::check_free(const FlowKey& original, const FlowKey& reply, bool one_way,
+                                 const Hashes& hashes) const {
+  if (find_ref(original, hashes.original) != 0) return OpenStatus::kOriginalTaken;
+  if (!one_way && (original == reply || find_ref(reply, hashes.reply) != 0)) return OpenStatus::kReplyTaken;
   return OpenStatus::kOk;
 }
 
 OpenResult FlowTable::add(const FlowKey& original, const FlowKey& reply, FlowStateId state, bool one_way,
-                          base::Millis now) {
+                          const Hashes& hashes, base::Millis now) {
   const bool reuse = free_ != kNoSlot;
   const uint32_t index = reuse ? free_ : high_;
-  const uint64_t original_hash = hash(original);
-  const bool indexed = index_.insert(original_hash, index << kKindBits | kOriginalRef);
-  if (!indexed || (!one_way && !index_.insert(hash(reply), index << kKindBits | kReplyRef))) {
-    if (indexed) index_.erase(original_hash, index << kKindBits | kOriginalRef);
+  const bool indexed = index_.insert(hashes.original, index << kKindBits | kOriginalRef);
+  if (!indexed || (!one_way && !index_.insert(hashes.reply, index << kKindBits | kReplyRef))) {
+    if (indexed) index_.erase(hashes.original, index << kKindBits | kOriginalRef);
     ++stats_.refused;
     return {};
   }
@@ -189,6 +188,7 @@ uint32_t FlowTable::find_victim() {
     if (ahead != 0) {
       const uint32_t victim = hand_ / 64 * 64 + static_cast<uint32_t>(std::countr_zero(ahead));
       hand_ = victim + 1;
+      prefetch_ref(victim << kKindBits | kOriginalRef);
       return victim;
     }
     hand_ = (hand_ / 64 + 1) * 64;

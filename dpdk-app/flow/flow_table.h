@@ -3,14 +3,14 @@
 // An entry (Flow, 192 bytes) has two keys: `original` is the first packet's as it arrived, `reply` is the answer's as
 // it will arrive, so after translation the original direction is reply.reversed() and the reply direction
 // original.reversed(). Both keys are in one index (flow/bucket_index.h), together with steer entries: "packets with
-// this key belong to worker w" (DECISIONS.md 3). One million flows take 226 MiB, steer entries up to 128 MiB more where
-// they are used.
+// this key belong to worker w" (DECISIONS.md 3). 2^20 flows take 235 MB, steer entries up to 118 MB more where they are
+// used (tests/unit/flow/flow_table_test.cpp prints the figures).
 //
-// Bounds: when more than 15/16 of the entries are in use, each new flow first evicts an embryonic one (tcp_state.h)
-// that a clock hand finds; established flows are never evicted. No victim within reach: the new flow is refused. So a
-// flood of SYNs turns over embryonic entries and leaves established flows alone. A bitmap of what may be evicted makes
-// that search cheap: 16 cache lines at the most, no entry is read. Time: the caller passes milliseconds; sweep() once a
-// round ages a few entries and keeps the seconds clock going.
+// Bounds: from 15/16 of the entries on, each new flow first evicts an embryonic one (tcp_state.h) that a clock hand
+// finds; established flows are never evicted. Without a victim in reach the last sixteenth is used up, then new flows
+// are refused. So a flood of SYNs turns over embryonic entries and leaves established flows alone. A bitmap of what may
+// be evicted makes the search cheap: 16 cache lines at the most, no entry is read.
+// Time: the caller passes milliseconds; sweep() once a round ages a few entries and keeps the seconds clock going.
 //
 // One thread. Memory is reserved at construction, touched as flows come. A Flow* is good until the flow ends.
 // Not here: who chooses translations (engine), NAT ports (flow/nat_pool.h), dropping.
@@ -140,6 +140,9 @@ class FlowTable {
   template <typename OnEvict>
   OpenResult open(const FlowKey& original, const FlowKey& reply, FlowStateId state, bool one_way, base::Millis now,
                   OnEvict&& on_evict) {
+    const Hashes hashes{hash(original), one_way ? 0 : hash(reply)};
+    index_.prefetch(hashes.original);
+    index_.prefetch(hashes.reply);
     uint32_t victim = kNoSlot;
     if (is_under_pressure()) {
       victim = find_victim();
@@ -148,13 +151,14 @@ class FlowTable {
         return {};
       }
     }
-    if (const OpenStatus status = check_free(original, reply, one_way); status != OpenStatus::kOk) return {status};
+    if (const OpenStatus status = check_free(original, reply, one_way, hashes); status != OpenStatus::kOk)
+      return {status};
     if (victim != kNoSlot) {
       on_evict(flows_[victim], victim);
       ++stats_.evicted;
       close(flows_[victim]);
     }
-    return add(original, reply, state, one_way, now);
+    return add(original, reply, state, one_way, hashes, now);
   }
 
   // Ends a flow at once. The caller has done what removal means to others.
@@ -209,18 +213,23 @@ class FlowTable {
   enum Kind : uint32_t { kOriginalRef = 1, kReplyRef = 2, kSteerRef = 3 };
   static constexpr uint32_t kAhead = 4;
 
+  struct Hashes {
+    uint64_t original, reply;
+  };
+
   struct Steer {
     FlowKey key;
     base::Millis last_used = 0;
     uint8_t owner = 0;
   };
 
-  bool holds(uint32_t ref, const FlowKey& key) const;
+  const FlowKey& key_of(uint32_t ref) const;
   FlowMatch match_of(uint32_t ref, base::Millis now);
   void prefetch_ref(uint32_t ref) const;
   uint32_t find_ref(const FlowKey& key, uint64_t hash) const;
-  OpenStatus check_free(const FlowKey& original, const FlowKey& reply, bool one_way) const;
-  OpenResult add(const FlowKey& original, const FlowKey& reply, FlowStateId state, bool one_way, base::Millis now);
+  OpenStatus check_free(const FlowKey& original, const FlowKey& reply, bool one_way, const Hashes& hashes) const;
+  OpenResult add(const FlowKey& original, const FlowKey& reply, FlowStateId state, bool one_way, const Hashes& hashes,
+                 base::Millis now);
   uint32_t find_victim();
   void mark(uint32_t index, bool evictable);
   void sweep_steers(uint32_t count, base::Millis now);

@@ -1,29 +1,28 @@
 // Source ports for translation, without a word between workers.
 //
-// 1. Full NAT (services): the reply tuple (backend -> NAT address) belongs to the worker it hashes to, so a worker may
-// use
-//    every port that lands on itself and that its own flow table does not know: find_reply_port(). Ports are computed
-//    (flow/shard.h: LandingPorts). Protocols whose ports NICs do not hash (ICMP identifiers) get one of the worker's
-//    own port blocks instead, and the reply must be steered.
+// Full NAT (services). The reply tuple (backend -> NAT address) belongs to the worker it hashes to, so a worker may use
+// every port that lands on itself and that its own flow table does not know: find_reply_port(). Ports are computed
+// (flow/shard.h: LandingPorts). Protocols whose ports NICs do not hash (ICMP identifiers) get one of the worker's own
+// port blocks instead, and the reply must be steered.
 //
-// 2. Egress: endpoint-independent mappings (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): one inside address and
-// port
-//    has one outside address and port towards everybody. A mapping belongs to the worker mapping_owner(inside address),
-//    the same for all ports of a source: limits per source are exact and a source keeps its outside address (REQ-2,
-//    "paired"). Of every NAT address, blocks of 64 ports belong to the workers in turn: port_owner(port).
-//    The inside port is kept when it is free and in a block of ours; else a port is taken that brings the first
-//    remote's answers straight to this worker; else any of ours.
+// Egress. Endpoint-independent mappings (RFC 4787 REQ-1, RFC 5382 REQ-1, RFC 5508 REQ-1): one inside address and port
+// has one outside address and port towards everybody. A mapping belongs to the worker mapping_owner(inside address),
+// the same for all ports of a source: limits per source are exact and a source keeps its outside address (REQ-2,
+// "paired"). Of every NAT address, blocks of 64 ports belong to the workers in turn: port_owner(port).
+// The inside port is kept when it is free and in a block of ours; else a port is taken that brings the first remote's
+// answers straight to this worker; else any of ours.
 //
-//    A mapping lives while flows hold it, and for a while after the last outbound packet (UDP 120 s: REQ-5; ICMP 60 s:
-//    RFC 5508 REQ-2). Filtering is the flow table's: an inbound packet needs a flow, so it is address and port
-//    dependent (as in Linux; RFC 4787 §5 recommends looser filtering for transparency, stricter for safety, and safety
-//    is what a gateway is for). The exception is hairpinning (REQ-9): an inside host may reach any live mapping of
-//    another: the worker port_owner(port) has it, find_outside() tells. When an address leaves its pool, flows are
-//    closed by the engine; retire() lets the source have a new mapping at once.
+// A mapping lives while flows hold it, and for a while after the last outbound packet (UDP 120 s: REQ-5; ICMP 60 s:
+// RFC 5508 REQ-2). Filtering is the flow table's: an inbound packet needs a flow, so it is address and port dependent
+// (as in Linux; RFC 4787 §5 recommends looser filtering for transparency, stricter for safety, and safety is what a
+// gateway is for). The exception is hairpinning (REQ-9): an inside host may reach any live mapping of another; the
+// worker port_owner(port) has it, find_outside() tells.
+// When an address leaves its pool, its flows are closed by the engine; retire() lets the source have a new mapping at
+// once.
 //
-// One thread per table. Bounded by the capacity given and by 65536 / workers ports an address; results name what ran
-// out. Not here: which pool, checksums, steer entries. SCTP and protocols without ports have no mappings
-// (kUnsupported).
+// A NAT address that serves full NAT and egress alike must give each its own PortRange: the two do not know of each
+// other. One thread per table. Bounded by the capacity given and by 65536 / workers ports an address; results name what
+// ran out. Not here: which pool, checksums, steer entries. SCTP and protocols without ports are kUnsupported.
 #pragma once
 
 #include <array>
