@@ -1,6 +1,7 @@
 // penstock-gatewayd: the wiring of engine, control loop, API and metrics, and nothing else.
 //
-// Exit status: 0 after a drain or SIGINT, 1 when something it needs is missing (one line says what), 2 for wrong options.
+// Exit status: 0 after a drain or SIGINT, 1 when something it needs is missing (one line says what), 2 for wrong
+// options.
 #include <signal.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -46,8 +47,8 @@ void reload(const Options& options, loop::ControlLoop& loop) {
   if (options.config.empty()) return log::warn("SIGHUP without --config: nothing to read");
   auto applied = apply_config(options.config, loop);
   if (!applied) return log::error("configuration refused, the old one stays", {{"reason", applied.error()}});
-  log::info("configuration applied", {{"revision", std::to_string(applied->revision)},
-                                      {"generation", std::to_string(applied->generation)}});
+  log::info("configuration applied",
+            {{"revision", std::to_string(applied->revision)}, {"generation", std::to_string(applied->generation)}});
 }
 
 unsigned drain_seconds(const loop::ControlLoop& loop) {

@@ -10,10 +10,13 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
   bool no_huge = false;
   CLI::App app{"The Penstock gateway: a DPDK packet engine with its gRPC control service.", "penstock-gatewayd"};
   app.set_version_flag("--version", "penstock-gatewayd " PENSTOCK_VERSION);
-  app.add_option("--config", options.config, "manifest file or directory, applied at start and at SIGHUP as the whole configuration");
+  app.add_option("--config", options.config,
+                 "manifest file or directory, applied at start and at SIGHUP as the whole configuration");
   app.add_option("--store", options.store, "file of applied revisions, or :memory:")->capture_default_str();
-  app.add_option("--socket", options.server.socket, "unix socket of the gRPC service (mode 0660)")->capture_default_str();
-  app.add_option("--listen", options.server.listen, "address:port of the gRPC service over TCP; needs the three --tls options");
+  app.add_option("--socket", options.server.socket, "unix socket of the gRPC service (mode 0660)")
+      ->capture_default_str();
+  app.add_option("--listen", options.server.listen,
+                 "address:port of the gRPC service over TCP; needs the three --tls options");
   app.add_option("--tls-cert", options.server.tls_certificate, "PEM certificate chain of the service");
   app.add_option("--tls-key", options.server.tls_key, "PEM private key of the service");
   app.add_option("--tls-ca", options.server.tls_ca, "PEM bundle that client certificates are checked against");
@@ -34,7 +37,8 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
   const auto parsed_level = loop::log::parse_level(level);
   const auto parsed_format = loop::log::parse_format(format);
   if (!parsed_level || !parsed_format) {
-    std::fprintf(stderr, "penstock-gatewayd: %s\n", (!parsed_level ? parsed_level.error() : parsed_format.error()).c_str());
+    std::fprintf(stderr, "penstock-gatewayd: %s\n",
+                 (!parsed_level ? parsed_level.error() : parsed_format.error()).c_str());
     status = 2;
     return std::nullopt;
   }

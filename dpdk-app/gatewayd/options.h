@@ -1,4 +1,5 @@
-// The command line of penstock-gatewayd: where things are, never what the gateway does (that is the Node object's part).
+// The command line of penstock-gatewayd: where things are, never what the gateway does (that is the Node object's
+// part).
 #pragma once
 
 #include <optional>
@@ -11,7 +12,7 @@
 namespace penstock::gatewayd {
 
 struct Options {
-  std::string config;   // file or directory of manifests; empty: none
+  std::string config;  // file or directory of manifests; empty: none
   std::string store = "/var/lib/penstock/penstock.db";
   std::string metrics;  // address:port; empty: no endpoint
   api::ServerOptions server;

@@ -15,7 +15,7 @@ class Judge {
   bool pass(uint32_t slot) {
     const flow::Limit& limit = w_.generation->limits->by_slot[slot];
     if (limit.per_second == 0 || limit.unit == flow::LimitUnit::kConnections) return true;
-    const uint32_t units = limit.unit == flow::LimitUnit::kBits ? p_.length * 8 : 1;
+    const uint32_t units = limit.unit == flow::LimitUnit::kBits ? ip_bits() : 1;
     switch (w_.limiter.admit(limit, p_.key, units, p_.length, w_.now)) {
       case Admission::kPass:
         return true;
@@ -38,11 +38,13 @@ class Judge {
   bool pass_exact() {
     flow::ExactEntry& entry = *p_.exact;
     if (!entry.action.limited) return true;
-    const uint32_t units = entry.action.unit == flow::LimitUnit::kBits ? p_.length * 8 : 1;
+    const uint32_t units = entry.action.unit == flow::LimitUnit::kBits ? ip_bits() : 1;
     return entry.bucket.take(entry.action.rate, units, w_.now) || lose(DropReason::limit_exceeded);
   }
 
  private:
+  uint32_t ip_bits() const { return (p_.headers.end - p_.headers.l2_length) * 8u; }
+
   bool lose(DropReason reason) {
     drop(p_, reason);
     return false;

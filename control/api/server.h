@@ -1,0 +1,41 @@
+// The gRPC server: the services of penstock.v1 on a unix socket and, with mutual TLS, on TCP; health and reflection.
+//
+// Threads: gRPC's own; they translate and enqueue (control/loop), or talk to workers through commands. Bounds: message
+// size, concurrent streams, connections' idle pings, streams that run at the same time. A client that floods, stalls or
+// disappears ends with its call and costs nobody else anything.
+// Failure: one line that names the option or address; nothing listens then.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "control/loop/control_loop.h"
+
+namespace penstock::api {
+
+constexpr int kMaxMessageBytes = 64 << 20;  // a bundle of 10,000 services with 10 endpoints each is about 15 MiB
+constexpr int kMaxStreamsPerConnection = 64;
+constexpr int kMaxThreads = 32;  // of gRPC; calls beyond wait in its queue
+
+struct ServerOptions {
+  std::string socket = "/run/penstock/penstock.sock";  // mode 0660; empty: none
+  std::string listen;                                  // address:port; empty: none
+  std::string tls_certificate, tls_key, tls_ca;        // PEM files
+  bool insecure = false;                               // plain text on `listen`, also beyond loopback
+};
+
+class Server {
+ public:
+  static base::Result<std::unique_ptr<Server>> start(const ServerOptions& options, loop::ControlLoop& loop);
+  ~Server();  // stop()
+  // Lets calls that run finish for two seconds, then ends them.
+  void stop();
+
+ private:
+  Server();
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace penstock::api

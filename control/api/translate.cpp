@@ -1,0 +1,168 @@
+#include "control/api/translate.h"
+
+#include "control/api/manifest.h"
+#include "control/api/translate_kinds.h"
+
+namespace penstock::api {
+
+namespace {
+
+void set_name(model::Node& object, const model::Name& name) { object.name = name.name; }
+void set_name(auto& object, const model::Name& name) { object.name = name; }
+
+// A vanished apiVersion or kind is fine: the message's type says it.
+template <typename Message>
+void check_type(const Message& message, const KindInfo& info, Fields& fields) {
+  if (!message.api_version().empty() && message.api_version() != info.api_version)
+    fields.fault({nullptr, "apiVersion"}, Fields::quoted(message.api_version()) + " is not " + info.api_version);
+  if (!message.kind().empty() && message.kind() != info.kind)
+    fields.fault({nullptr, "kind"}, Fields::quoted(message.kind()) + " is not " + info.kind);
+}
+
+template <typename Object, typename Message>
+bool translate(const Message& message, model::Kind kind, model::Object& out, model::FieldErrors& errors) {
+  model::Name name{.name = message.metadata().name()};
+  const std::string& space = message.metadata().namespace_();
+  if (!space.empty()) name.space = space;
+  Fields fields(model::ObjectKey{kind, name}.to_string(), errors);
+  check_type(message, kinds()[static_cast<size_t>(kind)], fields);
+  if (kind == model::Kind::kNode && name.space != "default")
+    fields.fault({nullptr, "metadata.namespace"}, "a Node has none");
+  Object object;
+  set_name(object, name);
+  to_model(message, object, fields);
+  out = std::move(object);
+  return fields.faults() == 0;
+}
+
+template <typename Message, typename Object>
+void write(const Object& object, Message& message) {
+  const model::ObjectKey key = model::key_of(object);
+  message.mutable_metadata()->set_name(key.name.name);
+  if (key.kind != model::Kind::kNode) message.mutable_metadata()->set_namespace_(key.name.space);
+  to_message(object, message);
+}
+
+template <typename T>
+bool find_in(const model::Objects<T>& objects, const model::Name& name, model::Object& object) {
+  const auto found = objects.find(name);
+  if (found == objects.end()) return false;
+  object = *found->second;
+  return true;
+}
+
+}  // namespace
+
+bool to_model(const v1::Object& message, model::Object& object, model::FieldErrors& errors) {
+  switch (message.object_case()) {
+    case v1::Object::kNode:
+      return translate<model::Node>(message.node(), model::Kind::kNode, object, errors);
+    case v1::Object::kService:
+      return translate<model::Service>(message.service(), model::Kind::kService, object, errors);
+    case v1::Object::kEndpointSlice:
+      return translate<model::EndpointSlice>(message.endpoint_slice(), model::Kind::kEndpointSlice, object, errors);
+    case v1::Object::kServicePolicy:
+      return translate<model::ServicePolicy>(message.service_policy(), model::Kind::kServicePolicy, object, errors);
+    case v1::Object::kAccessPolicy:
+      return translate<model::AccessPolicy>(message.access_policy(), model::Kind::kAccessPolicy, object, errors);
+    case v1::Object::kRateLimit:
+      return translate<model::RateLimit>(message.rate_limit(), model::Kind::kRateLimit, object, errors);
+    case v1::Object::kEgress:
+      return translate<model::Egress>(message.egress(), model::Kind::kEgress, object, errors);
+    case v1::Object::kMirror:
+      return translate<model::Mirror>(message.mirror(), model::Kind::kMirror, object, errors);
+    case v1::Object::OBJECT_NOT_SET:
+      break;
+  }
+  errors.push_back({"bundle", "", "an object of no kind"});
+  return false;
+}
+
+void to_message(const model::Object& object, v1::Object& message) {
+  struct Writer {
+    v1::Object& message;
+    void operator()(const model::Node& o) { write(o, *message.mutable_node()); }
+    void operator()(const model::Service& o) { write(o, *message.mutable_service()); }
+    void operator()(const model::EndpointSlice& o) { write(o, *message.mutable_endpoint_slice()); }
+    void operator()(const model::ServicePolicy& o) { write(o, *message.mutable_service_policy()); }
+    void operator()(const model::AccessPolicy& o) { write(o, *message.mutable_access_policy()); }
+    void operator()(const model::RateLimit& o) { write(o, *message.mutable_rate_limit()); }
+    void operator()(const model::Egress& o) { write(o, *message.mutable_egress()); }
+    void operator()(const model::Mirror& o) { write(o, *message.mutable_mirror()); }
+  };
+  std::visit(Writer{message}, object);
+}
+
+bool to_model(const v1::ObjectKey& message, model::ObjectKey& key, model::FieldErrors& errors) {
+  key.name = {.space = message.namespace_().empty() ? "default" : message.namespace_(), .name = message.name()};
+  for (size_t i = 0; i < kinds().size(); ++i) {
+    if (message.kind() != kinds()[i].kind) continue;
+    key.kind = static_cast<model::Kind>(i);
+    return true;
+  }
+  errors.push_back({message.kind().substr(0, 64) + "/" + key.name.to_string(), "kind", "there is no such kind"});
+  return false;
+}
+
+void to_message(const model::ObjectKey& key, v1::ObjectKey& message) {
+  message.set_kind(model::to_string(key.kind));
+  message.set_namespace_(key.name.space);
+  message.set_name(key.name.name);
+}
+
+void to_message(const model::FieldError& error, v1::FieldError& message) {
+  message.set_object(error.object);
+  message.set_path(error.path);
+  message.set_reason(error.reason);
+}
+
+void to_message(const model::Difference& difference, v1::Difference& message) {
+  to_message(difference.key, *message.mutable_key());
+  switch (difference.kind) {
+    case model::DiffKind::kCreated:
+      message.set_change(v1::Difference::CREATED);
+      return;
+    case model::DiffKind::kChanged:
+      message.set_change(v1::Difference::CHANGED);
+      return;
+    case model::DiffKind::kRemoved:
+      message.set_change(v1::Difference::REMOVED);
+      return;
+    case model::DiffKind::kUnchanged:
+      message.set_change(v1::Difference::UNCHANGED);
+      return;
+  }
+}
+
+bool find_object(const model::State& state, const model::ObjectKey& key, model::Object& object) {
+  switch (key.kind) {
+    case model::Kind::kNode:
+      if (!state.node || state.node->name != key.name.name) return false;
+      object = *state.node;
+      return true;
+    case model::Kind::kService:
+      return find_in(state.services, key.name, object);
+    case model::Kind::kEndpointSlice:
+      return find_in(state.slices, key.name, object);
+    case model::Kind::kServicePolicy:
+      return find_in(state.service_policies, key.name, object);
+    case model::Kind::kAccessPolicy:
+      return find_in(state.access_policies, key.name, object);
+    case model::Kind::kRateLimit:
+      return find_in(state.rate_limits, key.name, object);
+    case model::Kind::kEgress:
+      return find_in(state.egresses, key.name, object);
+    case model::Kind::kMirror:
+      return find_in(state.mirrors, key.name, object);
+  }
+  return false;
+}
+
+bool find_object(const model::State& state, const model::ObjectKey& key, v1::Object& message) {
+  model::Object object;
+  if (!find_object(state, key, object)) return false;
+  to_message(object, message);
+  return true;
+}
+
+}  // namespace penstock::api

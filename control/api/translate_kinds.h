@@ -1,0 +1,34 @@
+// The translators of single kinds; see translate.h. Metadata is read by translate.cpp, which gives the name.
+#pragma once
+
+#include "control/api/kinds.pb.h"
+#include "control/api/kubernetes.pb.h"
+#include "control/api/translate_fields.h"
+#include "control/model/state.h"
+
+namespace penstock::api {
+
+// `object` has its name; the functions fill the rest.
+void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields);
+void to_model(const kubernetes::Service& message, model::Service& object, Fields& fields);
+void to_model(const kubernetes::EndpointSlice& message, model::EndpointSlice& object, Fields& fields);
+void to_model(const v1alpha1::ServicePolicy& message, model::ServicePolicy& object, Fields& fields);
+void to_model(const v1alpha1::AccessPolicy& message, model::AccessPolicy& object, Fields& fields);
+void to_model(const v1alpha1::RateLimit& message, model::RateLimit& object, Fields& fields);
+void to_model(const v1alpha1::Egress& message, model::Egress& object, Fields& fields);
+void to_model(const v1alpha1::Mirror& message, model::Mirror& object, Fields& fields);
+
+// Unit and number of the rate that is set; false: none is.
+bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
+
+// All but the metadata.
+void to_message(const model::Node& object, v1alpha1::Node& message);
+void to_message(const model::Service& object, kubernetes::Service& message);
+void to_message(const model::EndpointSlice& object, kubernetes::EndpointSlice& message);
+void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& message);
+void to_message(const model::AccessPolicy& object, v1alpha1::AccessPolicy& message);
+void to_message(const model::RateLimit& object, v1alpha1::RateLimit& message);
+void to_message(const model::Egress& object, v1alpha1::Egress& message);
+void to_message(const model::Mirror& object, v1alpha1::Mirror& message);
+
+}  // namespace penstock::api

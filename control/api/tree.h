@@ -1,0 +1,62 @@
+// A document as a tree of scalars, lists and maps: what YAML and JSON text has in common before anybody knows what it
+// means, and the form in which messages become text again.
+//
+// Scalars keep their text: `off`, `10` and `1e6` are for the reader of a field to judge, so that a name that looks like
+// a number or a switch stays what was written. Keys of a map keep their order.
+//
+// read_documents() takes YAML 1.2, of which JSON is a part. Text from outside is hostile: its size, depth, number of
+// values and documents are bounded, aliases count with everything they stand for, and a key given twice is an error.
+// Any thread; nothing throws. Errors carry the document's number and the line.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace penstock::api {
+
+struct Tree {
+  enum class Type : uint8_t { kNull, kScalar, kList, kMap };
+
+  Type type = Type::kNull;
+  bool quoted = false;  // a scalar in quotes: text, whatever it looks like
+  uint32_t line = 0;    // 1, 2, 3 ...; 0: not from text
+  std::string scalar;
+  std::vector<Tree> items;                            // of a list
+  std::vector<std::pair<std::string, Tree>> members;  // of a map
+
+  static Tree list() { return {.type = Type::kList}; }
+  static Tree map() { return {.type = Type::kMap}; }
+  static Tree plain(std::string text) { return {.type = Type::kScalar, .scalar = std::move(text)}; }
+  static Tree string(std::string text) { return {.type = Type::kScalar, .quoted = true, .scalar = std::move(text)}; }
+
+  const Tree* find(std::string_view key) const {
+    for (const auto& [name, value] : members)
+      if (name == key) return &value;
+    return nullptr;
+  }
+};
+
+constexpr size_t kMaxManifestBytes = 128u << 20;  // 200,000 objects of 600 bytes
+constexpr size_t kMaxTreeValues = 16u << 20;      // keys and values, aliases expanded: about 2 GB of memory at worst
+constexpr unsigned kMaxTreeDepth = 32;            // our deepest kind needs 8
+constexpr size_t kMaxDocuments = 200'000;         // objects of one bundle
+
+struct TextError {
+  size_t document = 0;  // 1, 2, 3 ...; 0: the text as a whole
+  uint32_t line = 0;    // 0: unknown
+  std::string reason;
+};
+
+// All documents of the text; an empty one is kNull. Stops at the first error, which is returned in `error` (reason
+// empty: none).
+std::vector<Tree> read_documents(std::string_view text, TextError& error);
+
+// One YAML document without its "---" line, ending with a newline.
+std::string to_yaml(const Tree& tree);
+// Indented JSON, ending with a newline.
+std::string to_json(const Tree& tree);
+
+}  // namespace penstock::api
