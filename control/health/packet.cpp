@@ -28,9 +28,7 @@ bool is_echo(const wire::Headers& h, bool reply) {
          h.icmp_type == (reply ? wire::kIcmpv6EchoReply : wire::kIcmpv6EchoRequest);
 }
 
-bool is_icmp(const wire::Headers& h) {
-  return h.protocol == wire::kProtocolIcmp || h.protocol == wire::kProtocolIcmpv6;
-}
+bool any_icmp(const wire::Headers& h) { return wire::is_icmp(h) || wire::is_icmpv6(h); }
 
 // What an ICMP error means for a check; null: it is none that ends one (too big, time exceeded of one path ...).
 const char* unreachable_of(const wire::Headers& h) {
@@ -66,7 +64,7 @@ Flow flow_of(const Ends& ends, const wire::Headers& h, bool from_peer) {
   flow.local = from_peer ? ends.dst : ends.src;
   flow.remote = from_peer ? ends.src : ends.dst;
   flow.local_port = from_peer ? h.dst_port : h.src_port;
-  flow.remote_port = is_icmp(h) ? uint16_t{0} : from_peer ? h.src_port : h.dst_port;
+  flow.remote_port = any_icmp(h) ? uint16_t{0} : from_peer ? h.src_port : h.dst_port;
   flow.protocol = h.protocol;
   return flow;
 }
@@ -82,7 +80,7 @@ std::optional<Answer> decode_error(base::Bytes frame, const wire::Headers& h) {
       wire::ParseError::kNone) {
     return std::nullopt;
   }
-  if (is_icmp(inner) && !is_echo(inner, false)) return std::nullopt;
+  if (any_icmp(inner) && !is_echo(inner, false)) return std::nullopt;
   Answer out;
   out.flow = flow_of(ends_of(quoted, inner), inner, false);
   out.unreachable = what;
@@ -136,8 +134,8 @@ std::optional<Answer> decode(base::Bytes frame) {
     return std::nullopt;
   }
   if (h.family == 0 || h.is(wire::kIsFragment) || h.end > frame.size()) return std::nullopt;
-  if (is_icmp(h) && !is_echo(h, true)) return decode_error(frame, h);
-  if (!is_icmp(h) && h.protocol != wire::kProtocolTcp && h.protocol != wire::kProtocolUdp) return std::nullopt;
+  if (any_icmp(h) && !is_echo(h, true)) return decode_error(frame, h);
+  if (!any_icmp(h) && h.protocol != wire::kProtocolTcp && h.protocol != wire::kProtocolUdp) return std::nullopt;
   Answer out;
   out.flow = flow_of(ends_of(frame, h), h, true);
   if (h.protocol == wire::kProtocolTcp) {
@@ -145,7 +143,7 @@ std::optional<Answer> decode(base::Bytes frame) {
     out.segment.tcp_flags = h.tcp_flags;
     out.segment.seq = base::load_be32(tcp + wire::kTcpSeqAt);
     out.segment.ack = base::load_be32(tcp + wire::kTcpAckAt);
-  } else if (is_icmp(h)) {
+  } else if (any_icmp(h)) {
     out.segment.echo_sequence = base::load_be16(frame.data() + h.l4_offset + wire::kIcmpSequenceAt);
   }
   out.segment.payload.assign(reinterpret_cast<const char*>(frame.data()) + h.payload_offset, h.end - h.payload_offset);

@@ -1,0 +1,224 @@
+// A packet engine without packets: workers are threads that adopt generations and finish commands. Tests read what they
+// were asked, put events into their rings, and can stop a worker or make prepare() fail.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "control/loop/dataplane.h"
+
+namespace penstock::loop {
+
+class FakeDataplane : public Dataplane {
+  template <typename F>
+  auto locked(F&& f) {
+    const std::lock_guard lock(mutex_);
+    return f();
+  }
+
+ public:
+  struct Injected {
+    unsigned worker;
+    flow::InterfaceId interface;
+    flow::InjectAs as;
+    std::vector<uint8_t> frame;
+  };
+  struct Neighbour {
+    unsigned worker;
+    base::IpAddress address;
+    base::MacAddress mac;
+    flow::NeighbourState state;
+  };
+
+  explicit FakeDataplane(unsigned workers) : workers_(workers), slot_(std::make_unique<flow::GenerationSlot>()) {
+    for (unsigned i = 0; i < workers; ++i) counters_.push_back(std::make_unique<flow::WorkerCounters>());
+  }
+  ~FakeDataplane() override {
+    stop_ = true;
+    for (auto& thread : threads_) thread.join();
+  }
+
+  // ---- knobs, any thread ----
+  std::atomic<bool> paused{false};  // workers adopt nothing and finish nothing
+  void refuse_device(const std::string& device) {
+    locked([&] { bad_device_ = device; });
+  }
+  void set_link(const std::string& interface, bool up) {
+    locked([&] { open_.at(interface).link_up = up; });
+  }
+  void push(const flow::Event& event) {
+    locked([&] { events_.push_back(event); });
+  }
+
+  // ---- what was asked ----
+  std::vector<std::string> calls() {
+    return locked([&] { return calls_; });
+  }
+  std::set<std::string> open_devices() {
+    return locked([&] {
+      std::set<std::string> out;
+      for (const auto& [name, port] : open_) out.insert(name);
+      return out;
+    });
+  }
+  std::vector<Injected> take_injected() {
+    return locked([&] { return std::exchange(injected_, {}); });
+  }
+  std::vector<Neighbour> take_neighbours() {
+    return locked([&] { return std::exchange(neighbours_, {}); });
+  }
+
+  // ---- Dataplane ----
+  model::FieldErrors prepare(const model::Node& node, std::vector<PortInfo>& ports) override {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back("prepare");
+    for (size_t i = 0; i < node.interfaces.size(); ++i) {
+      if (!bad_device_.empty() && node.interfaces[i].device == bad_device_) {
+        return {{"", "spec.interfaces[" + std::to_string(i) + "].device", "no such device"}};
+      }
+    }
+    for (const auto& interface : node.interfaces) {
+      if (!open_.contains(interface.name)) {
+        PortInfo port;
+        port.interface = interface.name;
+        port.port = next_port_++;
+        port.mac.bytes = {0x02, 0, 0, 0, 0, static_cast<uint8_t>(port.port + 1)};
+        port.rx_queues = port.tx_queues = 1;
+        port.link_up = true;
+        open_[interface.name] = port;
+      }
+      ports.push_back(open_.at(interface.name));
+    }
+    while (threads_.size() < workers_) {
+      const auto id = static_cast<unsigned>(threads_.size());
+      threads_.emplace_back([this, id] { run(id); });
+      while (!slot_->workers[id].running) std::this_thread::yield();
+    }
+    return {};
+  }
+  void publish(std::shared_ptr<const flow::Generation> generation) override {
+    locked([&] { calls_.push_back("publish"); });
+    slot_->current.store(generation.get());
+  }
+  uint64_t oldest_in_use() const override {
+    uint64_t oldest = UINT64_MAX;
+    for (const auto& worker : slot_->workers) {
+      if (worker.running) oldest = std::min(oldest, worker.adopted.load());
+    }
+    return oldest;
+  }
+  void close_ports_not_in(const model::Node& node) override {
+    const std::lock_guard lock(mutex_);
+    calls_.push_back("close");
+    std::erase_if(open_, [&](const auto& entry) {
+      return std::none_of(node.interfaces.begin(), node.interfaces.end(),
+                          [&](const auto& interface) { return interface.name == entry.first; });
+    });
+  }
+  std::vector<WorkerInfo> workers() const override {
+    std::vector<WorkerInfo> out;
+    for (unsigned id = 0; id < workers_ && slot_->workers[id].running; ++id) {
+      const auto& worker = slot_->workers[id];
+      out.push_back({id, id, worker.adopted.load(), worker.adopted_at.load(), true, {}});
+    }
+    return out;
+  }
+  std::vector<PortInfo> ports() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<PortInfo> out;
+    for (const auto& [name, port] : open_) out.push_back(port);
+    return out;
+  }
+  PortCounters port_counters(uint16_t) const override { return {}; }
+  const flow::WorkerCounters& counters(unsigned worker) const override { return *counters_[worker]; }
+  flow::WorkerCounters& counters_of(unsigned worker) { return *counters_[worker]; }
+  unsigned owner_of(const flow::FlowKey& key) const override { return key.src_port % workers_; }
+  bool submit(unsigned worker, flow::Command* command) override {
+    const std::lock_guard lock(mutex_);
+    if (commands_[worker].size() >= 64) return false;
+    commands_[worker].push_back(command);
+    return true;
+  }
+  size_t poll_events(size_t most, const std::function<void(const flow::Event&)>& sink) override {
+    size_t taken = 0;
+    for (; taken < most; ++taken) {
+      flow::Event event;
+      {
+        const std::lock_guard lock(mutex_);
+        if (events_.empty()) break;
+        event = events_.front();
+        events_.pop_front();
+      }
+      sink(event);
+    }
+    return taken;
+  }
+  base::Result<std::unique_ptr<Watch>> capture(const std::string&, uint8_t, uint16_t) override {
+    return base::Error{"the fake captures nothing"};
+  }
+  base::Result<void> trace(const std::string&, unsigned, base::Nanos,
+                           const std::function<bool(const TraceStep&)>&) override {
+    return base::Error{"the fake traces nothing"};
+  }
+  base::Result<Explanation> explain(flow::InterfaceId, std::span<const uint8_t>) override {
+    return base::Error{"the fake explains nothing"};
+  }
+
+ private:
+  void run(unsigned id) {
+    auto& me = slot_->workers[id];
+    me.running = true;
+    while (!stop_) {
+      if (!paused) {
+        // As a real worker: read the pointer, work by it, say so afterwards.
+        if (const auto* generation = slot_->current.load(); generation != nullptr && generation->number != me.adopted) {
+          me.adopted_at = base::monotonic_now();
+          me.adopted = generation->number;
+        }
+        finish_commands(id);
+      }
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+    me.running = false;
+  }
+
+  void finish_commands(unsigned id) {
+    const std::lock_guard lock(mutex_);
+    for (; !commands_[id].empty(); commands_[id].pop_front()) {
+      flow::Command* command = commands_[id].front();
+      if (command->kind == flow::CommandKind::kInject) {
+        const auto& inject = static_cast<const flow::InjectCommand&>(*command);
+        injected_.push_back({id, inject.interface, inject.as, inject.frame});
+      } else if (command->kind == flow::CommandKind::kNeighbour) {
+        const auto& n = static_cast<const flow::NeighbourCommand&>(*command);
+        neighbours_.push_back({id, n.address, n.mac, n.state});
+      }
+      command->finish();
+    }
+  }
+
+  const unsigned workers_;
+  mutable std::mutex mutex_;
+  std::vector<std::string> calls_;
+  std::map<std::string, PortInfo> open_;
+  std::string bad_device_;
+  uint16_t next_port_ = 0;
+  std::unique_ptr<flow::GenerationSlot> slot_;
+  std::vector<std::unique_ptr<flow::WorkerCounters>> counters_;
+  std::map<unsigned, std::deque<flow::Command*>> commands_;
+  std::deque<flow::Event> events_;
+  std::vector<Injected> injected_;
+  std::vector<Neighbour> neighbours_;
+  std::atomic<bool> stop_{false};
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace penstock::loop
