@@ -142,11 +142,9 @@ std::string ManifestError::to_string() const {
 }
 
 void read_manifest(std::string_view text, std::vector<v1::Object>& objects, std::vector<ManifestError>& errors) {
-  TextError broken;
-  const std::vector<Tree> documents = read_documents(text, broken);
   Reader reader(objects, errors);
-  for (size_t i = 0; i < documents.size(); ++i) reader.document(documents[i], i + 1);
-  if (!broken.reason.empty()) errors.push_back({broken.document, broken.line, "", "", broken.reason});
+  TextError broken = read_documents(text, [&](const Tree& tree, size_t number) { reader.document(tree, number); });
+  if (!broken.reason.empty()) errors.push_back({broken.document, broken.line, "", "", std::move(broken.reason)});
 }
 
 std::string write_yaml(const std::vector<v1::Object>& objects) {

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,7 +41,8 @@ struct Tree {
 };
 
 constexpr size_t kMaxManifestBytes = 128u << 20;  // 200,000 objects of 600 bytes
-constexpr size_t kMaxTreeValues = 16u << 20;      // keys and values, aliases expanded: about 2 GB of memory at worst
+constexpr size_t kMaxTreeValues = 16u << 20;      // keys and values of all documents
+constexpr size_t kMaxAliasValues = 100'000;       // values that aliases stand for, of all documents
 constexpr unsigned kMaxTreeDepth = 32;            // our deepest kind needs 8
 constexpr size_t kMaxDocuments = 200'000;         // objects of one bundle
 
@@ -50,9 +52,9 @@ struct TextError {
   std::string reason;
 };
 
-// All documents of the text; an empty one is kNull. Stops at the first error, which is returned in `error` (reason
-// empty: none).
-std::vector<Tree> read_documents(std::string_view text, TextError& error);
+// Gives every document of the text to `sink` as soon as it is read (number 1, 2, 3 ...; an empty document is kNull).
+// Stops at the first error, which it returns; reason empty: none.
+TextError read_documents(std::string_view text, const std::function<void(Tree, size_t)>& sink);
 
 // One YAML document without its "---" line, ending with a newline.
 std::string to_yaml(const Tree& tree);

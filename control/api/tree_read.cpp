@@ -56,7 +56,7 @@ class Builder : public YAML::EventHandler {
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     const auto found = anchors_.find(anchor);
     if (found == anchors_.end()) throw Refusal{line_of(mark), "an alias inside what it stands for"};
-    count(values_in(found->second), line_of(mark));
+    count_expanded(values_in(found->second), line_of(mark));
     if (open_.size() + depth_of(found->second) > kMaxTreeDepth) refuse_depth(line_of(mark));
     Tree copy = found->second;
     copy.line = line_of(mark);
@@ -103,10 +103,10 @@ class Builder : public YAML::EventHandler {
     throw Refusal{line_of(mark), "the tag " + tag.substr(0, 64) + " means nothing here"};
   }
 
-  void count(size_t values, uint32_t line) {
-    values_ += values;
-    if (values_ > kMaxTreeValues)
-      throw Refusal{line, "more than " + std::to_string(kMaxTreeValues) + " values, aliases expanded"};
+  void count_expanded(size_t values, uint32_t line) {
+    expanded_ += values;
+    if (expanded_ > kMaxAliasValues)
+      throw Refusal{line, "aliases stand for more than " + std::to_string(kMaxAliasValues) + " values"};
   }
 
   void push(Tree tree, const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -122,9 +122,9 @@ class Builder : public YAML::EventHandler {
   }
 
   void add(Tree tree, YAML::anchor_t anchor) {
-    count(1, tree.line);
+    if (++values_ > kMaxTreeValues) throw Refusal{tree.line, "more than " + std::to_string(kMaxTreeValues) + " values"};
     if (anchor) {
-      count(values_in(tree), tree.line);
+      count_expanded(values_in(tree), tree.line);
       anchors_[anchor] = tree;
     }
     if (open_.empty()) {
@@ -149,7 +149,7 @@ class Builder : public YAML::EventHandler {
   Tree root_;
   std::vector<Open> open_;
   std::unordered_map<YAML::anchor_t, Tree> anchors_;
-  size_t values_ = 0;  // of all documents
+  size_t values_ = 0, expanded_ = 0;  // of all documents; those copied for anchors and aliases
 };
 
 // Reads the caller's bytes without copying them.
@@ -183,17 +183,9 @@ bool is_utf8(std::string_view text) {
 
 }  // namespace
 
-std::vector<Tree> read_documents(std::string_view text, TextError& error) {
-  error = {};
-  std::vector<Tree> documents;
-  if (text.size() > kMaxManifestBytes) {
-    error.reason = "larger than " + std::to_string(kMaxManifestBytes >> 20) + " MiB";
-    return documents;
-  }
-  if (!is_utf8(text)) {
-    error.reason = "is not UTF-8 text";
-    return documents;
-  }
+TextError read_documents(std::string_view text, const std::function<void(Tree, size_t)>& sink) {
+  if (text.size() > kMaxManifestBytes) return {0, 0, "larger than " + std::to_string(kMaxManifestBytes >> 20) + " MiB"};
+  if (!is_utf8(text)) return {0, 0, "is not UTF-8 text"};
   size_t number = 1;
   try {
     View view(text);
@@ -201,20 +193,17 @@ std::vector<Tree> read_documents(std::string_view text, TextError& error) {
     YAML::Parser parser(stream);
     Builder builder;
     for (; parser.HandleNextDocument(builder); ++number) {
-      if (documents.size() == kMaxDocuments) {
-        error = {number, 0, "more than " + std::to_string(kMaxDocuments) + " documents"};
-        return documents;
-      }
-      documents.push_back(builder.take());
+      if (number > kMaxDocuments) return {number, 0, "more than " + std::to_string(kMaxDocuments) + " documents"};
+      sink(builder.take(), number);
     }
   } catch (const Refusal& refusal) {
-    error = {number, refusal.line, refusal.reason};
+    return {number, refusal.line, refusal.reason};
   } catch (const YAML::Exception& exception) {
-    error = {number, line_of(exception.mark), exception.msg};
+    return {number, line_of(exception.mark), exception.msg};
   } catch (const std::exception& exception) {
-    error = {number, 0, exception.what()};
+    return {number, 0, exception.what()};
   }
-  return documents;
+  return {};
 }
 
 }  // namespace penstock::api

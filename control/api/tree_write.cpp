@@ -1,4 +1,5 @@
 // Trees to YAML and JSON text.
+#include <algorithm>
 #include <cctype>
 #include <cstdlib>
 #include <set>
@@ -62,9 +63,9 @@ bool is_plain_yaml(std::string_view text) {
   }
   if (kWords.contains(lower)) return false;
   if (only_digits) {
-    size_t dots = 0;
-    for (const char c : text) dots += c == '.';
-    if (dots < 2) return false;  // "10.0.0.1" is an address to everybody
+    // "10.0.0.1" is an address and "8000-8080" a range to everybody; "10.0" is a number and "2024-01-02" a date.
+    const auto dots = std::count(text.begin(), text.end(), '.'), dashes = std::count(text.begin(), text.end(), '-');
+    if (!(dots >= 2 && dashes == 0) && !(dots == 0 && dashes == 1)) return false;
   }
   char* end = nullptr;
   std::strtod(lower.c_str(), &end);
