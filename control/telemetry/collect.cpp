@@ -60,11 +60,13 @@ Numbers sum_of(const Counters& counters, Baselines::Table table, uint32_t slot) 
 
 struct Reader {
   const Source& source;
+  const Baselines::Marks marks = source.baselines ? source.baselines->marks() : Baselines::Marks{};
+
   Numbers read(Baselines::Table table, uint32_t slot) const {
     Numbers sum = sum_of(source.counters, table, slot);
-    if (source.baselines == nullptr) return sum;
-    const Numbers base = source.baselines->of(table, slot);
-    for (size_t i = 0; i < sum.size(); ++i) sum[i] -= base[i];
+    if (const auto at = marks[table].find(slot); at != marks[table].end()) {
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] -= at->second[i];
+    }
     return sum;
   }
 };
@@ -246,9 +248,9 @@ void for_new_names(const List* before, const List& next, F&& appeared) {
 void Baselines::mark(Table table, uint32_t slot, const Counters& counters) {
   const Numbers now = sum_of(counters, table, slot);
   if (now == Numbers{}) {
-    by_slot_[table].erase(slot);
+    marks_[table].erase(slot);
   } else {
-    by_slot_[table][slot] = now;
+    marks_[table][slot] = now;
   }
 }
 
@@ -289,10 +291,9 @@ void Baselines::on_publish(const flow::Generation* before, const flow::Generatio
                 [&](uint32_t slot) { mark(kMirrors, slot, counters); });
 }
 
-Numbers Baselines::of(Table table, uint32_t slot) const {
+Baselines::Marks Baselines::marks() const {
   const std::lock_guard lock(mutex_);
-  const auto at = by_slot_[table].find(slot);
-  return at == by_slot_[table].end() ? Numbers{} : at->second;
+  return marks_;
 }
 
 Snapshot collect(Source source) {

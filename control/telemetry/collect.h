@@ -29,13 +29,15 @@ class Baselines {
   // `next` follows `before` (null: the first). Unchanged services are skipped by their pointers.
   void on_publish(const flow::Generation* before, const flow::Generation& next,
                   const std::vector<const flow::WorkerCounters*>& counters);
-  Numbers of(Table table, uint32_t slot) const;
+  // By table and slot; what is not in it is zero.
+  using Marks = std::array<std::unordered_map<uint32_t, Numbers>, kTables>;
+  Marks marks() const;  // a copy: most slots never had another owner
 
  private:
   void mark(Table table, uint32_t slot, const std::vector<const flow::WorkerCounters*>& counters);
 
   mutable std::mutex mutex_;
-  std::array<std::unordered_map<uint32_t, Numbers>, kTables> by_slot_;
+  Marks marks_;
 };
 
 struct Source {

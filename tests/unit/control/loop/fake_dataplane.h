@@ -174,6 +174,7 @@ class FakeDataplane : public Dataplane {
 
  private:
   void run(unsigned id) {
+    pthread_setname_np(pthread_self(), "worker");
     auto& me = slot_->workers[id];
     me.running = true;
     while (!stop_) {
