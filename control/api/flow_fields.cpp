@@ -54,7 +54,7 @@ const char* read_limit(const v1::FlowRate& message, flow::ExactAction& action) {
   if (!(rate >= 1 && rate <= (bits ? 1e13 : 1e9)))
     return "action.limit: want a rate of 1 to 1e9 packets or 1e13 bits per second";
   if (!(message.burst() >= 0) || std::isinf(message.burst())) return "action.limit.burst: want 0 or more";
-  const double least = bits ? 12000 : 1;
+  const double least = bits ? 4 * 12000 : 4;
   const double burst = message.burst() > 0 ? message.burst() : std::max(rate * 0.005, least);
   action.limited = true;
   action.unit = bits ? flow::LimitUnit::kBits : flow::LimitUnit::kPackets;

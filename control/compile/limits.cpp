@@ -45,10 +45,10 @@ flow::LimitBucket bucket_of(model::LimitBucket bucket) {
   return flow::LimitBucket::kAggregate;
 }
 
-// 5 ms of the rate, and at least one packet.
+// 5 ms of the rate, and at least four packets: fewer lose some of a low rate to the spacing of arrivals.
 double burst_of(const model::RateLimit& limit, uint32_t frame) {
   if (limit.burst > 0) return limit.burst;
-  const double least = limit.unit == model::LimitUnit::kBits ? 8.0 * frame : 1.0;
+  const double least = limit.unit == model::LimitUnit::kBits ? 4 * 8.0 * frame : 4.0;
   return std::max(limit.rate * 0.005, least);
 }
 

@@ -136,7 +136,10 @@ void ServicePart::update(const Round& round, const HealthView& health, const Lim
   state.slices = round.state.slices;
 
   TableChange change;
-  for (const model::Name& name : touched) compile_touched(name, *this, round, change);
+  for (const model::Name& name : touched) {
+    if (round.errors.size() >= model::kMaxFaults) break;
+    compile_touched(name, *this, round, change);
+  }
   if (!round.errors.empty()) return;
   if (table && !change.anew) {
     if (!change.replacements.empty()) table = std::make_shared<const flow::ServiceTable>(*table, change.replacements);

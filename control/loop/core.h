@@ -6,6 +6,7 @@
 //   observe.cpp  what other threads read
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -60,6 +61,7 @@ class ControlLoop::Core {
   void settle();  // what a change leaves to do after its answer
 
   // ---- any thread ----
+  std::atomic<base::Nanos> turned_at{0};  // when the control thread last began a turn
   struct Shared {
     std::shared_ptr<const model::State> state = std::make_shared<const model::State>();
     std::shared_ptr<const flow::Generation> generation;

@@ -57,6 +57,7 @@ void ControlLoop::Core::run() {
       const std::lock_guard lock(jobs_mutex_);
       if (stopping_) break;
     }
+    turned_at.store(base::monotonic_now(), std::memory_order_relaxed);
     run_jobs();
     const bool busy = serve_events();
     const base::Nanos now = base::monotonic_now();

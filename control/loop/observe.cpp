@@ -186,6 +186,11 @@ base::Result<void> ControlLoop::drain(bool on) {
       0, [&] { return core_->drain(on); }, [](const std::string& why) { return base::Result<void>(base::Error{why}); });
 }
 
+bool ControlLoop::is_alive() const {
+  constexpr base::Nanos kPatience = 10 * base::kNanosPerSecond;  // a change of everything takes about one
+  return base::monotonic_now() - core_->turned_at.load(std::memory_order_relaxed) < kPatience;
+}
+
 bool ControlLoop::draining() const { return core_->shared().control.draining; }
 
 uint64_t ControlLoop::tracked_flows() const {

@@ -61,7 +61,7 @@ struct RateLimit {
   base::Prefix prefix;    // kPrefix: packets to this destination prefix
   LimitUnit unit = LimitUnit::kPackets;
   double rate = 0;   // units per second, > 0 and finite
-  double burst = 0;  // units; 0: 5 ms of the rate, at least 1 packet (or 1 MTU in bits)
+  double burst = 0;  // units; 0: 5 ms of the rate, at least 4 packets (or 4 MTUs in bits)
   LimitBucket bucket = LimitBucket::kAggregate;
   uint8_t v4_prefix_length = 32, v6_prefix_length = 64;  // kSourcePrefix
   LimitAction action = LimitAction::kDrop;

@@ -106,6 +106,11 @@ void validate_pool_families(const ServicePolicy& policy, const Service& service,
 void validate_service(const Service& service, const ServicePolicy* policy, const Surroundings& around, Faults& all) {
   ObjectFaults faults(all, Kind::kService, service.name);
   validate_name(faults, service.name, true);
+  if (service.addresses.size() > kMaxServiceAddresses) {
+    faults.add("spec",
+               text(service.addresses.size(), " virtual addresses are too many (at most ", kMaxServiceAddresses, ")"));
+    return;
+  }
   for (const base::IpAddress& address : service.addresses) validate_virtual_address(address, around, faults);
   if (service.ports.size() > kMaxServicePorts) {
     faults.add("spec.ports", text(service.ports.size(), " ports are too many (at most ", kMaxServicePorts, ")"));
@@ -163,6 +168,8 @@ void validate_service_policy(const ServicePolicy& policy, const State& state, Fa
       faults.add("spec.maglevTableSize",
                  text(policy.maglev_table_size, " is not a prime of at most ", kMaxMaglevTable));
   }
+  if (policy.weights.size() > kMaxEndpointsPerService)
+    faults.add("spec.weights", text(policy.weights.size(), " are too many (at most ", kMaxEndpointsPerService, ")"));
   for (const auto& [address, weight] : policy.weights) {
     if (weight > kMaxWeight)
       faults.add("spec.weights",

@@ -45,6 +45,7 @@ base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options
                                    "--lcores",
                                    "0@(0-" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1) + ")",
                                    "--log-level=" + options.log_level,
+                                   "--force-max-simd-bitwidth=512",  // lookups choose their widest form
                                    "-a",
                                    "0000:00:00.0"};  // probe nothing by itself: devices come from Node
   if (engine->huge_pages_) {
@@ -152,7 +153,7 @@ std::vector<PlanError> Engine::prepare(const WorkerPlan& workers, const std::vec
       std::erase_if(ports_, [&](const Port& p) { return p.id == port.id; });
     }
   }
-  if (errors.empty()) spread_queues();
+  if (errors.empty()) spread_queues(Spread::kWhereChanged);
   return errors;
 }
 
@@ -169,12 +170,12 @@ void Engine::disconnect_port(const Port& port) {
 }
 
 // Queue q of every port goes to worker q mod workers: with as many queues as workers, RSS delivers to the owner.
-void Engine::spread_queues() {
+void Engine::spread_queues(Spread spread) {
   std::vector<std::vector<RxQueue>> lists(workers_.size());
   for (const Port& port : ports())
     for (uint16_t q = 0; q < port.rx_queues; ++q) lists[q % workers_.size()].push_back({port.id, q});
   for (size_t i = 0; i < workers_.size(); ++i)
-    if (workers_[i]->queues() != lists[i]) workers_[i]->set_queues(lists[i]);
+    if (spread == Spread::kToAll || workers_[i]->queues() != lists[i]) workers_[i]->set_queues(lists[i]);
 }
 
 void Engine::close_ports_except(const std::vector<std::string>& interfaces) {
@@ -188,11 +189,10 @@ void Engine::close_ports_except(const std::vector<std::string>& interfaces) {
     });
   }
   if (closing.empty()) return;
-  spread_queues();  // returns when no worker polls them any more
-  for (const Port& port : closing) {
-    disconnect_port(port);
-    close_port(port);
-  }
+  for (const Port& port : closing) disconnect_port(port);
+  // When every worker has taken its list, none polls the ports and none has frames for them left.
+  spread_queues(Spread::kToAll);
+  for (const Port& port : closing) close_port(port);
 }
 
 uint64_t Engine::oldest_in_use() const {

@@ -71,7 +71,8 @@ class Engine {
   base::Result<void> open_twin(const PortPlan& plan, Port& port);
   void connect_port(const Port& port);
   void disconnect_port(const Port& port);
-  void spread_queues();
+  enum class Spread : uint8_t { kWhereChanged, kToAll };
+  void spread_queues(Spread spread);  // returns when the workers it concerns have finished a round and taken their list
 
   bool huge_pages_ = true;
   WorkerPlan plan_;

@@ -27,10 +27,9 @@ bool has_tcp_header(const Packet& p) {
 }
 
 // An ICMP error is about the flow, not of it: it moves no state and is not counted there.
-void attach_related(Packet& p, const Flow& f) {
+void attach_related(Packet& p) {
   p.state = flow::FlowState::kRelated;
-  p.stale = true;  // rules look at the error itself
-  p.next_hop = f.way[p.direction].next_hop;
+  p.stale = true;  // rules and routes look at the error itself
 }
 
 void remove_notice(WorkerState& w, const flow::FlowKey& key) {
@@ -38,6 +37,7 @@ void remove_notice(WorkerState& w, const flow::FlowKey& key) {
   (void)w.mesh.notices(w.id, arrival).push({key, static_cast<uint8_t>(w.id), true});
 }
 
+// Both notices may go to the same worker.
 bool room_for_notices(WorkerState& w, const Flow& f) {
   for (const auto& [flag, key] : {std::pair{flow::kSteeredOriginal, &f.original}, {flow::kSteeredReply, &f.reply}})
     if (f.is(flag) && w.mesh.notices(w.id, flow::owner_of(flow::owner_hash(*key), w.workers)).room() < 2) return false;
@@ -69,10 +69,7 @@ void attach(Packet& p, WorkerState& w, const flow::FlowMatch& match) {
   p.flow_index = match.index;
   p.direction = match.direction;
   const auto number = static_cast<uint32_t>(w.generation->number);
-  if (p.related) {
-    if (f.way[p.direction].judged != number) f.way[p.direction].judged = 0;
-    return attach_related(p, f);
-  }
+  if (p.related) return attach_related(p);
   const bool replied = f.is(flow::kReplied);
   if (p.headers.protocol != wire::kProtocolTcp || has_tcp_header(p)) {
     flow::TcpSegment segment;
@@ -84,7 +81,7 @@ void attach(Packet& p, WorkerState& w, const flow::FlowMatch& match) {
         p.flow = nullptr;
         return drop(p, DropReason::flow_invalid);
       case flow::FollowResult::kReopen:
-        (void)forget_flow(w, f);
+        forget_flow(w, f);
         w.flows.close(f);
         p.flow = nullptr;
         return;
@@ -97,7 +94,9 @@ void attach(Packet& p, WorkerState& w, const flow::FlowMatch& match) {
   if (!p.stale) {
     p.rule = f.rule[p.direction];
     p.next_hop = f.way[p.direction].next_hop;
-    if (p.next_hop == kNone32) return reject(p, DropReason::no_route, Answer::kHostUnreachable);
+    // An untranslated packet is judged by its own route: local, blackhole, prohibited.
+    if (p.next_hop == kNone32 && f.mode != flow::FlowMode::kPlain)
+      return reject(p, DropReason::no_route, Answer::kHostUnreachable);
   }
   count_flow(p, w);
 }
@@ -115,8 +114,7 @@ void count_flow(const Packet& p, WorkerState& w) {
   }
 }
 
-bool forget_flow(WorkerState& w, Flow& f) {
-  if (!room_for_notices(w, f)) return false;
+void forget_flow(WorkerState& w, Flow& f) {
   if (f.is(flow::kSteeredOriginal)) remove_notice(w, f.original);
   if (f.is(flow::kSteeredReply)) remove_notice(w, f.reply);
   if (f.is(flow::kCountedAtEndpoint)) {
@@ -125,14 +123,36 @@ bool forget_flow(WorkerState& w, Flow& f) {
   }
   if (f.is(flow::kHoldsMapping)) {
     flow::Mapping* mapping = w.mappings.find_outside(f.reply.dst, f.reply.dst_port, f.reply.protocol);
-    if (mapping != nullptr) flow::MappingTable::release(*mapping, w.now_ms);
+    if (mapping != nullptr) flow::MappingTable::release(*mapping, f.last_seen);
   }
+}
+
+bool still_has_flow(const Packet& p) {
+  const Flow& f = *p.flow;
+  if (f.state == flow::FlowStateId::kNone) return false;
+  flow::FlowKey key = p.key;
+  if (p.related && !quoted_key(p, key)) return false;
+  return key == (p.direction == 0 ? f.original : f.reply);
+}
+
+bool quoted_key(const Packet& p, flow::FlowKey& key) {
+  const size_t at = p.headers.l4_offset + wire::kIcmpLength;
+  if (at >= p.headers.end) return false;
+  wire::Headers inner;
+  const base::Bytes quote{p.data + at, static_cast<size_t>(p.headers.end - at)};
+  if (wire::parse_ip(quote, wire::Whole::kQuoted, wire::Ipv4Checksum::kVerifiedByDevice, inner) !=
+      wire::ParseError::kNone)
+    return false;
+  if (inner.family != p.headers.family || inner.is(wire::kIsLaterFragment)) return false;
+  key = key_of(quote.data(), inner).reversed();
   return true;
 }
 
 void apply_notice(WorkerState& w, const SteerNotice& notice) {
   if (notice.remove) {
-    (void)w.flows.unsteer(notice.key);
+    // Another worker may have taken the flow over meanwhile: notices of two workers have no order.
+    const flow::FlowMatch match = w.flows.find(notice.key, w.flows.hash(notice.key), w.now_ms);
+    if (match.kind == flow::MatchKind::kSteer && match.owner == notice.owner) (void)w.flows.unsteer(notice.key);
   } else {
     (void)w.flows.steer(notice.key, notice.owner, w.now_ms);
   }
@@ -145,7 +165,11 @@ void age(WorkerState& w) {
   // Every table is gone through in about four seconds, a slice a millisecond.
   constexpr uint32_t kSlices = 4096;
   const auto slice = [&](size_t capacity) { return static_cast<uint32_t>((capacity / kSlices + 1) * gap); };
-  w.flows.sweep(slice(w.flows.capacity()), w.now_ms, w.timeouts, [&w](Flow& f, uint32_t) { return forget_flow(w, f); });
+  w.flows.sweep(slice(w.flows.capacity()), w.now_ms, w.timeouts, [&w](Flow& f, uint32_t) {
+    if (!room_for_notices(w, f)) return false;
+    forget_flow(w, f);
+    return true;
+  });
   if (w.exact.size() != 0) w.exact.sweep(slice(w.exact.capacity()), w.now_ms);
   w.mappings.sweep(slice(w.mappings.capacity()), w.now_ms);
   w.limiter.sweep(w.now);
@@ -172,6 +196,8 @@ void publish_gauges(WorkerState& w) {
   for (size_t i = 0; i < flow::kFlowStateIds; ++i) c.flows_by_state[i].set(stats.by_state[i]);
   c.exact_flows.set(w.exact.size());
   c.fragments_held.set(w.fragments.held());
+  for (const flow::EgressRule& rule : w.generation->egresses)
+    c.egresses[rule.slot].mappings.set(w.mappings.count_of_egress(rule.slot));
   c.held.set(w.neighbours.held() + w.fragments.held());
 }
 

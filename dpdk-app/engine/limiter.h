@@ -26,6 +26,21 @@ struct BucketKey {
   bool operator==(const BucketKey&) const = default;
 };
 
+// Visits the limits of the longest prefix that holds the address, until `visit` says false; whether none did.
+template <typename Visit>
+bool for_each_destination_limit(const flow::LimitTable& limits, const base::IpAddress& address, Visit&& visit) {
+  const base::Prefix* longest = nullptr;
+  for (const flow::LimitTable::ByPrefix& each : limits.prefixes) {
+    if (longest != nullptr ? each.prefix != *longest : !each.prefix.contains(address)) {
+      if (longest != nullptr) break;
+      continue;
+    }
+    longest = &each.prefix;
+    if (!visit(each.slot)) return false;
+  }
+  return true;
+}
+
 class Limiter {
  public:
   Limiter(uint32_t capacity, const flow::HashSecret& secret, flow::SharedBucket* shared,

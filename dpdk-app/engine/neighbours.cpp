@@ -111,7 +111,8 @@ void Neighbours::learn(const flow::NeighbourCommand& command, base::Millis now) 
 
 void Neighbours::sweep(base::Millis now) {
   map_.sweep(kSweepStep, [&](const NeighbourKey&, Neighbour& neighbour) {
-    if (neighbour.waiting != 0 || base::since(neighbour.last_used, now) < kForgetUnused) return true;
+    if (base::since(neighbour.last_used, now) < (neighbour.reachable ? kForgetUnused : kGiveUp)) return true;
+    release(neighbour, flow::DropReason::neighbour_failed);
     return false;
   });
   counters_.neighbours.set(map_.size());

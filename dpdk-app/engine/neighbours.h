@@ -41,7 +41,9 @@ struct Neighbour {
   rte_mbuf* last = nullptr;
 };
 
-constexpr base::Millis kAskAgain = 1000;         // an unanswered question is repeated to the control thread
+constexpr base::Millis kAskAgain = 1000;  // an unanswered question is repeated to the control thread
+constexpr base::Millis kGiveUp = 10'000;  // nobody asked for it any more, and the control thread never answered: its
+                                          // packets must not bind buffers for ever
 constexpr base::Millis kForgetUnused = 600'000;  // 10 minutes, as Linux gc_stale_time × 10
 
 class Neighbours {

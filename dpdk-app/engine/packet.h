@@ -31,6 +31,7 @@ struct Carry {
   uint8_t ports_known;      // fragment_ports and protocol are valid
   uint8_t protocol;         // of the fragment's transport
   uint8_t hops;             // hand-offs so far
+  uint8_t at_owner;         // of a fragment: it was sent to the worker of its unfragmented packets
   uint8_t open_here;        // the receiving worker owns the mapping: it opens the flow
 };
 

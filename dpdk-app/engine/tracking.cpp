@@ -1,6 +1,7 @@
 #include "engine/tracking.h"
 
 #include <algorithm>
+#include <span>
 
 #include "wire/headers.h"
 #include "wire/rewrite.h"
@@ -47,10 +48,12 @@ bool announce(WorkerState& w, const FlowKey& key, bool remove) {
   return arrival == w.id || w.mesh.notices(w.id, arrival).push({key, static_cast<uint8_t>(w.id), remove});
 }
 
+// Room for all that opening a flow may have to say to one worker: both its keys, and both of a flow that makes room.
 bool room_to_announce(WorkerState& w, const FlowKey& key) {
+  constexpr size_t kMost = 4;
   if (w.workers == 1) return true;
   const unsigned arrival = flow::owner_of(flow::owner_hash(key), w.workers);
-  return arrival == w.id || w.mesh.notices(w.id, arrival).room() > 0;
+  return arrival == w.id || w.mesh.notices(w.id, arrival).room() >= kMost;
 }
 
 DropReason reason_of(flow::OpenStatus status) {
@@ -78,8 +81,8 @@ Flow* insert(Packet& p, WorkerState& w, const FlowKey& reply, FlowMode mode) {
     reject(p, DropReason::flow_invalid, Answer::kReset);
     return nullptr;
   }
-  const flow::OpenResult opened = w.flows.open(p.key, reply, first.state, !both, w.now_ms,
-                                               [&w](Flow& old, uint32_t) { (void)forget_flow(w, old); });
+  const flow::OpenResult opened =
+      w.flows.open(p.key, reply, first.state, !both, w.now_ms, [&w](Flow& old, uint32_t) { forget_flow(w, old); });
   if (opened.status != flow::OpenStatus::kOk) {
     if (opened.status == flow::OpenStatus::kRefused) w.counters->flows_refused.add(1);
     drop(p, reason_of(opened.status));
@@ -107,13 +110,15 @@ Flow* insert(Packet& p, WorkerState& w, const FlowKey& reply, FlowMode mode) {
   return &f;
 }
 
-// The packet goes where its flow goes; without a route there it is lost by name.
+// The packet goes where its flow goes; without a route there it is lost by name. What is not translated is judged by
+// its own route: local, blackhole, prohibited.
 void take_hop(Packet& p) {
   p.next_hop = p.flow->way[p.direction].next_hop;
-  if (p.next_hop == kNone32) reject(p, DropReason::no_route, Answer::kHostUnreachable);
+  if (p.next_hop == kNone32 && p.flow->mode != FlowMode::kPlain)
+    reject(p, DropReason::no_route, Answer::kHostUnreachable);
 }
 
-bool admit_connection(Packet& p, WorkerState& w, const std::vector<uint32_t>& slots) {
+bool admit_connection(Packet& p, WorkerState& w, std::span<const uint32_t> slots) {
   for (const uint32_t slot : slots) {
     const flow::Limit& limit = w.generation->limits->by_slot[slot];
     if (limit.per_second == 0 || limit.unit != flow::LimitUnit::kConnections) continue;
@@ -135,9 +140,13 @@ bool admit_flow(Packet& p, WorkerState& w) {
     drop(p, DropReason::draining);
     return false;
   }
-  if (!w.generation->limits->any) return true;
+  const flow::LimitTable& limits = *w.generation->limits;
+  if (!limits.any) return true;
   if (!admit_connection(p, w, w.generation->interfaces->by_id[p.in].limits)) return false;
-  return p.rule == flow::kNoRule || admit_connection(p, w, w.generation->filter->rules()[p.rule].limits);
+  if (p.rule != flow::kNoRule && !admit_connection(p, w, w.generation->filter->rules()[p.rule].limits)) return false;
+  return for_each_destination_limit(limits, p.key.dst, [&](uint32_t slot) {
+    return admit_connection(p, w, {&slot, 1});
+  });
 }
 
 // ---- services -------------------------------------------------------------------------------------------------------
@@ -326,9 +335,11 @@ flow::MappingResult mapping_for(const Packet& p, WorkerState& w, const flow::Egr
   if (flow::Mapping* known = w.mappings.find_inside(key); known != nullptr) return {flow::MappingStatus::kOk, known};
   const bool masquerades = rule.pool.v4.empty() && rule.pool.v6.empty();
   const base::IpAddress own = masquerades ? masquerade_address(w, destination, 0) : base::IpAddress{};
+  // Our own address: not the ports of the gateway's own conversations.
+  const uint16_t last = masquerades ? std::min(rule.pool.port_last, kNatPorts.last) : rule.pool.port_last;
   std::span<const base::IpAddress> pool = p.key.src.is_v4() ? rule.pool.v4 : rule.pool.v6;
   if (masquerades && !own.is_unspecified()) pool = {&own, 1};
-  return w.mappings.open(key, pool, {rule.pool.port_first, rule.pool.port_last}, destination, destination_port,
+  return w.mappings.open(key, pool, {rule.pool.port_first, last}, destination, destination_port,
                          rule.max_ports_per_source, w.now_ms);
 }
 
@@ -417,21 +428,31 @@ void set_deltas(Flow& f) {
 
 void open_flow(Packet& p, WorkerState& w) {
   fill_key(p, w.secret);
-  if (p.related) return;
-  if (const flow::FlowMatch match = w.flows.find(p.key, p.key_hash, w.now_ms); match.kind != flow::MatchKind::kNone)
-    return attach(p, w, match);  // opened a moment ago, by a packet of this burst
   const flow::Generation& g = *w.generation;
+  const flow::RouteResult& route = g.routes->at(p.route);
+  const bool leaves = route.kind == flow::RouteKind::kConnected || route.kind == flow::RouteKind::kGateway;
+  const uint32_t hop = leaves ? g.routes->next_hop_of(route, owner_hash(p)) : kNone32;
+  const flow::EgressRule* egress = leaves ? egress_for(p, w, g.routes->next_hop(hop).interface) : nullptr;
+  if (p.related) {
+    // About no flow: untranslated it would show inside addresses, or loop between us and the router.
+    if (egress != nullptr || is_nat_address(w, p.key.dst) || g.services->is_virtual(p.key.dst))
+      drop(p, DropReason::icmp_unmatched);
+    return;
+  }
+  // Opened a moment ago, by a packet of this burst; unless this packet ends it and begins anew.
+  if (const flow::FlowMatch match = w.flows.find(p.key, p.key_hash, w.now_ms); match.kind != flow::MatchKind::kNone) {
+    attach(p, w, match);
+    if (p.verdict != flow::Verdict::kContinue) return;
+    if (p.flow != nullptr) return p.stale ? judge_again(p, w) : void();
+  }
   const bool echo_like = p.headers.protocol == wire::kProtocolIcmp || p.headers.protocol == wire::kProtocolIcmpv6;
   if (!echo_like)
     if (const flow::ServiceEntry* s = g.services->find(p.key.dst, p.headers.protocol, p.headers.dst_port); s != nullptr)
       return open_service(p, w, *s);
   if (g.services->is_virtual(p.key.dst)) return refuse_virtual(p, w);
   if (is_nat_address(w, p.key.dst)) return open_towards_nat(p, w);
-  const flow::RouteResult& route = g.routes->at(p.route);
-  if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return;
-  const uint32_t hop = g.routes->next_hop_of(route, owner_hash(p));
-  if (const flow::EgressRule* rule = egress_for(p, w, g.routes->next_hop(hop).interface); rule != nullptr)
-    return open_egress(p, w, *rule);
+  if (!leaves) return;
+  if (egress != nullptr) return open_egress(p, w, *egress);
   if (!w.tracks_plain) return;
   if (!admit_flow(p, w)) return;
   if (insert(p, w, p.key.reversed(), FlowMode::kPlain) != nullptr) {
@@ -440,22 +461,66 @@ void open_flow(Packet& p, WorkerState& w) {
   }
 }
 
+namespace {
+
+// A slot may have gone to another service since the flow was last looked at.
+bool is_of(const flow::ServiceEntry& s, const Flow& f) {
+  return s.address == f.original.dst && (s.protocol == 0 || s.protocol == f.original.protocol) &&
+         (s.port == 0 || s.port == f.original.dst_port);
+}
+
+// Why the flow may not go on as it is: its service or egress rule is another or gone, its endpoint is down, its outside
+// address left the pool, its destination the allow-list.
+bool is_outdated(const Flow& f, const WorkerState& w) {
+  const flow::Generation& g = *w.generation;
+  if (f.service != kNone32) {
+    const flow::ServiceEntry* s = g.services->by_slot(f.service);
+    return s == nullptr || !is_of(*s, f) || g.services->endpoint_state(f.endpoint) == flow::EndpointState::kDown;
+  }
+  if (f.egress == kNone32) return false;
+  const auto rule = std::find_if(g.egresses.begin(), g.egresses.end(),
+                                 [&](const flow::EgressRule& each) { return each.slot == f.egress; });
+  if (rule == g.egresses.end() || !holds(rule->from, f.original.src)) return true;
+  if (f.mode == FlowMode::kSnat && !rule->allow.empty() && !holds(rule->allow, f.original.dst)) return true;
+  const base::IpAddress& outside = f.reply.dst;
+  const auto& pool = outside.is_v4() ? rule->pool.v4 : rule->pool.v6;
+  if (!rule->pool.v4.empty() || !rule->pool.v6.empty())
+    return std::find(pool.begin(), pool.end(), outside) == pool.end();
+  return g.routes->at(g.routes->find(outside)).kind != flow::RouteKind::kLocal;
+}
+
+void end_flow(WorkerState& w, Flow& f) {
+  if (f.is(flow::kHoldsMapping))
+    if (flow::Mapping* mapping = w.mappings.find_outside(f.reply.dst, f.reply.dst_port, f.reply.protocol);
+        mapping != nullptr)
+      w.mappings.retire(*mapping);  // the source gets a new one at once
+  forget_flow(w, f);
+  w.flows.close(f);
+}
+
+}  // namespace
+
 void judge_again(Packet& p, WorkerState& w) {
   Flow& f = *p.flow;
-  if (f.service != kNone32) {
+  if (p.related) {  // decides nothing about the flow's own packets
+    p.next_hop = hop_towards(w, target_of(f, p.direction), owner_hash(p));
+    if (p.next_hop == kNone32) reject(p, DropReason::no_route, Answer::kHostUnreachable);
+    return;
+  }
+  if (is_outdated(f, w)) {
     const flow::ServiceEntry* s = w.generation->services->by_slot(f.service);
-    if (s == nullptr || w.generation->services->endpoint_state(f.endpoint) == flow::EndpointState::kDown) {
-      const bool reset = s != nullptr && s->reset_on_down;
-      p.flow = nullptr;
-      p.next_hop = kNone32;
-      (void)forget_flow(w, f);
-      w.flows.close(f);
-      if (reset) {
-        p.from_us = true;
-        return reject(p, DropReason::flow_endpoint_down, Answer::kReset);
-      }
-      return open_flow(p, w);
-    }
+    const bool reset = s != nullptr && is_of(*s, f) && s->reset_on_down;
+    const bool serves = f.service != kNone32, answers = p.direction == 1;
+    end_flow(w, f);
+    p.flow = nullptr;
+    p.next_hop = kNone32;
+    p.direction = 0;
+    p.stale = false;
+    // An answer cannot begin the flow anew, and nobody waits for it untranslated.
+    if (answers) return drop(p, serves ? DropReason::flow_endpoint_down : DropReason::nat_no_mapping);
+    if (!reset) return open_flow(p, w);
+    p.from_us = true;
+    return reject(p, DropReason::flow_endpoint_down, Answer::kReset);
   }
   set_hops(f, w, owner_hash(p));
   f.way[p.direction].judged = static_cast<uint32_t>(w.generation->number);

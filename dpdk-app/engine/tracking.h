@@ -23,9 +23,19 @@ void attach(Packet& p, WorkerState& w, const flow::FlowMatch& match);
 // Counts the packet at its service, endpoint or egress rule.
 void count_flow(const Packet& p, WorkerState& w);
 
-// What the end of a flow means to others: gauges, NAT mappings, steer entries of other workers. False: a ring is full,
-// the flow must stay a little longer.
-bool forget_flow(WorkerState& w, flow::Flow& f);
+// What the end of a flow means to others: gauges, NAT mappings, steer entries of other workers. A notice that finds its
+// ring full is lost, and the other worker's steer entry stays until it times out: it leads here, where the packet is a
+// first one.
+void forget_flow(WorkerState& w, flow::Flow& f);
+
+// The packet's flow is still the one it was found to belong to. Flows end in the middle of a burst (an endpoint went
+// down, a connection begins anew, a full table makes room) while other packets of the burst point to them, and their
+// place may have been taken by another.
+bool still_has_flow(const Packet& p);
+
+// The packet quoted in an ICMP error went the other way: its key turned round is that of packets that come from where
+// the error comes from. False: no readable quote of the same family.
+bool quoted_key(const Packet& p, flow::FlowKey& key);
 
 // First packet of a flow (p.flow is null). Sets p.flow and p.next_hop, or a verdict, or leaves the packet untracked.
 void open_flow(Packet& p, WorkerState& w);

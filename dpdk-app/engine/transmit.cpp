@@ -8,11 +8,10 @@ void Transmit::open(uint16_t port, uint16_t queues) {
   Out& out = ports_[port];
   out.queue = static_cast<uint16_t>(worker_ % queues);
   out.relay_to = worker_ < queues ? 0xff : static_cast<uint8_t>(worker_ % queues);
-  out.count = 0;
-  out.open = true;
+  out.open.store(true, std::memory_order_release);
 }
 
-void Transmit::close(uint16_t port) { ports_[port].open = false; }
+void Transmit::close(uint16_t port) { ports_[port].open.store(false, std::memory_order_release); }
 
 void Transmit::refuse(rte_mbuf* frame, flow::DropReason reason) {
   counters_.drops[static_cast<size_t>(reason)].add(1);
@@ -24,8 +23,10 @@ void Transmit::flush(uint16_t port) {
   const unsigned count = out.count;
   out.count = 0;
   if (watch_.wants(flow::CapturePoint::kTx)) [[unlikely]]
-    for (unsigned i = 0; i < count; ++i)
+    for (unsigned i = 0; i < count; ++i) {
+      out.frames[i]->port = port;  // a capture names the port the frame leaves by
       watch_.capture(flow::CapturePoint::kTx, out.frames[i], flow::DropReason::kNone);
+    }
   if (sink != nullptr) [[unlikely]] {
     for (unsigned i = 0; i < count; ++i) sink->push_back({port, out.frames[i]});
     counters_.transmitted.add(count);

@@ -8,6 +8,7 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <vector>
 
@@ -30,14 +31,15 @@ class Transmit {
   Transmit(unsigned worker, Mesh& mesh, flow::WorkerCounters& counters, Watch& watch)
       : worker_(worker), mesh_(mesh), counters_(counters), watch_(watch) {}
 
-  // Control thread, while no round runs with a generation that names the port. `queues`: how many the device has.
+  // Control thread. `queues`: how many the device has. After close() a device may go only when the round in progress
+  // has ended: it may still have frames for it.
   void open(uint16_t port, uint16_t queues);
   void close(uint16_t port);
 
   // Takes the frame. The egress interface is counted by the caller.
   void send(uint16_t port, rte_mbuf* frame) {
     Out& out = ports_[port];
-    if (!out.open) [[unlikely]]
+    if (!out.open.load(std::memory_order_acquire)) [[unlikely]]
       return refuse(frame, flow::DropReason::interface_down);
     out.frames[out.count++] = frame;
     if (out.count == kTxBuffer) flush(port);
@@ -49,7 +51,7 @@ class Transmit {
 
  private:
   struct Out {
-    bool open = false;
+    std::atomic<bool> open{false};  // last of what open() writes
     uint16_t queue = 0;
     uint8_t relay_to = 0xff;  // 0xff: `queue` is ours
     unsigned count = 0;

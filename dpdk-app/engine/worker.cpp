@@ -18,7 +18,7 @@ namespace penstock::engine {
 Worker::Worker(unsigned id, unsigned core, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
                rte_mempool* pool, const flow::HashSecret& secret, flow::GenerationSlot& slot)
     : core_(core),
-      state_(id, mesh, sizes, shared_buckets, pool, secret),
+      state_(id % mesh.workers(), mesh, sizes, shared_buckets, pool, secret),
       slot_(slot),
       commands_(rte_ring_create(("commands" + std::to_string(id)).c_str(), kCommandRing, SOCKET_ID_ANY, RING_F_SC_DEQ)),
       started_(base::read_cycles()),
@@ -181,6 +181,7 @@ void Worker::process(rte_mbuf** packets, unsigned count, Origin origin) {
   burst_.has_fragments = burst_.tracing = false;
   for (unsigned i = 0; i < count; ++i) burst_.packets[i].mbuf = packets[i];
   state_.has_replies = false;
+  state_.flows_ended_before = state_.flows_ended();
   if (origin == Origin::kOwn) {
     OwnPipeline::run(burst_, state_);
   } else {

@@ -94,6 +94,8 @@ struct WorkerState {
   flow::FragmentTable fragments;
   flow::MappingTable mappings;
   flow::BoundedMap<AffinityKey, Affinity> affinities;
+  uint64_t flows_ended() const { return flows.stats().created - flows.size(); }
+  uint64_t flows_ended_before = 0;    // when the burst began: whether its packets' flows need a second look
   std::vector<uint32_t> round_robin;  // by service slot: position in the sequence
   flow::StateTimeouts timeouts;       // of this generation
   base::Millis aged_at = 0;           // when tables were last aged

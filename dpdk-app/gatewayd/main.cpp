@@ -12,7 +12,6 @@
 #include "control/store/store.h"
 #include "control/telemetry/metrics.h"
 #include "engine/pipeline.h"
-#include "flow/tcp_state.h"
 #include "gatewayd/config_file.h"
 #include "gatewayd/engine_dataplane.h"
 #include "gatewayd/options.h"
@@ -26,8 +25,6 @@ loop::ControlLoop::Options loop_options() {
   loop::ControlLoop::Options options;
   for (const char* name : engine::Pipeline::kNames) options.stages.emplace_back(name);
   for (const char* name : engine::OwnPipeline::kNames) options.stages.push_back(std::string("own_") + name);
-  for (size_t i = 0; i < flow::kFlowStateIds; ++i)
-    options.flow_states.emplace_back(flow::to_string(static_cast<flow::FlowStateId>(i)));
   return options;
 }
 

@@ -33,7 +33,7 @@ void decide(Packet& p, WorkerState& w, const flow::FilterResult& result) {
     return;
   }
   const flow::FilterRule& rule = filter.rules()[result.rule];
-  w.counters->rules[rule.slot].add(p.length);
+  if (carry_of(p.mbuf).open_here == 0) w.counters->rules[rule.slot].add(p.length);  // else counted where it came from
   if (rule.log_sample != 0 && w.random() % rule.log_sample == 0) log_packet(w, p, rule.slot);
   switch (rule.action) {
     case flow::FilterAction::kAllow:

@@ -17,21 +17,6 @@ bool is_error(const wire::Headers& h) {
   return h.protocol == wire::kProtocolIcmpv6 && h.icmp_type < wire::kIcmpv6EchoRequest;
 }
 
-// The quoted packet went the other way: its key turned round is that of packets that come from where the error comes
-// from.
-bool quoted_key(const Packet& p, flow::FlowKey& key) {
-  const size_t at = p.headers.l4_offset + wire::kIcmpLength;
-  if (at >= p.headers.end) return false;
-  wire::Headers inner;
-  const base::Bytes quote{p.data + at, static_cast<size_t>(p.headers.end - at)};
-  if (wire::parse_ip(quote, wire::Whole::kQuoted, wire::Ipv4Checksum::kVerifiedByDevice, inner) !=
-      wire::ParseError::kNone)
-    return false;
-  if (inner.family != p.headers.family || inner.is(wire::kIsLaterFragment)) return false;
-  key = key_of(quote.data(), inner).reversed();
-  return true;
-}
-
 // An error arrives where its own addresses hash to; the flow is where the quoted packet's do.
 void go_to_owner(Packet& p, const WorkerState& w, const flow::FlowKey& key) {
   if (w.workers == 1) return;
@@ -62,6 +47,8 @@ void Find::run(Burst& burst, WorkerState& w) {
   if (count == 0) return;
   w.flows.find(keys, hashes, count, matches, w.now_ms);
   for (unsigned i = 0; i < count; ++i) {
+    // A packet before it in the burst may have ended the flow: then it is a first packet.
+    if (matches[i].kind == flow::MatchKind::kFlow && matches[i].flow->state == flow::FlowStateId::kNone) continue;
     if (matches[i].kind != flow::MatchKind::kNone) {
       attach(*who[i], w, matches[i]);
     } else if (who[i]->related) {

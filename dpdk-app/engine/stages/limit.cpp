@@ -65,11 +65,7 @@ void judge(Packet& p, WorkerState& w) {
         service != nullptr && !judge.pass_all(service->limits))
       return;
   if (p.rule != flow::kNoRule && !judge.pass_all(g.filter->rules()[p.rule].limits)) return;
-  for (const auto& [prefix, slot] : g.limits->prefixes)
-    if (prefix.contains(p.key.dst)) {  // the longest prefix alone
-      (void)judge.pass(slot);
-      return;
-    }
+  (void)for_each_destination_limit(*g.limits, p.key.dst, [&](uint32_t slot) { return judge.pass(slot); });
 }
 
 }  // namespace

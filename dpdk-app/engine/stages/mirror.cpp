@@ -14,6 +14,17 @@ void lose(WorkerState& w, const flow::MirrorRule& rule) {
   w.counters->mirrors[rule.slot].lost.add(1);
 }
 
+void count_copy(WorkerState& w, const flow::MirrorRule& rule, size_t bytes) {
+  w.counters->generated.add(1);
+  w.counters->mirrors[rule.slot].copied.add(bytes);
+}
+
+// A slot without a mirror, or whose interface went: exact entries name slots and outlive generations.
+bool is_there(const flow::MirrorRule& rule, const flow::InterfaceTable& interfaces) {
+  if (rule.erspan) return true;
+  return rule.interface < interfaces.by_id.size() && interfaces.by_id[rule.interface].id == rule.interface;
+}
+
 // The headers are an own packet: routed, resolved and sent like any other. Outer IP headers carry no VLAN of ours.
 void send_to_collector(Packet& p, WorkerState& w, const flow::MirrorRule& rule, rte_mbuf* copy, bool cut) {
   wire::ErspanHeaders headers;
@@ -33,6 +44,7 @@ void send_to_collector(Packet& p, WorkerState& w, const flow::MirrorRule& rule, 
     rte_pktmbuf_free(copy);
     return lose(w, rule);
   }
+  count_copy(w, rule, headers.frame_length);
   std::copy_n(head, length, at);
   add_own(w, copy);
 }
@@ -45,10 +57,9 @@ void mirror(Packet& p, WorkerState& w, const flow::MirrorRule& rule) {
   if (copy == nullptr) return lose(w, rule);
   copy->ol_flags = 0;
   carry_of(copy) = Carry{};
-  w.counters->generated.add(1);
-  w.counters->mirrors[rule.slot].copied.add(keep);
   if (rule.erspan) return send_to_collector(p, w, rule, copy, keep < whole);
   const flow::Interface& out = w.generation->interfaces->by_id[rule.interface];
+  count_copy(w, rule, keep);
   w.counters->interfaces[rule.interface].tx.add(keep);
   w.transmit.send(out.port, copy);
 }
@@ -60,7 +71,9 @@ void Mirror::run(Burst& burst, WorkerState& w) {
     if (p.verdict != flow::Verdict::kContinue) continue;
     for (uint64_t left = p.mirrors; left != 0; left &= left - 1) {
       const auto slot = static_cast<size_t>(__builtin_ctzll(left));
-      if (slot < w.generation->mirrors.size()) mirror(p, w, w.generation->mirrors[slot]);
+      if (slot >= w.generation->mirrors.size()) continue;
+      const flow::MirrorRule& rule = w.generation->mirrors[slot];
+      if (is_there(rule, *w.generation->interfaces)) mirror(p, w, rule);
     }
   }
 }

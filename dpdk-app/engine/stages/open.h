@@ -10,7 +10,7 @@ namespace penstock::engine {
 
 struct Open {
   static constexpr const char* kName = "open";
-  static bool wanted(const Burst&, const WorkerState& w) { return w.tracks; }
+  static bool wanted(const Burst&, const WorkerState& w) { return w.tracks || w.flows.size() != 0; }
   static void run(Burst& burst, WorkerState& w);
 };
 

@@ -7,13 +7,15 @@ namespace {
 using flow::DropReason;
 using flow::Verdict;
 
-// The worker at which the unfragmented packets of the flow arrive. It trusts the ports in Carry.
+// The worker at which the unfragmented packets of the flow arrive; it knows where they go from there. It trusts the
+// ports in Carry.
 void go_to_owner(Packet& p, WorkerState& w) {
   Carry& carry = carry_of(p.mbuf);
   carry.fragment_ports = static_cast<uint32_t>(p.headers.src_port) << 16 | p.headers.dst_port;
   carry.protocol = p.headers.protocol;
   carry.ports_known = 1;
-  if (w.workers == 1) return;
+  if (w.workers == 1 || carry.at_owner != 0) return;
+  carry.at_owner = 1;
   const unsigned owner = flow::owner_of(flow::owner_hash(p.key), w.workers);
   if (owner == w.id) return;
   p.verdict = Verdict::kHandOff;
@@ -49,9 +51,11 @@ void drop_released(WorkerState& w, std::span<void* const> released) {
 
 void learn(Packet& p, WorkerState& w) {
   const Carry& carry = carry_of(p.mbuf);
-  if (carry.ports_known != 0)
-    return set_ports(p, w, static_cast<uint16_t>(carry.fragment_ports >> 16),
-                     static_cast<uint16_t>(carry.fragment_ports), carry.protocol);
+  if (carry.ports_known != 0) {
+    set_ports(p, w, static_cast<uint16_t>(carry.fragment_ports >> 16), static_cast<uint16_t>(carry.fragment_ports),
+              carry.protocol);
+    return go_to_owner(p, w);
+  }
   fill_key(p, w.secret);
   flow::Fragment fragment;
   fragment.offset = p.headers.fragment_offset;
