@@ -121,8 +121,8 @@ class ControlLoop {
   // draining: new flows are refused (drop reason `draining`), others go on. Not stored: a restart ends it.
   base::Result<void> drain(bool on);
   bool draining() const;
-  bool is_alive() const;  // the control thread took a turn in the last 10 s (for a watchdog)
-  uint64_t tracked_flows() const;                              // over all workers: when a drain is over
+  bool is_alive() const;           // the control thread took a turn in the last 10 s (for a watchdog)
+  uint64_t tracked_flows() const;  // over all workers: when a drain is over
   std::shared_ptr<const flow::Generation> generation() const;  // published last; null before the first Node
   std::vector<health::Status> health();
   telemetry::Snapshot stats();

@@ -22,26 +22,26 @@ namespace penstock::loop {
 
 // An open device, in the order of Node.spec.interfaces. Also what control/compile needs to know about devices.
 struct PortInfo {
-  std::string interface;       // Node interface name
-  uint16_t port = 0;           // DPDK port id
-  uint16_t twin_port = 0xffff; // DPDK port of the kernel twin
+  std::string interface;        // Node interface name
+  uint16_t port = 0;            // DPDK port id
+  uint16_t twin_port = 0xffff;  // DPDK port of the kernel twin
   base::MacAddress mac;
   std::string driver;
   uint16_t rx_queues = 0, tx_queues = 0;
   uint16_t max_mtu = 0;
   bool link_up = false;
-  uint32_t speed_mbps = 0;     // 0: unknown
-  bool rss = false;            // the device spreads packets by our key
+  uint32_t speed_mbps = 0;  // 0: unknown
+  bool rss = false;         // the device spreads packets by our key
 };
 
-struct PortCounters {          // the device's own
+struct PortCounters {  // the device's own
   uint64_t rx_packets = 0, rx_bytes = 0, rx_missed = 0, rx_errors = 0, rx_no_buffer = 0;
   uint64_t tx_packets = 0, tx_bytes = 0, tx_errors = 0;
 };
 
 struct WorkerInfo {
   unsigned id = 0, core = 0;
-  uint64_t generation = 0;          // adopted
+  uint64_t generation = 0;  // adopted
   base::Nanos adopted_at = 0;
   bool running = false;
   std::vector<std::string> queues;  // "wan/0"
@@ -58,21 +58,21 @@ struct CapturedPacket {
   std::vector<uint8_t> bytes;
 };
 
-struct TraceStep {              // a packet after one stage
-  uint64_t packet = 0;          // number of the packet within the trace; steps of one packet follow each other
+struct TraceStep {      // a packet after one stage
+  uint64_t packet = 0;  // number of the packet within the trace; steps of one packet follow each other
   uint8_t worker = 0;
   std::string stage;
   flow::Verdict verdict = flow::Verdict::kContinue;
   flow::DropReason reason = flow::DropReason::kNone;
-  std::string detail;           // "service default/web:80 -> 10.0.1.11:80", "rule edge/deny-ssh", "via 10.0.1.11 dev lan"
-  std::string packet_line;      // first step: the packet in one line
+  std::string detail;       // "service default/web:80 -> 10.0.1.11:80", "rule edge/deny-ssh", "via 10.0.1.11 dev lan"
+  std::string packet_line;  // first step: the packet in one line
 };
 
 struct Explanation {
   std::vector<TraceStep> steps;
   uint64_t generation = 0;
-  std::string egress_interface;          // empty: not sent
-  std::vector<uint8_t> output;           // the frame as it would leave
+  std::string egress_interface;  // empty: not sent
+  std::vector<uint8_t> output;   // the frame as it would leave
 };
 
 class Dataplane {
@@ -91,14 +91,15 @@ class Dataplane {
   // Closes devices that `node` no longer names. Only after every worker adopted a generation without them.
   virtual void close_ports_not_in(const model::Node& node) = 0;
 
-  virtual std::vector<WorkerInfo> workers() const = 0;                     // any thread
-  virtual std::vector<PortInfo> ports() const = 0;                         // any thread
-  virtual PortCounters port_counters(uint16_t port) const = 0;             // any thread
-  virtual const flow::WorkerCounters& counters(unsigned worker) const = 0; // any thread
+  virtual std::vector<WorkerInfo> workers() const = 0;                      // any thread
+  virtual std::vector<PortInfo> ports() const = 0;                          // any thread
+  virtual PortCounters port_counters(uint16_t port) const = 0;              // any thread
+  virtual const flow::WorkerCounters& counters(unsigned worker) const = 0;  // any thread
 
   // Which worker owns packets with this key (before translation). Any thread.
   virtual unsigned owner_of(const flow::FlowKey& key) const = 0;
-  // Gives a command to a worker; false: its ring is full (try again later). Any thread. The command must live until done().
+  // Gives a command to a worker; false: its ring is full (try again later). Any thread. The command must live until
+  // done().
   virtual bool submit(unsigned worker, flow::Command* command) = 0;
 
   // Takes up to `most` events from all workers; the frame is valid during the call.
@@ -111,7 +112,8 @@ class Dataplane {
     // Returns false when the watch is over and drained. `lost` counts packets that did not fit.
     virtual bool poll(const std::function<void(const CapturedPacket&)>& sink, uint64_t& lost) = 0;
   };
-  virtual base::Result<std::unique_ptr<Watch>> capture(const std::string& expression, uint8_t points, uint16_t snap_length) = 0;
+  virtual base::Result<std::unique_ptr<Watch>> capture(const std::string& expression, uint8_t points,
+                                                       uint16_t snap_length) = 0;
   virtual base::Result<void> trace(const std::string& expression, unsigned packets, base::Nanos deadline,
                                    const std::function<bool(const TraceStep&)>& sink) = 0;
   // Runs the frame through the live generation as if it came in on `interface`, with copies of the tables it needs.
