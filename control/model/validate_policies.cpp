@@ -70,7 +70,9 @@ void validate_target(const RateLimit& limit, const Surroundings& around, ObjectF
       return;
     }
     case LimitTarget::kPrefix:
-      validate_prefixes({limit.prefix}, "spec.target.prefix", faults);
+      if (limit.prefix.has_host_bits())
+        faults.add("spec.target.prefix", text(limit.prefix.to_string(), " has host bits set (want ",
+                                              limit.prefix.network().to_string(), ")"));
       return;
   }
 }

@@ -196,8 +196,8 @@ TEST(CompileLimits, Table) {
   EXPECT_EQ(at_wan.v6_prefix_length, 64);
   EXPECT_TRUE(at_wan.mark);
   EXPECT_EQ(at_wan.dscp, 10);
-  EXPECT_DOUBLE_EQ(at_wan.burst, 1518 * 8);  // 5 ms of 1 Mbit/s is less than a frame
-  EXPECT_EQ(at_wan.rate, flow::Rate::of(1e6, 1518 * 8, 2'000'000'000));
+  EXPECT_DOUBLE_EQ(at_wan.burst, 4 * 1518 * 8);  // 5 ms of 1 Mbit/s is less than four frames
+  EXPECT_EQ(at_wan.rate, flow::Rate::of(1e6, 4 * 1518 * 8, 2'000'000'000));
   EXPECT_EQ(at_wan.chunk, at_wan.rate.chunk(2'000'000'000));
   const flow::ServiceEntry* web = entry(*g, "198.51.100.10", 80);
   ASSERT_EQ(web->limits.size(), 1u);

@@ -205,6 +205,27 @@ TEST(CompileServices, Bounds) {
   EXPECT_EQ(endpoints_of(sample), "Service/default/web endpoints: 5000 in all its slices are too many (at most 4096)");
 }
 
+TEST(CompileServices, NoMoreVirtualPortsThanSlots) {
+  model::State state;
+  for (uint32_t i = 0; i < 263; ++i) {
+    model::Service service = model::sample_service("s" + std::to_string(i));
+    service.addresses = {base::IpAddress::v4(0xc6336400u + i)};
+    service.ports.clear();
+    for (uint16_t port = 1; port <= 250; ++port)
+      service.ports.push_back({.name = "p" + std::to_string(port), .port = port});
+    put(state.services, service);
+  }
+  EXPECT_EQ(model::faults_of(state), "");
+  Bench bench;
+  const std::string errors = bench.errors_of(state);
+  EXPECT_EQ(
+      errors.substr(0, errors.find('\n')),
+      "Service/default/s99: there is no room for its virtual ports (at most 65536 in all, with those removed until "
+      "every worker has left their generations)");
+  state.services.erase(named("s99"));
+  EXPECT_EQ(bench.errors_of(state), "");
+}
+
 TEST(CompileServices, Health) {
   Sample sample;
   Bench bench;

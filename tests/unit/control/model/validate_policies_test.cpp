@@ -135,7 +135,7 @@ TEST(ValidateRateLimit, Targets) {
             at + "rule.name: AccessPolicy/default/edge has no rule \"telnet\"");
   EXPECT_EQ(target(LimitTarget::kRule, [](RateLimit& l) { l.policy = named("edge"), l.rule = "ssh"; }), "");
   EXPECT_EQ(target(LimitTarget::kPrefix, [](RateLimit& l) { l.prefix = net("10.0.0.1/8"); }),
-            at + "prefix[0]: 10.0.0.1/8 has host bits set (want 10.0.0.0/8)");
+            at + "prefix: 10.0.0.1/8 has host bits set (want 10.0.0.0/8)");
 }
 
 TEST(ValidateRateLimit, Rates) {

@@ -64,6 +64,8 @@ TEST(ValidateService, VirtualAddresses) {
   EXPECT_SERVICE_FAULT(
       "spec: virtual address 203.0.113.255 is the network or broadcast address of 203.0.113.0/24 on \"wan\"",
       s.addresses = {ip("203.0.113.255")});
+  EXPECT_SERVICE_FAULT("spec: 257 virtual addresses are too many (at most 256)",
+                       s.addresses.resize(257, s.addresses[0]));
   // An interface's own address may serve: only the service's ports are taken from it.
   EXPECT_EQ(with_service([](Service& s) { s.addresses = {ip("203.0.113.1"), ip("2001:db8:1::1")}; }), "");
 }
@@ -138,6 +140,8 @@ TEST(ValidateServicePolicy, Maglev) {
 TEST(ValidateServicePolicy, WeightsAndPool) {
   EXPECT_POLICY_FAULT("spec.weights: 1001 for 10.0.0.11 is out of range (want 0 to 1000)",
                       p.weights[ip("10.0.0.11")] = 1001);
+  EXPECT_POLICY_FAULT("spec.weights: 4097 are too many (at most 4096)",
+                      for (uint32_t i = 0; i < 4097; ++i) p.weights[base::IpAddress::v4(0x0b000001 + i)] = 1);
   EXPECT_POLICY_FAULT("spec.weights: 224.0.0.1 is a multicast address", p.weights[ip("224.0.0.1")] = 1);
   EXPECT_POLICY_FAULT("spec.sourcePool: only mode fullnat translates sources", p.source_pool = {ip("203.0.113.60")});
   EXPECT_POLICY_FAULT("spec.sourcePool[1]: 203.0.113.60 is given twice", p.mode = ServiceMode::kFullNat;

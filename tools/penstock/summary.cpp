@@ -1,0 +1,128 @@
+#include "summary.h"
+
+#include "cli.h"
+
+namespace penstock::cli {
+
+namespace {
+
+std::string counted(int number, const char* noun) {
+  return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
+}
+
+template <typename List>
+std::string joined(const List& list, int most = 3) {
+  std::string out;
+  for (int i = 0; i < std::min<int>(list.size(), most); ++i) out += (i ? ", " : "") + list[i];
+  if (list.size() > most) out += ", ...";
+  return out;
+}
+
+std::string summary(const v1alpha1::Node& node) {
+  std::string names;
+  for (const auto& interface : node.spec().interfaces()) names += (names.empty() ? "" : ", ") + interface.name();
+  return "interfaces " + (names.empty() ? "none" : names) + "; " + counted(node.spec().routes_size(), "route");
+}
+
+std::string summary(const kubernetes::Service& service) {
+  std::string ports;
+  for (const auto& port : service.spec().ports())
+    ports += (ports.empty() ? "" : ", ") + std::to_string(port.port()) + "/" + port.protocol();
+  return joined(service.spec().external_ips()) + " " + ports;
+}
+
+std::string summary(const kubernetes::EndpointSlice& slice) {
+  const auto label = slice.metadata().labels().find("kubernetes.io/service-name");
+  int ready = 0;
+  for (const auto& endpoint : slice.endpoints())
+    ready += !endpoint.conditions().has_ready() || endpoint.conditions().ready();
+  return (label == slice.metadata().labels().end() ? "" : "of " + label->second + ": ") + std::to_string(ready) +
+         " of " + counted(slice.endpoints_size(), "endpoint") + " ready";
+}
+
+std::string summary(const v1alpha1::ServicePolicy& policy) {
+  const auto& spec = policy.spec();
+  return spec.target_ref().name() + ": " + (spec.has_mode() ? spec.mode() : "nat") + ", " +
+         (spec.has_balancing() ? spec.balancing() : "maglev") + (spec.has_health_check() ? ", checked" : "");
+}
+
+std::string summary(const v1alpha1::AccessPolicy& policy) {
+  const auto& spec = policy.spec();
+  return counted(spec.rules_size(), "rule") + ", priority " +
+         std::to_string(spec.has_priority() ? spec.priority() : 1000);
+}
+
+std::string summary(const v1alpha1::RateLimit& limit) {
+  const auto& spec = limit.spec();
+  return target_text(spec.target()) + ": " + limit_rate_text(spec.rate()) +
+         (spec.has_per() ? " per " + spec.per() : "");
+}
+
+std::string summary(const v1alpha1::Egress& egress) {
+  const auto& spec = egress.spec();
+  return joined(spec.from()) + " as " + (spec.pool().empty() ? "the interface's address" : joined(spec.pool()));
+}
+
+std::string summary(const v1alpha1::Mirror& mirror) {
+  const auto& to = mirror.spec().to();
+  const std::string sample = mirror.spec().has_sample() ? "one of " + std::to_string(mirror.spec().sample()) + " " : "";
+  return sample + "to " + (to.has_erspan() ? "ERSPAN collector " + to.erspan().collector() : to.interface());
+}
+
+}  // namespace
+
+std::string target_text(const v1alpha1::LimitTarget& target) {
+  switch (target.target_case()) {
+    case v1alpha1::LimitTarget::kInterface:
+      return "interface " + target.interface();
+    case v1alpha1::LimitTarget::kService:
+      return "service " + target.service().name();
+    case v1alpha1::LimitTarget::kRule:
+      return "rule " + target.rule().policy() + "/" + target.rule().name();
+    case v1alpha1::LimitTarget::kPrefix:
+      return "prefix " + target.prefix();
+    case v1alpha1::LimitTarget::TARGET_NOT_SET:
+      break;
+  }
+  return "";
+}
+
+std::string limit_rate_text(const v1alpha1::LimitRate& rate) {
+  switch (rate.rate_case()) {
+    case v1alpha1::LimitRate::kPacketsPerSecond:
+      return rate_text(rate.packets_per_second()) + " packets/s";
+    case v1alpha1::LimitRate::kBitsPerSecond:
+      return rate_text(rate.bits_per_second()) + " bit/s";
+    case v1alpha1::LimitRate::kConnectionsPerSecond:
+      return rate_text(rate.connections_per_second()) + " connections/s";
+    case v1alpha1::LimitRate::RATE_NOT_SET:
+      break;
+  }
+  return "";
+}
+
+std::string summary_of(const v1::Object& object) {
+  switch (object.object_case()) {
+    case v1::Object::kNode:
+      return summary(object.node());
+    case v1::Object::kService:
+      return summary(object.service());
+    case v1::Object::kEndpointSlice:
+      return summary(object.endpoint_slice());
+    case v1::Object::kServicePolicy:
+      return summary(object.service_policy());
+    case v1::Object::kAccessPolicy:
+      return summary(object.access_policy());
+    case v1::Object::kRateLimit:
+      return summary(object.rate_limit());
+    case v1::Object::kEgress:
+      return summary(object.egress());
+    case v1::Object::kMirror:
+      return summary(object.mirror());
+    case v1::Object::OBJECT_NOT_SET:
+      break;
+  }
+  return "";
+}
+
+}  // namespace penstock::cli
