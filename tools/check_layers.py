@@ -41,7 +41,7 @@ LIBRARIES = [
     (PURE_WIRE, {"wire", "flow", "engine", "gatewayd"}),
     (TABLES, {"flow", "engine", "gatewayd"}),
     (r"rte_\w+\.h", {"engine", "gatewayd"}),
-    (r"pcap(/\w+)?\.h", {"engine"}),
+    (r"pcap(/\w+)?\.h", {"engine", "control/api"}),
     (r"(grpc|grpcpp|google/protobuf)/.*", {"control/api", "tools"}),
     (r"(control/api/)?penstock\.(grpc\.)?pb\.h", {"control/api", "tools"}),
     (r"sqlite3\.h", {"control/store"}),

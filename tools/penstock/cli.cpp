@@ -1,4 +1,4 @@
-#include "cli.h"
+#include "tools/penstock/cli.h"
 
 #include <signal.h>
 #include <unistd.h>

@@ -1,8 +1,8 @@
 // completion: scripts for bash and zsh, made from the commands themselves.
 #include <iostream>
 
-#include "cli.h"
 #include "control/api/manifest.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 

@@ -3,12 +3,12 @@
 #include <iostream>
 #include <set>
 
-#include "cli.h"
 #include "control/api/config.grpc.pb.h"
 #include "control/api/manifest.h"
-#include "files.h"
-#include "summary.h"
-#include "text_diff.h"
+#include "tools/penstock/cli.h"
+#include "tools/penstock/files.h"
+#include "tools/penstock/summary.h"
+#include "tools/penstock/text_diff.h"
 
 namespace penstock::cli {
 

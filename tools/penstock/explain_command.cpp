@@ -4,8 +4,8 @@
 
 #include <iostream>
 
-#include "cli.h"
 #include "control/api/manifest.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 

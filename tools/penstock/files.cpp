@@ -1,4 +1,4 @@
-#include "files.h"
+#include "tools/penstock/files.h"
 
 #include <algorithm>
 #include <filesystem>

@@ -7,10 +7,10 @@
 #include <iterator>
 #include <thread>
 
-#include "cli.h"
 #include "control/api/flows.grpc.pb.h"
-#include "load.h"
-#include "words.h"
+#include "tools/penstock/cli.h"
+#include "tools/penstock/load.h"
+#include "tools/penstock/words.h"
 
 namespace penstock::cli {
 

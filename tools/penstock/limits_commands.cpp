@@ -1,9 +1,9 @@
 // limits list, set, usage.
 #include <iostream>
 
-#include "cli.h"
 #include "control/api/limits.grpc.pb.h"
-#include "summary.h"
+#include "tools/penstock/cli.h"
+#include "tools/penstock/summary.h"
 
 namespace penstock::cli {
 

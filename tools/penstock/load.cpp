@@ -1,4 +1,4 @@
-#include "load.h"
+#include "tools/penstock/load.h"
 
 #include <google/protobuf/arena.h>
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "cli.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 

@@ -1,5 +1,5 @@
 // penstock: the command line of a gateway, on its public gRPC contract. The wiring; each group of commands has a file.
-#include "cli.h"
+#include "tools/penstock/cli.h"
 
 using namespace penstock;
 

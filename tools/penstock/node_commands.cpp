@@ -1,8 +1,8 @@
 // node info, workers, drain, undrain; version.
 #include <iostream>
 
-#include "cli.h"
 #include "control/api/node.grpc.pb.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 

@@ -1,9 +1,9 @@
-#include "stats_text.h"
+#include "tools/penstock/stats_text.h"
 
 #include <algorithm>
 #include <unordered_map>
 
-#include "cli.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 

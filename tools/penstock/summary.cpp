@@ -1,6 +1,6 @@
-#include "summary.h"
+#include "tools/penstock/summary.h"
 
-#include "cli.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 

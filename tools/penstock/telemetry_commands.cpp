@@ -4,9 +4,9 @@
 #include <fstream>
 #include <iostream>
 
-#include "cli.h"
 #include "control/api/telemetry.grpc.pb.h"
-#include "stats_text.h"
+#include "tools/penstock/cli.h"
+#include "tools/penstock/stats_text.h"
 
 namespace penstock::cli {
 

@@ -1,4 +1,4 @@
-#include "text_diff.h"
+#include "tools/penstock/text_diff.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,9 +1,9 @@
-#include "words.h"
+#include "tools/penstock/words.h"
 
 #include <sstream>
 
 #include "base/address.h"
-#include "cli.h"
+#include "tools/penstock/cli.h"
 
 namespace penstock::cli {
 
