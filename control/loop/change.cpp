@@ -20,21 +20,10 @@ class Stopwatch {
   base::Nanos last_ = base::monotonic_now();
 };
 
-// Whether neighbours to answer for or endpoints to check may have come or gone.
-bool concerns_machines(const model::Difference& d) {
-  switch (d.key.kind) {
-    case model::Kind::kNode:
-    case model::Kind::kService:
-    case model::Kind::kEndpointSlice:
-    case model::Kind::kServicePolicy:
-    case model::Kind::kEgress:
-      return d.kind != model::DiffKind::kUnchanged;
-    case model::Kind::kAccessPolicy:
-    case model::Kind::kRateLimit:
-    case model::Kind::kMirror:
-      return false;
-  }
-  return false;
+bool any_of_kind(const std::vector<model::Difference>& differences, std::initializer_list<model::Kind> kinds) {
+  return std::any_of(differences.begin(), differences.end(), [&](const model::Difference& d) {
+    return d.kind != model::DiffKind::kUnchanged && std::find(kinds.begin(), kinds.end(), d.key.kind) != kinds.end();
+  });
 }
 
 bool differs(const model::Difference& d) { return d.kind != model::DiffKind::kUnchanged; }
@@ -87,12 +76,20 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
   result.revision = revision_;
   publish(std::move(compiled.generation), result);
 
+  // The machines learn of it before a worker can ask by it; what they send waits until all have adopted it.
+  using model::Kind;
+  if (any_of_kind(result.differences, {Kind::kNode, Kind::kService, Kind::kServicePolicy, Kind::kEgress})) {
+    refresh_neighbours();
+  }
+  if (any_of_kind(result.differences, {Kind::kNode, Kind::kService, Kind::kServicePolicy, Kind::kEndpointSlice})) {
+    refresh_checks();
+  }
+
   // adopted by every worker
   wait_adopted(result);
 
   // retire: devices first (nobody polls them any more), the rest in housekeeping()
   close_ports_after_ = result.generation;
-  machines_dirty_ = std::any_of(result.differences.begin(), result.differences.end(), concerns_machines);
   announce(revision, result);
   return result;
 }

@@ -24,8 +24,9 @@
 
 namespace penstock::loop {
 
-constexpr base::Nanos kAdoptSlice = 2'000'000;  // events are served in between
-constexpr base::Nanos kTurn = 1'000'000;        // the workers have no way to wake us: look this often
+constexpr base::Nanos kStopTimeout = base::kNanosPerSecond;  // for the workers to leave old generations at the end
+constexpr base::Nanos kAdoptSlice = 2'000'000;               // events are served in between
+constexpr base::Nanos kTurn = 1'000'000;                     // the workers have no way to wake us: look this often
 constexpr base::Nanos kLinkPoll = base::kNanosPerSecond;
 constexpr base::Nanos kTidyEvery = base::kNanosPerSecond;
 // Results of many health checks become one generation: the first at once, then at most this often.
@@ -58,7 +59,6 @@ class ControlLoop::Core {
   ApplyResult rollback(uint64_t revision, ApplyOptions options);
   base::Result<void> drain(bool on);
   base::Result<std::vector<RevisionInfo>> history(size_t limit);
-  void settle();  // what a change leaves to do after its answer
 
   // ---- any thread ----
   std::atomic<base::Nanos> turned_at{0};  // when the control thread last began a turn
@@ -99,8 +99,8 @@ class ControlLoop::Core {
   void watch_links(base::Nanos now);
   void housekeeping(base::Nanos now);
   void wait();
-  void refresh_machines();
-  void update_stats();
+  void refresh_neighbours();
+  void refresh_checks();
 
   Dataplane& dataplane_;
   const std::unique_ptr<store::Store> store_;
@@ -124,7 +124,7 @@ class ControlLoop::Core {
   std::map<std::string, bool> links_;    // by interface
   uint64_t close_ports_after_ = 0;       // generation whose adoption allows to close devices; 0: nothing to do
   bool draining_ = false;
-  bool health_dirty_ = false, machines_dirty_ = false;
+  bool health_dirty_ = false;
   base::Nanos health_published_ = 0, links_seen_ = 0, tidied_ = 0;
 
   mutable std::mutex shared_mutex_;

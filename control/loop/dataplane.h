@@ -84,7 +84,8 @@ class Dataplane {
   // On an error nothing stays open that was not open before. Paths in errors begin at "spec".
   virtual model::FieldErrors prepare(const model::Node& node, std::vector<PortInfo>& ports) = 0;
 
-  // Makes `generation` the one to adopt. The pointer stays valid until oldest_in_use() passes its number.
+  // Makes `generation` the one to adopt. The dataplane keeps the newest one alive itself; an older one stays valid
+  // until oldest_in_use() passes its number.
   virtual void publish(std::shared_ptr<const flow::Generation> generation) = 0;
   // The oldest generation number any running worker may still read; generations below may be freed.
   virtual uint64_t oldest_in_use() const = 0;

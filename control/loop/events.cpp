@@ -103,7 +103,6 @@ void ControlLoop::Core::run_jobs() {
       job.run();
     }
     serve_events();  // a row of changes does not keep neighbours waiting
-    settle();
   }
 }
 
@@ -210,19 +209,14 @@ void ControlLoop::Core::watch_links(base::Nanos now) {
   }
 }
 
-// After a change was answered: the machines learn of the new generation.
-void ControlLoop::Core::settle() {
-  if (!machines_dirty_) return;
-  machines_dirty_ = false;
-  refresh_machines();
+void ControlLoop::Core::refresh_neighbours() {
+  const auto settings = state_->node ? neighbour_settings(*state_->node) : neighbour::Settings{};
+  neighbours_.configure(neighbour_interfaces(*publisher_.live()), settings, base::monotonic_now());
 }
 
-void ControlLoop::Core::refresh_machines() {
-  const auto live = publisher_.live();
-  if (live == nullptr) return;
+void ControlLoop::Core::refresh_checks() {
   const base::Nanos now = base::monotonic_now();
-  neighbours_.configure(neighbour_interfaces(*live),
-                        state_->node ? neighbour_settings(*state_->node) : neighbour::Settings{}, now);
+  const auto live = publisher_.live();
   std::set<health::TargetKey> wanted;
   for (const auto& target : health_targets(*live, *state_)) {
     if (checker_.set(target, now)) {
@@ -239,7 +233,6 @@ void ControlLoop::Core::refresh_machines() {
     health_view_.set(key.service, key.address, key.port, true);
   }
   checked_ = std::move(wanted);
-  run_machines(now);
 }
 
 void ControlLoop::Core::housekeeping(base::Nanos now) {
@@ -254,14 +247,6 @@ void ControlLoop::Core::housekeeping(base::Nanos now) {
     tidied_ = now;
     store_->tidy();
   }
-  update_stats();
-}
-
-void ControlLoop::Core::update_stats() {
-  const std::lock_guard lock(shared_mutex_);
-  shared_.control.neighbours = neighbours_.size();
-  shared_.control.health_targets = checker_.size();
-  shared_.control.health_down = checker_.down();
 }
 
 // Until a job comes or the next look at the workers' rings is due. Deadlines of the machines are no finer than that.

@@ -87,8 +87,14 @@ std::shared_ptr<Watcher> ControlLoop::Core::watch() {
 
 std::vector<health::Status> ControlLoop::Core::health() {
   using Statuses = std::vector<health::Status>;
-  return call<Statuses>(
-      0, [this] { return checker_.statuses(); }, [](const std::string&) { return Statuses{}; });
+  const auto read = [this] {
+    const std::lock_guard lock(shared_mutex_);
+    shared_.control.neighbours = neighbours_.size();
+    shared_.control.health_targets = checker_.size();
+    shared_.control.health_down = checker_.down();
+    return checker_.statuses();
+  };
+  return call<Statuses>(0, read, [](const std::string&) { return Statuses{}; });
 }
 
 base::Result<std::vector<RevisionInfo>> ControlLoop::Core::history(size_t limit) {

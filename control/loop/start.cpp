@@ -82,8 +82,9 @@ base::Result<void> ControlLoop::Core::start() {
   }
   state_ = *stored;
   publish(std::move(compiled.generation), result);
+  refresh_neighbours();
+  refresh_checks();
   wait_adopted(result);
-  refresh_machines();
   log::info("gateway is up", {{"revision", std::to_string(revision_)},
                               {"workers", std::to_string(outbox_.workers())},
                               {"interfaces", std::to_string(ports_.size())}});
@@ -105,7 +106,12 @@ void ControlLoop::Core::stop() {
   }
   wake_.notify_all();
   for (auto& job : left) job.refuse("the gateway is stopping");
-  if (thread_.joinable()) thread_.join();
+  if (thread_.joinable()) {
+    thread_.join();
+    // The engine may outlive us: it keeps the newest generation, and nobody should read an older one when they go.
+    publisher_.wait_adopted(base::monotonic_now() + kStopTimeout);
+    publisher_.retire();
+  }
   const std::lock_guard lock(watchers_mutex_);
   for (auto& watcher : watchers_) watcher->end();
   watchers_.clear();

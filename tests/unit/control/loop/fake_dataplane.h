@@ -105,8 +105,11 @@ class FakeDataplane : public Dataplane {
     return {};
   }
   void publish(std::shared_ptr<const flow::Generation> generation) override {
-    locked([&] { calls_.push_back("publish"); });
     slot_->current.store(generation.get());
+    locked([&] {
+      calls_.push_back("publish");
+      live_ = std::move(generation);
+    });
   }
   uint64_t oldest_in_use() const override {
     uint64_t oldest = UINT64_MAX;
@@ -212,6 +215,7 @@ class FakeDataplane : public Dataplane {
   std::map<std::string, PortInfo> open_;
   std::string bad_device_;
   uint16_t next_port_ = 0;
+  std::shared_ptr<const flow::Generation> live_;
   std::unique_ptr<flow::GenerationSlot> slot_;
   std::vector<std::unique_ptr<flow::WorkerCounters>> counters_;
   std::map<unsigned, std::deque<flow::Command*>> commands_;
