@@ -45,6 +45,7 @@ class Egress(rig.Story):
         self.assertEqual(len({(f[IP].src, f[UDP].sport) for f in seen}), 1)
 
     def test_hairpin_two_inside_hosts_talk_through_their_outside_mapping(self):
+        self.gateway.replace(self.node(), objects.egress("out", INSIDE[0], interfaces=["wan"], pool=[WAN4.format(100)]))
         echo = traffic.udp_socket(self.hosts[1], "", 5555, timeout=2)
         echo.sendto(b"punch", (WAN4.format(2), 9))
         wire = self.wire(self.client)
@@ -56,7 +57,7 @@ class Egress(rig.Story):
             sock.sendto(b"neighbour", (mapping[IP].src, mapping[UDP].sport))
             data, peer = echo.recvfrom(100)
             self.assertEqual(data, b"neighbour")
-            self.assertEqual(peer[0], WAN4.format(1), "hairpin must show the outside mapping (RFC 4787 REQ-9)")
+            self.assertEqual(peer[0], WAN4.format(100), "hairpin must show the outside mapping (RFC 4787 REQ-9)")
             echo.sendto(b"hello back", peer)
             self.assertEqual(sock.recv(100), b"hello back")
         echo.close()
@@ -81,14 +82,15 @@ class Egress(rig.Story):
     def test_a_source_may_hold_only_so_many(self):
         self.gateway.replace(self.node(), objects.egress("out", *INSIDE, interfaces=["wan"], maxPortsPerSource=5))
         before = self.gateway.drops()
+        self.hosts[0].add_address("eth0", LAN4.format(77) + "/24")   # an address without mappings of earlier tests
         for port in range(31000, 31008):
-            with traffic.udp_socket(self.hosts[0], "", port) as sock:
+            with traffic.udp_socket(self.hosts[0], LAN4.format(77), port) as sock:
                 sock.sendto(b"x", (WAN4.format(2), 9))
         self.assertEqual(self.gateway.drops_since(before).get("nat_source_limit"), 3)
         self.assertEqual(traffic.ping(self.hosts[1], WAN4.format(2)), 3, "another source is not concerned")
 
     def test_nobody_outside_gets_in_without_a_mapping(self):
-        self.gateway.replace(self.node(), objects.egress("out", *INSIDE, interfaces=["wan"], pool=[WAN4.format(100)]))
+        self.gateway.replace(self.node(), objects.egress("out", INSIDE[0], interfaces=["wan"], pool=[WAN4.format(100)]))
         before = self.gateway.drops()
         wire = self.wire(self.client)
         wire.send(Ether(src=wire.mac, dst=self.gateway_host.mac("wan0")) /

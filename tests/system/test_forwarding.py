@@ -98,8 +98,7 @@ class PathMtu(rig.Story):
 
     def test_what_may_be_fragmented_is_and_the_rest_is_refused(self):
         self.client.run("ip", "route", "flush", "cache")
-        self.assertEqual(traffic.ping(self.client, LAN4.format(11), size=1472, count=3), 3, "1500 bytes, no DF")
-        self.client.run("ip", "route", "flush", "cache")
+        self.assertEqual(traffic.ping(self.client, LAN4.format(11), size=1472, fragment="dont"), 3, "1500 bytes, no DF")
         before = self.gateway.drops()
         wire = self.wire(self.client)
         wire.clear()
@@ -166,7 +165,7 @@ class Refused(rig.Story):
         self.expect_drop("source_route", e / IP(src=WAN4.format(2), dst=LAN4.format(11),
                                                 options=[b"\x83\x07\x04\x01\x02\x03\x04\x00"]) / UDP(sport=1, dport=4242))
         self.expect_drop("not_for_us", Ether(src=self.wire_out.mac, dst="02:00:00:00:00:99") / self.udp())
-        self.expect_drop("unknown_ether_type", Ether(src=self.wire_out.mac, dst=e.dst, type=0x88b5) / b"xx" * 30)
+        self.expect_drop("unknown_ether_type", Ether(src=self.wire_out.mac, dst=e.dst, type=0x88b5) / (b"xx" * 30))
         self.expect_drop("unknown_vlan", whole[:12] + b"\x81\x00\x00\x2a" + whole[12:])
         self.expect_drop("bad_transport_header", e / IP(src=WAN4.format(2), dst=LAN4.format(11)) /
                          TCP(sport=1, dport=4242, dataofs=2))

@@ -41,7 +41,7 @@ class Nat(rig.Story):
         self.assertGreaterEqual(self.gateway.drops_since(before).get("service_no_port", 0), 1)
 
     def test_all_ports(self):
-        made = objects.service("any", VIP4, (80, 80))
+        made = objects.service("any", VIP4, (80, 80), (53, 53, "UDP"))
         self.gateway.replace(self.node(), made, objects.endpoints(made, LAN4.format(11)),
                              objects.service_policy("any", allPorts=True))
         echo = traffic.UdpEcho(self.hosts[0], 6007)
@@ -172,6 +172,8 @@ class Ipip(rig.Story):
     """This kernel has no ipip device: the server's frames are read as they arrive."""
 
     def packets_to_servers(self, count, family):
+        for n in (11, 12):   # so that nothing waits for a neighbour
+            self.assertEqual(traffic.ping(self.client, (LAN6 if family == 6 else LAN4).format(n)), 3)
         wires = [self.wire(h) for h in self.hosts]
         for w in wires:
             w.clear()

@@ -128,7 +128,7 @@ class Story(unittest.TestCase):
 
 def main():
     """Runs the module's stories. Exit status: 0 passed, 77 everything skipped (ctest says so), 1 failed."""
-    program = unittest.main(verbosity=2, exit=False, argv=[sys.argv[0], *sys.argv[1:]])
+    program = unittest.main(verbosity=2, exit=False, warnings="ignore", argv=[sys.argv[0], *sys.argv[1:]])
     close_all()
     result = program.result
     reasons = sorted({reason for _, reason in result.skipped})

@@ -9,10 +9,10 @@ import time
 from .lab import LabError, run, wait_until
 
 
-def ping(host, address, count=3, size=None, dont_fragment=False, interval=0.05, timeout=1, source=None):
-    """How many of `count` echoes came back."""
+def ping(host, address, count=3, size=None, fragment=None, interval=0.05, timeout=1, source=None):
+    """How many of `count` echoes came back. `fragment`: ping's -M, "do" (set DF), "dont" or "want" (path MTU discovery)."""
     done = host.run("ping", "-n", "-q", "-c", count, "-i", interval, "-W", timeout,
-                    *(["-s", size] if size is not None else []), *(["-M", "do"] if dont_fragment else []),
+                    *(["-s", size] if size is not None else []), *(["-M", fragment] if fragment else []),
                     *(["-I", source] if source else []), address, check=False)
     match = re.search(r"(\d+) received", done.stdout)
     return int(match.group(1)) if match else 0
