@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "engine/stages/reply.h"
 #include "engine/tracking.h"
 #include "engine/worker.h"
 
@@ -91,7 +92,8 @@ bool run_command_part(WorkerState& w, flow::Command& command) {
       dump_tracked(w, static_cast<flow::DumpTrackedCommand&>(command));
       break;
     case flow::CommandKind::kNeighbour:
-      w.neighbours.learn(static_cast<flow::NeighbourCommand&>(command), w.now_ms);
+      w.neighbours.learn(static_cast<flow::NeighbourCommand&>(command), w.now_ms,
+                         [&w](rte_mbuf* frame) { answer_unreachable(w, frame); });
       break;
     case flow::CommandKind::kInject:
       inject(w, static_cast<flow::InjectCommand&>(command));

@@ -40,7 +40,6 @@ base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options
   engine->huge_pages_ = options.huge_pages && free_mb >= 256;
   const unsigned wanted = options.memory_mb != 0 ? options.memory_mb : kDefaultMemoryMb;
   std::vector<std::string> args = {"penstock",
-                                   "--in-memory",
                                    "--no-telemetry",
                                    "--lcores",
                                    "0@(0-" + std::to_string(sysconf(_SC_NPROCESSORS_ONLN) - 1) + ")",
@@ -49,9 +48,9 @@ base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options
                                    "-a",
                                    "0000:00:00.0"};  // probe nothing by itself: devices come from Node
   if (engine->huge_pages_) {
-    // Memory grows page by page as pools and tables need it.
+    args.push_back("--in-memory");  // memory grows page by page as pools and tables need it, and leaves no files
   } else {
-    args.insert(args.end(), {"--no-huge", "-m", std::to_string(wanted)});
+    args.insert(args.end(), {"--no-huge", "--no-shconf", "-m", std::to_string(wanted)});
   }
   std::vector<char*> argv;
   for (std::string& a : args) argv.push_back(a.data());
@@ -61,6 +60,7 @@ base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options
   engine->secret_ = draw_secret();
   engine->shared_buckets_ = std::make_unique<flow::SharedBucket[]>(flow::kMaxLimits);
   engine->shadow_buckets_ = std::make_unique<flow::SharedBucket[]>(flow::kMaxLimits);
+  engine->shadow_sources_ = std::make_unique<flow::SourceBuckets>(1024);
   engine->shadow_mesh_ = std::make_unique<Mesh>(1);
   return engine;
 }
@@ -80,9 +80,10 @@ std::vector<PlanError> Engine::start_workers(const WorkerPlan& plan) {
     return {{"spec.workers", "no memory for capture buffers; reserve hugepages or raise --memory"}};
   mesh_ = std::make_unique<Mesh>(static_cast<unsigned>(plan.cores.size()));
   plan_ = plan;
+  sources_ = std::make_unique<flow::SourceBuckets>(plan.sizes.sources * plan.cores.size());
   for (unsigned id = 0; id < plan.cores.size(); ++id) {
     workers_.push_back(std::make_unique<Worker>(id, plan.cores[id], *mesh_, plan.sizes, shared_buckets_.get(),
-                                                buffers_.standard(), secret_, slot_));
+                                                *sources_, buffers_.standard(), secret_, slot_));
     workers_.back()->state().watch.copies = copies_;
   }
   for (auto& worker : workers_) worker->start();
@@ -211,7 +212,7 @@ std::vector<Port> Engine::ports() const {
 std::unique_ptr<Worker> Engine::make_shadow() {
   constexpr WorkerSizes kSmall{1024, 1024, 1024, 1024, 64};
   auto shadow = std::make_unique<Worker>(flow::kMaxWorkers - 1, 0, *shadow_mesh_, kSmall, shadow_buckets_.get(),
-                                         buffers_.standard(), secret_, shadow_slot_);
+                                         *shadow_sources_, buffers_.standard(), secret_, shadow_slot_);
   for (const Port& port : ports()) shadow->state().transmit.open(port.id, 1);
   return shadow;
 }

@@ -80,6 +80,7 @@ class Engine {
   rte_mempool* copies_ = nullptr;
   flow::HashSecret secret_;
   std::unique_ptr<flow::SharedBucket[]> shared_buckets_, shadow_buckets_;
+  std::unique_ptr<flow::SourceBuckets> sources_, shadow_sources_;
   std::unique_ptr<Mesh> mesh_, shadow_mesh_;
   flow::GenerationSlot slot_, shadow_slot_;
   mutable std::mutex ports_lock_;  // ports_ is read by status calls of other threads

@@ -172,7 +172,7 @@ void age(WorkerState& w) {
   });
   if (w.exact.size() != 0) w.exact.sweep(slice(w.exact.capacity()), w.now_ms);
   w.mappings.sweep(slice(w.mappings.capacity()), w.now_ms);
-  w.limiter.sweep(w.now);
+  if (w.id == 0) w.limiter.count_sources(w.now);
   w.neighbours.sweep(w.now_ms);
   w.affinities.sweep(slice(w.affinities.capacity()), [&](const AffinityKey& key, const Affinity& a) {
     const flow::ServiceEntry* s = w.generation->services->by_slot(static_cast<uint32_t>(key.service));
@@ -202,13 +202,14 @@ void publish_gauges(WorkerState& w) {
 }
 
 bool import_flow(WorkerState& w, const flow::TrackedFlowView& view) {
-  const bool one_way = view.reply == flow::FlowKey{};
+  const auto mode = static_cast<flow::FlowMode>(view.mode);
+  const bool one_way = mode == flow::FlowMode::kDsr || mode == flow::FlowMode::kIpip;
   const flow::OpenResult opened = w.flows.open(view.original, view.reply, static_cast<flow::FlowStateId>(view.state),
                                                one_way, w.now_ms, [](Flow&, uint32_t) {});
   if (opened.status != flow::OpenStatus::kOk) return false;
   Flow& f = *opened.flow;
-  f.mode = static_cast<flow::FlowMode>(view.mode);
-  f.flags = view.replied ? flow::kReplied : 0;
+  f.mode = mode;
+  if (view.replied) f.flags |= flow::kReplied;
   f.service = view.service;
   f.endpoint = view.endpoint;
   f.egress = view.egress;

@@ -47,7 +47,8 @@ bool cut_ipv4(const Packet& p, uint16_t mtu, Fragments& out) {
       rte_pktmbuf_free_bulk(out.mbufs.data(), out.count);
       return false;
     }
-    std::memset(rte_mbuf_to_priv(m), 0, sizeof(Carry));
+    carry_of(m) = Carry{};
+    carry_of(m).in = p.in;
     m->port = p.mbuf->port;
     std::memcpy(frame, p.data, l2 + header_length);
     std::memcpy(frame + l2 + header_length, ip + header_length + at, length);

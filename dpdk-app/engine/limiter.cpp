@@ -8,62 +8,54 @@ namespace penstock::engine {
 
 namespace {
 
-constexpr unsigned kSweepStep = 64;
+constexpr size_t kCountStep = 64;  // sets
 
 // The first `length` bits of the address; `length` counts in its own family.
 base::IpAddress masked(const base::IpAddress& address, uint8_t length) {
   return base::Prefix{address, length}.network().address;
 }
 
-BucketKey bucket_of(const flow::Limit& limit, const flow::FlowKey& key, const flow::HashSecret& secret) {
-  BucketKey bucket;
-  bucket.slot = limit.slot;
+// What the bucket is for, as a keyed hash; never 0.
+uint64_t bucket_of(const flow::Limit& limit, const flow::FlowKey& key, const flow::HashSecret& secret) {
   const uint8_t length = key.src.is_v4() ? limit.v4_prefix_length : limit.v6_prefix_length;
+  const uint64_t salt = limit.slot + 1;
   switch (limit.bucket) {
     case flow::LimitBucket::kAggregate:
-      break;
     case flow::LimitBucket::kSource:
-      bucket.address = key.src;
-      break;
+      return flow::hash_of(key.src, salt, secret) | 1;
     case flow::LimitBucket::kSourcePrefix:
-      bucket.address = masked(key.src, length);
-      break;
+      return flow::hash_of(masked(key.src, length), salt, secret) | 1;
     case flow::LimitBucket::kDestination:
-      bucket.address = key.dst;
-      break;
+      return flow::hash_of(key.dst, salt, secret) | 1;
     case flow::LimitBucket::kFlow:
-      bucket.flow = flow::hash_of(key, secret) | 1;
-      break;
+      return flow::mix(flow::hash_of(key, secret) ^ secret.word[1], salt * 0x9e3779b97f4a7c15) | 1;
   }
-  return bucket;
+  return 1;
 }
 
 }  // namespace
 
-Limiter::Limiter(uint32_t capacity, const flow::HashSecret& secret, flow::SharedBucket* shared,
+Limiter::Limiter(const flow::HashSecret& secret, flow::SharedBucket* shared, flow::SourceBuckets& sources,
                  flow::WorkerCounters& counters)
     : secret_(secret),
       shared_(shared),
       counters_(counters),
       shares_(std::make_unique<flow::LocalShare[]>(flow::kMaxLimits)),
-      buckets_(capacity) {
-  counters_.sources_capacity.set(capacity);
-}
+      sources_(sources) {}
 
 Admission Limiter::take(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, base::Cycles now) {
   if (limit.bucket == flow::LimitBucket::kAggregate)
     return shares_[limit.slot].take(shared_[limit.slot], limit.rate, limit.chunk, units, now) ? Admission::kPass
                                                                                               : Admission::kOver;
-  const BucketKey id = bucket_of(limit, key, secret_);
-  const uint64_t hash = flow::hash_of(id.address, id.flow ^ (id.slot << 1), secret_);
-  flow::TokenBucket* bucket = buckets_.find(id, hash);
-  if (bucket == nullptr) {
-    bucket = buckets_.insert(id, hash);
-    if (bucket == nullptr) return Admission::kTableFull;
-    *bucket = flow::TokenBucket{};
-    counters_.sources.set(buckets_.size());
+  switch (sources_.take(bucket_of(limit, key, secret_), limit.rate, units, now)) {
+    case flow::BucketResult::kPass:
+      return Admission::kPass;
+    case flow::BucketResult::kOver:
+      return Admission::kOver;
+    case flow::BucketResult::kTableFull:
+      break;
   }
-  return bucket->take(limit.rate, units, now) ? Admission::kPass : Admission::kOver;
+  return Admission::kTableFull;
 }
 
 Admission Limiter::admit(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, uint32_t bytes,
@@ -74,10 +66,9 @@ Admission Limiter::admit(const flow::Limit& limit, const flow::FlowKey& key, uin
   return admission;
 }
 
-void Limiter::sweep(base::Cycles now) {
-  if (buckets_.size() == 0) return;
-  buckets_.sweep(kSweepStep, [&](const BucketKey&, flow::TokenBucket& bucket) { return !bucket.is_full(now); });
-  counters_.sources.set(buckets_.size());
+void Limiter::count_sources(base::Cycles now) {
+  counters_.sources_capacity.set(sources_.capacity());
+  counters_.sources.set(sources_.count_some(kCountStep, now));
 }
 
 }  // namespace penstock::engine

@@ -32,16 +32,21 @@ void Neighbours::ask(const NeighbourKey& key, Neighbour& neighbour, base::Millis
   events_.commit();
 }
 
-Neighbour* Neighbours::find(flow::InterfaceId interface, const base::IpAddress& address, base::Millis now) {
-  const NeighbourKey key{address, interface};
+// The entry of the key, made when absent. Null: full.
+Neighbour* Neighbours::look_up(const NeighbourKey& key) {
   const uint64_t hash = hash_of(key);
   Neighbour* neighbour = map_.find(key, hash);
-  if (neighbour == nullptr) {
-    neighbour = map_.insert(key, hash);
-    if (neighbour == nullptr) return nullptr;
-    *neighbour = Neighbour{};
-    counters_.neighbours.set(map_.size());
-  }
+  if (neighbour == nullptr) neighbour = map_.insert(key, hash);
+  if (neighbour != nullptr) recent_[recent_slot(key)] = {key, neighbour};
+  counters_.neighbours.set(map_.size());
+  return neighbour;
+}
+
+Neighbour* Neighbours::find(flow::InterfaceId interface, const base::IpAddress& address, base::Millis now) {
+  const NeighbourKey key{address, interface};
+  const Recent& recent = recent_[recent_slot(key)];
+  Neighbour* neighbour = recent.neighbour != nullptr && recent.key == key ? recent.neighbour : look_up(key);
+  if (neighbour == nullptr) return nullptr;
   neighbour->last_used = now;
   const bool due = !neighbour->reachable || static_cast<int32_t>(now - neighbour->refresh_at) >= 0;
   if (due && (!neighbour->asked || base::since(neighbour->asked_at, now) >= kAskAgain)) ask(key, *neighbour, now);
@@ -84,24 +89,10 @@ void Neighbours::release(Neighbour& neighbour, flow::DropReason reason) {
   neighbour.waiting = 0;
 }
 
-void Neighbours::learn(const flow::NeighbourCommand& command, base::Millis now) {
-  const NeighbourKey key{command.address, command.interface};
-  const uint64_t hash = hash_of(key);
-  Neighbour* neighbour = map_.find(key, hash);
-  if (command.state == flow::NeighbourState::kFailed) {
-    if (neighbour == nullptr) return;
-    release(*neighbour, flow::DropReason::neighbour_failed);
-    map_.erase(key, hash);
-    counters_.neighbours.set(map_.size());
-    return;
-  }
-  if (neighbour == nullptr) {
-    neighbour = map_.insert(key, hash);
-    if (neighbour == nullptr) return;  // full: whoever needs it will ask again
-    *neighbour = Neighbour{};
-    neighbour->last_used = now;
-    counters_.neighbours.set(map_.size());
-  }
+void Neighbours::learn_address(const flow::NeighbourCommand& command, base::Millis now) {
+  Neighbour* neighbour = look_up({command.address, command.interface});
+  if (neighbour == nullptr) return;  // full: whoever needs it will ask again
+  if (!neighbour->reachable) neighbour->last_used = now;
   neighbour->mac = command.mac;
   neighbour->reachable = true;
   neighbour->asked = false;
@@ -109,9 +100,25 @@ void Neighbours::learn(const flow::NeighbourCommand& command, base::Millis now) 
   release(*neighbour, flow::DropReason::kNone);
 }
 
+rte_mbuf* Neighbours::forget(const flow::NeighbourCommand& command) {
+  const NeighbourKey key{command.address, command.interface};
+  const uint64_t hash = hash_of(key);
+  Neighbour* neighbour = map_.find(key, hash);
+  if (neighbour == nullptr) return nullptr;
+  rte_mbuf* waiting = neighbour->first;
+  held_ -= neighbour->waiting;
+  recent_[recent_slot(key)] = {};
+  map_.erase(key, hash);
+  counters_.neighbours.set(map_.size());
+  return waiting;
+}
+
+rte_mbuf* Neighbours::next_waiting(rte_mbuf* frame) { return carry_of(frame).next_waiting; }
+
 void Neighbours::sweep(base::Millis now) {
-  map_.sweep(kSweepStep, [&](const NeighbourKey&, Neighbour& neighbour) {
+  map_.sweep(kSweepStep, [&](const NeighbourKey& key, Neighbour& neighbour) {
     if (base::since(neighbour.last_used, now) < (neighbour.reachable ? kForgetUnused : kGiveUp)) return true;
+    recent_[recent_slot(key)] = {};
     release(neighbour, flow::DropReason::neighbour_failed);
     return false;
   });
@@ -123,6 +130,7 @@ void Neighbours::drop_all(flow::DropReason reason) {
     release(neighbour, reason);
     return false;
   });
+  recent_.fill({});
 }
 
 void Neighbours::flush_waiting() {

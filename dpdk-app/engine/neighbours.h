@@ -8,8 +8,8 @@
 
 #include <rte_mbuf.h>
 
+#include <array>
 #include <cstdint>
-#include <vector>
 
 #include "base/address.h"
 #include "base/spsc_ring.h"
@@ -57,8 +57,18 @@ class Neighbours {
   // Keeps a frame that lacks only its destination MAC. False: the queue is full (the caller drops it).
   bool wait(Neighbour& neighbour, rte_mbuf* frame, flow::InterfaceId interface, uint16_t port, unsigned most);
 
-  // What the control thread learned. Waiting packets are sent or dropped.
-  void learn(const flow::NeighbourCommand& command, base::Millis now);
+  // What the control thread learned. Packets that waited are sent, or on failure given to unreachable(rte_mbuf*,
+  // InterfaceId it came in by), which answers and frees them.
+  template <typename Unreachable>
+  void learn(const flow::NeighbourCommand& command, base::Millis now, Unreachable&& unreachable) {
+    if (command.state == flow::NeighbourState::kReachable) return learn_address(command, now);
+    for (rte_mbuf* frame = forget(command); frame != nullptr;) {
+      rte_mbuf* next = next_waiting(frame);
+      counters_.drops[static_cast<size_t>(flow::DropReason::neighbour_failed)].add(1);
+      unreachable(frame);
+      frame = next;
+    }
+  }
 
   // Ageing: visits a few entries. Once a round or less.
   void sweep(base::Millis now);
@@ -69,6 +79,21 @@ class Neighbours {
   size_t size() const { return map_.size(); }
 
  private:
+  // Recently used entries by a few bits of the address: most packets go to few next hops.
+  static constexpr size_t kRecent = 256;
+  struct Recent {
+    NeighbourKey key;
+    Neighbour* neighbour = nullptr;
+  };
+  static size_t recent_slot(const NeighbourKey& key) {
+    const uint32_t word = base::load_raw<uint32_t>(&key.address.bytes[12]) ^ static_cast<uint32_t>(key.interface);
+    return (word * 0x9e3779b1u) >> 24;
+  }
+
+  Neighbour* look_up(const NeighbourKey& key);
+  void learn_address(const flow::NeighbourCommand& command, base::Millis now);
+  rte_mbuf* forget(const flow::NeighbourCommand& command);  // the packets that waited
+  static rte_mbuf* next_waiting(rte_mbuf* frame);
   uint64_t hash_of(const NeighbourKey& key) const;
   void ask(const NeighbourKey& key, Neighbour& neighbour, base::Millis now);
   void release(Neighbour& neighbour, flow::DropReason reason);
@@ -79,6 +104,7 @@ class Neighbours {
   flow::WorkerCounters& counters_;
   Transmit& transmit_;
   flow::BoundedMap<NeighbourKey, Neighbour> map_;
+  std::array<Recent, kRecent> recent_;
   uint64_t held_ = 0;
 };
 

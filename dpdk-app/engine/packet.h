@@ -32,6 +32,7 @@ struct Carry {
   uint8_t protocol;         // of the fragment's transport
   uint8_t hops;             // hand-offs so far
   uint8_t at_owner;         // of a fragment: it was sent to the worker of its unfragmented packets
+  flow::InterfaceId in;     // of a packet in a neighbour's queue; kNoInterface: the gateway's own
   uint8_t open_here;        // the receiving worker owns the mapping: it opens the flow
 };
 

@@ -46,7 +46,7 @@ struct StageList {
       counters.sampled_packets.add(burst.count);
     }
     if (burst.tracing) [[unlikely]]
-      record_trace(index, burst, w);
+      record_trace(index, index + 1 == kFirst + kCount, burst, w);
   }
 };
 

@@ -92,7 +92,7 @@ void Watch::mark_traced(Burst& burst) {
   }
 }
 
-void Watch::record(size_t stage, const Packet& p, uint64_t generation) {
+void Watch::record(size_t stage, const Packet& p, uint64_t generation, FrameIs frame) {
   TraceRecord r;
   r.packet = p.trace_id * flow::kMaxWorkers + worker_;
   r.stage = static_cast<uint8_t>(stage);
@@ -111,7 +111,7 @@ void Watch::record(size_t stage, const Packet& p, uint64_t generation) {
     r.endpoint = p.flow->endpoint;
   }
   r.frame_length = 0;
-  if (p.verdict != flow::Verdict::kHeld) {  // a held packet's mbuf may already belong to someone else
+  if (frame == FrameIs::kThere && p.verdict != flow::Verdict::kHeld) {  // a held one may already be someone else's
     r.frame_length = static_cast<uint16_t>(std::min<size_t>(r.frame.size(), rte_pktmbuf_data_len(p.mbuf)));
     std::copy_n(p.data, r.frame_length, r.frame.begin());
   }

@@ -67,6 +67,8 @@ struct TraceRecord {
   std::array<uint8_t, 128> frame;
 };
 
+enum class FrameIs : uint8_t { kThere, kGone };
+
 // One worker's side.
 class Watch {
  public:
@@ -78,7 +80,7 @@ class Watch {
 
   bool tracing() const { return trace_left_ != 0; }
   void mark_traced(Burst& burst);  // after parse: which packets match
-  void record(size_t stage, const Packet& packet, uint64_t generation);
+  void record(size_t stage, const Packet& packet, uint64_t generation, FrameIs frame);
 
   // Commands, on the worker's thread.
   void install(const flow::CaptureCommand& command);

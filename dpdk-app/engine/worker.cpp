@@ -15,12 +15,22 @@
 
 namespace penstock::engine {
 
+namespace {
+// DPDK wants a name of its own for every ring; workers without threads come and go.
+rte_ring* make_command_ring() {
+  static std::atomic<unsigned> made{0};
+  const std::string name = "commands" + std::to_string(made.fetch_add(1));
+  return rte_ring_create(name.c_str(), kCommandRing, SOCKET_ID_ANY, RING_F_SC_DEQ);
+}
+}  // namespace
+
 Worker::Worker(unsigned id, unsigned core, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
-               rte_mempool* pool, const flow::HashSecret& secret, flow::GenerationSlot& slot)
+               flow::SourceBuckets& sources, rte_mempool* pool, const flow::HashSecret& secret,
+               flow::GenerationSlot& slot)
     : core_(core),
-      state_(id % mesh.workers(), mesh, sizes, shared_buckets, pool, secret),
+      state_(id % mesh.workers(), mesh, sizes, shared_buckets, sources, pool, secret),
       slot_(slot),
-      commands_(rte_ring_create(("commands" + std::to_string(id)).c_str(), kCommandRing, SOCKET_ID_ANY, RING_F_SC_DEQ)),
+      commands_(make_command_ring()),
       started_(base::read_cycles()),
       cycles_per_ms_(std::max<base::Cycles>(1, base::cycles_per_second() / 1000)) {}
 

@@ -38,7 +38,7 @@ class Worker {
  public:
   // `id` is unique in the process; beyond the mesh (Explain's) the worker still takes a place in it.
   Worker(unsigned id, unsigned core, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
-         rte_mempool* pool, const flow::HashSecret& secret, flow::GenerationSlot& slot);
+         flow::SourceBuckets& sources, rte_mempool* pool, const flow::HashSecret& secret, flow::GenerationSlot& slot);
   ~Worker();
 
   void start();  // control thread; the thread pins itself to its core

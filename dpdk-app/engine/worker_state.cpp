@@ -6,7 +6,7 @@
 namespace penstock::engine {
 
 WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
-                         rte_mempool* packets, const flow::HashSecret& hash_secret)
+                         flow::SourceBuckets& sources, rte_mempool* packets, const flow::HashSecret& hash_secret)
     : id(worker),
       workers(the_mesh.workers()),
       secret(hash_secret),
@@ -21,7 +21,7 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
       watch(worker, *counters),
       transmit(worker, the_mesh, *counters, watch),
       neighbours(worker, sizes.neighbours, hash_secret, events, *counters, transmit),
-      limiter(sizes.sources, hash_secret, shared_buckets, *counters),
+      limiter(hash_secret, shared_buckets, sources, *counters),
       flows(sizes.flows, hash_secret),
       exact(sizes.exact_flows, hash_secret),
       fragments(sizes.fragments, hash_secret),
@@ -62,9 +62,9 @@ void WorkerState::adopt(const flow::Generation* next) {
 
 void count_drop(WorkerState& w, flow::DropReason reason) { w.counters->drops[static_cast<size_t>(reason)].add(1); }
 
-void record_trace(size_t stage, Burst& burst, WorkerState& w) {
+void record_trace(size_t stage, bool last, Burst& burst, WorkerState& w) {
   for (const Packet& p : burst)
-    if (p.traced) w.watch.record(stage, p, w.generation->number);
+    if (p.traced) w.watch.record(stage, p, w.generation->number, last ? FrameIs::kGone : FrameIs::kThere);
 }
 
 void log_packet(WorkerState& w, const Packet& p, uint32_t rule_slot) {

@@ -54,8 +54,8 @@ struct WorkerSizes {
 };
 
 struct WorkerState {
-  WorkerState(unsigned id, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets, rte_mempool* pool,
-              const flow::HashSecret& secret);
+  WorkerState(unsigned id, Mesh& mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
+              flow::SourceBuckets& sources, rte_mempool* pool, const flow::HashSecret& secret);
 
   // Adopts `next` between two rounds.
   void adopt(const flow::Generation* next);
@@ -125,7 +125,8 @@ struct WorkerState {
 
 void count_drop(WorkerState& w, flow::DropReason reason);
 void log_packet(WorkerState& w, const Packet& p, uint32_t rule_slot);
-void record_trace(size_t stage, Burst& burst, WorkerState& w);
+// `last`: the stage gave the packets away; their frames may be anybody's by now.
+void record_trace(size_t stage, bool last, Burst& burst, WorkerState& w);
 
 // Takes the mbuf as a packet of the gateway's own; frees it under `no_buffers` when the round has made too many.
 void add_own(WorkerState& w, rte_mbuf* m);

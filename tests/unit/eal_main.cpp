@@ -4,7 +4,7 @@
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  const char* eal[] = {"unit", "-l", "0", "--no-huge", "-m", "1024", "--no-pci", "--no-telemetry", "--log-level=3",
+  const char* eal[] = {"unit", "-l", "0", "--no-huge", "-m", "4096", "--no-pci", "--no-telemetry", "--log-level=3",
                        "--file-prefix=penstock-unit", "--no-shconf"};
   if (rte_eal_init(std::size(eal), const_cast<char**>(eal)) < 0) return 1;
   const int status = RUN_ALL_TESTS();

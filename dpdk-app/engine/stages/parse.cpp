@@ -57,6 +57,11 @@ bool is_neighbour_discovery(const wire::Headers& h) {
          !h.is(wire::kIsFragment);  // RFC 4861 §7.1.1, RFC 6980
 }
 
+bool same_mac(const uint8_t* at, const base::MacAddress& mac) {
+  return ((base::load_raw<uint32_t>(at) ^ base::load_raw<uint32_t>(&mac.bytes[0])) |
+          (base::load_raw<uint16_t>(at + 4) ^ base::load_raw<uint16_t>(&mac.bytes[4]))) == 0;
+}
+
 // What the frame's addresses and type decide before anything looks at a table.
 void classify(Packet& p, const flow::Interface& in) {
   const wire::Headers& h = p.headers;
@@ -65,7 +70,7 @@ void classify(Packet& p, const flow::Interface& in) {
     return;
   }
   const bool to_group = p.data[0] & 1;
-  if (!to_group && std::memcmp(p.data, in.mac.bytes.data(), 6) != 0) return drop(p, DropReason::not_for_us);
+  if (!to_group && !same_mac(p.data, in.mac)) return drop(p, DropReason::not_for_us);
   if (h.family == 0) {
     if (h.ether_type == wire::kEtherTypeArp) {
       p.verdict = Verdict::kPunt;

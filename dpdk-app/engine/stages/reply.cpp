@@ -66,16 +66,17 @@ ErrorCode error_of(Answer answer, bool v4) {
   return {};
 }
 
-// Writes an answer with `build` into a fresh buffer and hands it to the own-packet list.
+// Writes an answer with `build` into a fresh buffer and hands it to the own-packet list. An answer that cannot be made
+// is no packet lost: it counts as suppressed.
 template <typename Build>
 void answer_with(WorkerState& w, Build build) {
   rte_mbuf* m = rte_pktmbuf_alloc(w.pool);
-  if (m == nullptr) return count_drop(w, DropReason::no_buffers);
+  if (m == nullptr) return w.counters->icmp_suppressed.add(1);
   auto* at = rte_pktmbuf_mtod(m, uint8_t*);
   const size_t length = build(base::MutableBytes{at, rte_pktmbuf_tailroom(m)});
   if (length == 0) {
     rte_pktmbuf_free(m);
-    return count_drop(w, DropReason::no_buffers);
+    return w.counters->icmp_suppressed.add(1);
   }
   rte_pktmbuf_append(m, static_cast<uint16_t>(length));
   carry_of(m) = Carry{};
@@ -165,6 +166,21 @@ void receive_local(Packet& p, WorkerState& w) {
 }
 
 }  // namespace
+
+void answer_unreachable(WorkerState& w, rte_mbuf* frame) {
+  Packet p{};
+  p.mbuf = frame;
+  p.data = rte_pktmbuf_mtod(frame, uint8_t*);
+  p.length = rte_pktmbuf_pkt_len(frame);
+  p.in = carry_of(frame).in;
+  p.answer = Answer::kHostUnreachable;
+  const bool own =
+      p.in == flow::kNoInterface || w.generation == nullptr || p.in >= w.generation->interfaces->by_id.size();
+  if (!own &&
+      wire::parse(frame_of(p), p.length, wire::Ipv4Checksum::kVerifiedByDevice, p.headers) == wire::ParseError::kNone)
+    answer_rejected(p, w);
+  rte_pktmbuf_free(frame);
+}
 
 void Reply::run(Burst& burst, WorkerState& w) {
   for (Packet& p : burst) {

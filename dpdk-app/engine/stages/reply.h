@@ -13,4 +13,7 @@ struct Reply {
   static void run(Burst& burst, WorkerState& w);
 };
 
+// Host unreachable (RFC 1812 §5.2.7.1, RFC 4443 §3.1) for a finished frame whose next hop did not answer; frees it.
+void answer_unreachable(WorkerState& w, rte_mbuf* frame);
+
 }  // namespace penstock::engine

@@ -83,6 +83,7 @@ void resolve(Packet& p, WorkerState& w) {
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   Neighbour* neighbour = w.neighbours.find(p.out, hop_address(p, hop), w.now_ms);
   if (neighbour == nullptr) return drop(p, DropReason::neighbour_table_full);
+  carry_of(p.mbuf).in = p.in;
   trim_padding(p);
   if (!write_l2(p, out)) return drop(p, DropReason::no_buffers);
   if (neighbour->reachable) std::memcpy(p.data, neighbour->mac.bytes.data(), 6);

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/buffers.h"
+#include "engine/tracking.h"
 #include "engine/worker.h"
 #include "wire/build.h"
 #include "wire/parse.h"
@@ -46,18 +47,25 @@ class World {
     add_interface("lan", 1, {net("10.0.1.1/24"), net("2001:db8:2::1/64")});
     add_interface("far", 2, {net("10.0.2.1/24")});
     const WorkerSizes sizes{4096, 1024, 1024, 256, 64};
+    for (unsigned i = 0; i < workers; ++i) sent_.push_back(std::make_unique<std::vector<Transmit::SentFrame>>());
     for (unsigned i = 0; i < workers; ++i) {
-      workers_.push_back(
-          std::make_unique<Worker>(i, 0, mesh_, sizes, buckets_.get(), test_pool(), flow::HashSecret{}, slot_));
+      workers_.push_back(std::make_unique<Worker>(i, 0, mesh_, sizes, buckets_.get(), sources_, test_pool(),
+                                                  flow::HashSecret{}, slot_));
       WorkerState& w = workers_.back()->state();
-      w.transmit.sink = &sent_;
+      w.transmit.sink = sent_[i].get();
       w.watch.copies = test_pool();
       for (uint16_t port = 0; port < 3; ++port) w.transmit.open(port, 1);
     }
   }
   ~World() {
-    for (auto& worker : workers_) worker->state().neighbours.drop_all(flow::DropReason::shutdown);
+    round();
+    for (auto& worker : workers_) {
+      worker->state().neighbours.drop_all(flow::DropReason::shutdown);
+      drop_held_fragments(worker->state(), flow::DropReason::shutdown);
+    }
     take();
+    // Whoever leaks a buffer is found by the test that runs after it.
+    EXPECT_EQ(rte_mempool_in_use_count(test_pool()), 0u);
   }
 
   flow::Interface& interface(flow::InterfaceId id) { return interfaces_->by_id[id]; }
@@ -92,6 +100,10 @@ class World {
   flow::Generation next;
 
   void publish() {
+    publish_only();
+    round();
+  }
+  void publish_only() {  // the workers are on threads of their own
     auto g = std::make_unique<flow::Generation>(next);
     g->number = ++number_;
     g->interfaces = std::make_shared<flow::InterfaceTable>(*interfaces_);
@@ -106,7 +118,6 @@ class World {
     g->tracks = !services.empty() || !next.egresses.empty();
     slot_.current.store(g.get());
     generations_.push_back(std::move(g));
-    round();
   }
 
   void resolve(flow::InterfaceId interface, const char* address) {
@@ -123,24 +134,49 @@ class World {
 
   // A frame arrives at a port and everything that follows from it happens.
   void arrive(uint16_t port, const std::vector<uint8_t>& frame, unsigned worker = 0) {
-    rte_mbuf* m = rte_pktmbuf_alloc(test_pool());
-    ASSERT_NE(m, nullptr);
-    std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
-    m->port = port;
-    m->ol_flags = 0;
-    carry_of(m) = Carry{};
-    workers_[worker]->inject_burst(&m, 1);
+    arrive_together({{port, frame}}, worker);
+  }
+
+  // Several frames in one burst.
+  using Arrival = std::pair<uint16_t, std::vector<uint8_t>>;
+  void arrive_together(const std::vector<Arrival>& frames, unsigned worker = 0) {
+    inject(frames, worker);
     round();
   }
 
+  // The same, without the rounds after it.
+  void inject(const std::vector<Arrival>& frames, unsigned worker = 0) {
+    ASSERT_LE(frames.size(), kBurst);
+    rte_mbuf* mbufs[kBurst];
+    unsigned count = 0;
+    for (const auto& [port, frame] : frames) {
+      rte_mbuf* m = mbufs[count++] = rte_pktmbuf_alloc(test_pool());
+      ASSERT_NE(m, nullptr);
+      std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
+      m->port = port;
+      m->ol_flags = 0;
+      carry_of(m) = Carry{};
+    }
+    workers_[worker]->inject_burst(mbufs, count);
+  }
+
+  // Rounds of all workers until no packet is on its way between them.
   void round() {
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 2 || (i < 1000 && on_the_way() != 0); ++i)
       for (auto& worker : workers_) worker->run_round();
+  }
+  uint64_t on_the_way() const {
+    uint64_t sum = 0;
+    for (const auto& worker : workers_) {
+      const flow::WorkerCounters& c = *worker->state().counters;
+      sum += c.to_workers.read() - c.from_workers.read();
+    }
+    return sum;
   }
 
   std::vector<Out> take() {
     std::vector<Out> out;
-    for (const auto& [port, m] : sent_) {
+    for (const auto& [port, m] : collect()) {
       Out each;
       each.port = port;
       const auto* bytes = rte_pktmbuf_mtod(m, const uint8_t*);
@@ -155,13 +191,34 @@ class World {
       }
       out.push_back(std::move(each));
     }
-    sent_.clear();
     return out;
+  }
+
+  // What came out; the caller frees it.
+  std::vector<Transmit::SentFrame> collect() {
+    std::vector<Transmit::SentFrame> all;
+    for (auto& each : sent_) {
+      all.insert(all.end(), each->begin(), each->end());
+      each->clear();
+    }
+    return all;
+  }
+
+  // Runs rounds of the worker until the command is done.
+  void command(unsigned worker, flow::Command& command) {
+    ASSERT_TRUE(workers_[worker]->submit(&command));
+    for (int i = 0; i < 100 && !command.done(); ++i) workers_[worker]->run_round();
+    ASSERT_TRUE(command.done());
   }
 
   uint64_t drops(flow::DropReason reason) const {
     uint64_t sum = 0;
     for (const auto& worker : workers_) sum += worker->state().counters->drops[static_cast<size_t>(reason)].read();
+    return sum;
+  }
+  uint64_t all_drops() const {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < flow::kDropReasons; ++i) sum += drops(static_cast<flow::DropReason>(i));
     return sum;
   }
   WorkerState& state(unsigned worker = 0) { return workers_[worker]->state(); }
@@ -184,13 +241,17 @@ class World {
  private:
   Mesh mesh_;
   std::unique_ptr<flow::SharedBucket[]> buckets_;
+  flow::SourceBuckets sources_{1024};
   flow::GenerationSlot slot_;
   std::shared_ptr<flow::InterfaceTable> interfaces_;
   std::vector<std::unique_ptr<flow::Generation>> generations_;
   std::vector<std::unique_ptr<Worker>> workers_;
-  std::vector<Transmit::SentFrame> sent_;
+  std::vector<std::unique_ptr<std::vector<Transmit::SentFrame>>> sent_;  // by worker
   uint64_t number_ = 0;
 };
+
+// A bucket of `units` that refills at 2^33 cycles a unit: not while a test runs.
+inline flow::Rate slowest(uint64_t units) { return {UINT64_MAX, units << 33}; }
 
 // ---- packets that hosts send ----------------------------------------------------------------------------------------
 
@@ -240,6 +301,20 @@ inline std::vector<uint8_t> echo(const wire::Link& link, const char* src, const 
   p.sequence = 1;
   p.payload = data;
   out.resize(wire::build_echo(out, p));
+  return out;
+}
+
+// An ICMP error about `about`, an Ethernet frame as the reporter saw it.
+inline std::vector<uint8_t> icmp_error(const wire::Link& link, const char* reporter, uint8_t type, uint8_t code,
+                                       const std::vector<uint8_t>& about) {
+  std::vector<uint8_t> out(2000);
+  wire::IcmpErrorPacket packet;
+  packet.link = link;
+  packet.src = ip(reporter);
+  packet.type = type;
+  packet.code = code;
+  packet.original = base::Bytes(about).subspan(14);
+  out.resize(wire::build_icmp_error(out, packet));
   return out;
 }
 
