@@ -35,16 +35,16 @@ enum class ExactVerb : uint8_t { kAllow, kDrop, kRedirect, kNat };  // plus the 
 
 struct ExactAction {
   ExactVerb verb = ExactVerb::kAllow;
-  uint8_t dscp = 0xff;                  // 0xff: leave
+  uint8_t dscp = 0xff;  // 0xff: leave
   bool mirror = false;
   bool limited = false;
   LimitUnit unit = LimitUnit::kPackets;
   uint16_t mirror_slot = 0;
-  uint16_t redirect_interface = 0xffff; // kRedirect
-  base::IpAddress redirect_via;         // kRedirect; kNat: new destination (unspecified: keep)
-  base::IpAddress nat_source;           // kNat: new source (unspecified: keep)
+  uint16_t redirect_interface = 0xffff;                    // kRedirect
+  base::IpAddress redirect_via;                            // kRedirect; kNat: new destination (unspecified: keep)
+  base::IpAddress nat_source;                              // kNat: new source (unspecified: keep)
   uint16_t nat_source_port = 0, nat_destination_port = 0;  // 0: keep
-  Rate rate;                            // limited
+  Rate rate;                                               // limited
 };
 
 enum class ExactOpKind : uint8_t { kAdd, kReplace, kDelete };  // kAdd of what exists: kExists; kReplace adds or changes
@@ -53,18 +53,18 @@ enum class ExactStatus : uint8_t { kOk, kExists, kNotFound, kTableFull, kInvalid
 
 struct ExactOp {
   ExactOpKind kind = ExactOpKind::kAdd;
-  FlowKey key;                     // zone: ingress interface id + 1, or 0
+  FlowKey key;  // zone: ingress interface id + 1, or 0
   ExactAction action;
   uint64_t cookie = 0;
-  uint32_t idle_seconds = 0;       // 0: no timeout
+  uint32_t idle_seconds = 0;  // 0: no timeout
   uint32_t hard_seconds = 0;
 };
 
 struct ProgramCommand : Command {
   ProgramCommand() : Command(CommandKind::kProgram) {}
-  std::vector<ExactOp> ops;              // all owned by this worker (flow/shard.h)
-  std::vector<ExactStatus> statuses;     // sized like ops by the asker
-  size_t next = 0;                       // worker's cursor
+  std::vector<ExactOp> ops;           // all owned by this worker (flow/shard.h)
+  std::vector<ExactStatus> statuses;  // sized like ops by the asker
+  size_t next = 0;                    // worker's cursor
 };
 
 struct ExactEntryView {
@@ -76,10 +76,10 @@ struct ExactEntryView {
 };
 
 struct TrackedFlowView {
-  FlowKey original, reply;     // reply: as it arrives from the other side (after translation)
-  uint8_t state = 0;           // flow/tcp_state.h
-  uint8_t mode = 0;            // flow/flow_table.h FlowMode
-  bool replied = false;        // a packet of the reply direction was seen
+  FlowKey original, reply;  // reply: as it arrives from the other side (after translation)
+  uint8_t state = 0;        // flow/tcp_state.h
+  uint8_t mode = 0;         // flow/flow_table.h FlowMode
+  bool replied = false;     // a packet of the reply direction was seen
   uint32_t service = 0xffffffff, endpoint = 0xffffffff, egress = 0xffffffff;  // slots
   uint64_t packets[2] = {}, bytes[2] = {};
   uint32_t age_seconds = 0, idle_seconds = 0, timeout_seconds = 0;  // timeout: what is left
@@ -91,9 +91,9 @@ struct DumpCommand : Command {
   static constexpr uint64_t kEnd = ~0ull;
   DumpCommand() : Command(K) {}
   uint64_t cursor = 0;
-  std::vector<View> entries;   // sized by the asker: how many at most
-  size_t count = 0;            // how many were filled
-  bool one = false;            // only the entry of `key`
+  std::vector<View> entries;  // sized by the asker: how many at most
+  size_t count = 0;           // how many were filled
+  bool one = false;           // only the entry of `key`
   FlowKey key;
 };
 using DumpExactCommand = DumpCommand<ExactEntryView, CommandKind::kDumpExact>;
@@ -132,13 +132,13 @@ struct WatchFilter;  // a compiled tcpdump expression (engine/watch.h)
 
 struct CaptureCommand : Command {  // installs (filter set) or ends (null) this worker's part of capture `id`
   CaptureCommand() : Command(CommandKind::kCapture) {}
-  uint32_t id = 0;                 // 0..7
+  uint32_t id = 0;  // 0..7
   const WatchFilter* filter = nullptr;
-  uint8_t points = 0;              // set of CapturePoint
+  uint8_t points = 0;  // set of CapturePoint
   uint16_t snap_length = 0xffff;
 };
 
-struct TraceCommand : Command {    // records the next `packets` that match
+struct TraceCommand : Command {  // records the next `packets` that match
   TraceCommand() : Command(CommandKind::kTrace) {}
   const WatchFilter* filter = nullptr;  // null: end
   uint32_t packets = 0;
@@ -152,8 +152,8 @@ enum class EventKind : uint8_t { kPunt, kWantNeighbour, kLog };
 struct Event {
   EventKind kind = EventKind::kPunt;
   uint8_t worker = 0;
-  InterfaceId interface = kNoInterface;   // ingress of a punted frame; the neighbour's; the logged packet's
-  uint16_t length = 0;                    // of `frame`
+  InterfaceId interface = kNoInterface;  // ingress of a punted frame; the neighbour's; the logged packet's
+  uint16_t length = 0;                   // of `frame`
   uint16_t original_length = 0;
   uint32_t rule = 0xffffffff;             // kLog: filter rule slot
   DropReason reason = DropReason::kNone;  // kLog

@@ -15,8 +15,8 @@ constexpr size_t kMaxStages = 24;
 constexpr size_t kFlowStates = 16;  // see flow/tcp_state.h
 
 struct StageCounters {
-  base::Counter packets;         // that the stage looked at
-  base::Counter sampled_packets; // in the rounds whose cycles were measured
+  base::Counter packets;          // that the stage looked at
+  base::Counter sampled_packets;  // in the rounds whose cycles were measured
   base::Counter sampled_cycles;
 };
 
@@ -42,7 +42,7 @@ struct LimitCounters {
 
 struct EgressCounters {
   base::PacketCounter out, in;
-  base::Counter mappings;   // gauge
+  base::Counter mappings;  // gauge
   base::Counter exhausted;
 };
 
@@ -51,19 +51,20 @@ struct MirrorCounters {
   base::Counter lost;  // no buffer
 };
 
-// packets: received + generated + taken from control == transmitted + dropped + punted + handed off(out) − handed off(in) + held
+// packets: received + generated + taken from control == transmitted + dropped + punted + handed off(out) − handed
+// off(in) + held
 struct WorkerCounters {
   // Balance: in
-  base::Counter received;        // from devices
-  base::Counter from_workers;    // hand-off ring
-  base::Counter from_control;    // injected frames
-  base::Counter generated;       // ICMP errors, RSTs, echo replies, mirror copies, extra fragments
+  base::Counter received;      // from devices
+  base::Counter from_workers;  // hand-off ring
+  base::Counter from_control;  // injected frames
+  base::Counter generated;     // ICMP errors, RSTs, echo replies, mirror copies, extra fragments
   // Balance: out
-  base::Counter transmitted;     // accepted by devices
+  base::Counter transmitted;  // accepted by devices
   base::Counter to_workers;
-  base::Counter punted;          // to the control thread
-  base::Counter merged;          // consumed to make another (fragmented originals, answered requests)
-  base::Counter held;            // gauge: in fragment and neighbour queues
+  base::Counter punted;  // to the control thread
+  base::Counter merged;  // consumed to make another (fragmented originals, answered requests)
+  base::Counter held;    // gauge: in fragment and neighbour queues
   std::array<base::Counter, kDropReasons> drops;
 
   base::Counter rounds, empty_rounds;
@@ -75,7 +76,7 @@ struct WorkerCounters {
   base::Counter flows, flows_capacity, flows_created, flows_expired, flows_evicted, flows_refused;
   std::array<base::Counter, kFlowStates> flows_by_state;
   base::Counter exact_flows, exact_capacity;
-  base::Counter sources, sources_capacity;      // dynamic rate-limit buckets
+  base::Counter sources, sources_capacity;  // dynamic rate-limit buckets
   base::Counter neighbours, fragments_held;
   base::Counter icmp_sent, icmp_suppressed;
   base::Counter capture_lost, trace_lost, log_lost;

@@ -25,15 +25,15 @@ namespace penstock::flow {
 
 using InterfaceId = uint16_t;
 constexpr InterfaceId kNoInterface = 0xffff;
-constexpr size_t kMaxInterfaces = 256;   // ports and VLAN sub-interfaces together
-constexpr size_t kMaxPorts = 32;         // DPDK's RTE_MAX_ETHPORTS
-constexpr size_t kMaxWorkers = 64;       // hand-off rings are a full mesh: 64² × 8 KiB = 32 MiB
+constexpr size_t kMaxInterfaces = 256;      // ports and VLAN sub-interfaces together
+constexpr size_t kMaxPorts = 32;            // DPDK's RTE_MAX_ETHPORTS
+constexpr size_t kMaxWorkers = 64;          // hand-off rings are a full mesh: 64² × 8 KiB = 32 MiB
 constexpr size_t kMaxServices = 1u << 16;   // slots; per-worker counters are 64 B each, touched when used
 constexpr size_t kMaxEndpoints = 1u << 20;  // slots
 constexpr size_t kMaxRules = 1u << 17;      // filter rules, slots
 constexpr size_t kMaxLimits = 1u << 14;     // rate limits, slots
 constexpr size_t kMaxEgresses = 1u << 10;
-constexpr size_t kMaxMirrors = 64;          // a packet's matching mirrors are one 64-bit set
+constexpr size_t kMaxMirrors = 64;  // a packet's matching mirrors are one 64-bit set
 
 enum class Rpf : uint8_t { kOff, kLoose, kStrict };
 
@@ -45,15 +45,15 @@ struct ExceptionRule {
 // A port or a VLAN on a port, as the packet path sees it.
 struct Interface {
   InterfaceId id = kNoInterface;
-  uint16_t port = 0;       // DPDK port id
-  uint16_t vlan = 0;       // 0: untagged
-  uint16_t mtu = 1500;     // IP bytes
+  uint16_t port = 0;    // DPDK port id
+  uint16_t vlan = 0;    // 0: untagged
+  uint16_t mtu = 1500;  // IP bytes
   base::MacAddress mac;
   Rpf rpf = Rpf::kOff;
   bool default_deny = false;
-  uint16_t mss_clamp = 0;  // 0: off; 1: egress MTU minus headers; else the highest MSS
-  uint16_t twin_port = 0xffff;   // DPDK port of the kernel twin; 0xffff: none
-  bool is_twin = false;          // this port is a twin: what it sends goes out of `port_of_twin` unchanged
+  uint16_t mss_clamp = 0;       // 0: off; 1: egress MTU minus headers; else the highest MSS
+  uint16_t twin_port = 0xffff;  // DPDK port of the kernel twin; 0xffff: none
+  bool is_twin = false;         // this port is a twin: what it sends goes out of `port_of_twin` unchanged
   uint16_t port_of_twin = 0xffff;
   std::vector<ExceptionRule> exceptions;
   std::vector<base::Prefix> addresses;  // own addresses, host bits kept
@@ -63,9 +63,9 @@ struct Interface {
 
 // Interfaces by id and by (port, vlan). Dense and small: looked up per packet.
 struct InterfaceTable {
-  std::vector<Interface> by_id;                                  // index = id; id == kNoInterface: unused
-  std::array<InterfaceId, kMaxPorts> untagged;                   // kNoInterface: none
-  std::array<std::vector<InterfaceId>, kMaxPorts> tagged;        // empty, or 4096 entries by VLAN id
+  std::vector<Interface> by_id;                            // index = id; id == kNoInterface: unused
+  std::array<InterfaceId, kMaxPorts> untagged;             // kNoInterface: none
+  std::array<std::vector<InterfaceId>, kMaxPorts> tagged;  // empty, or 4096 entries by VLAN id
 };
 
 struct NatPool {
@@ -84,7 +84,7 @@ struct EgressRule {
 };
 
 struct MirrorRule {
-  uint32_t slot = 0;       // 0..63; FilterResult::mirrors has bit `slot`
+  uint32_t slot = 0;  // 0..63; FilterResult::mirrors has bit `slot`
   uint32_t sample = 1;
   uint16_t truncate = 0;
   InterfaceId interface = kNoInterface;  // copy as it is
@@ -105,7 +105,7 @@ struct Settings {
   uint32_t neighbour_queue = 32;
   uint32_t fragment_timeout_ms = 30000;
   uint32_t fragment_datagrams = 4096;
-  bool poll = false;   // idle policy
+  bool poll = false;  // idle policy
   bool draining = false;
 };
 
@@ -114,10 +114,10 @@ struct Generation {
   std::shared_ptr<const InterfaceTable> interfaces;
   std::shared_ptr<const RouteTable> routes;
   std::shared_ptr<const ServiceTable> services;
-  std::shared_ptr<const Filter> filter;         // access rules and mirror matches
+  std::shared_ptr<const Filter> filter;  // access rules and mirror matches
   std::shared_ptr<const LimitTable> limits;
-  std::vector<EgressRule> egresses;             // in order; first whose `from` holds the source wins
-  std::vector<MirrorRule> mirrors;              // index = slot
+  std::vector<EgressRule> egresses;  // in order; first whose `from` holds the source wins
+  std::vector<MirrorRule> mirrors;   // index = slot
   Settings settings;
   // Something needs per-flow state: services, egress, filter rules with state, per-flow limits. When false the packet
   // path does not look at the flow table unless a worker has entries left in it.
@@ -128,8 +128,8 @@ struct Generation {
 struct GenerationSlot {
   alignas(64) std::atomic<const Generation*> current{nullptr};  // written by the control thread
   struct alignas(64) PerWorker {
-    std::atomic<uint64_t> adopted{0};         // generation number in use since the last round; written by its worker
-    std::atomic<base::Nanos> adopted_at{0};   // when (CLOCK_MONOTONIC)
+    std::atomic<uint64_t> adopted{0};        // generation number in use since the last round; written by its worker
+    std::atomic<base::Nanos> adopted_at{0};  // when (CLOCK_MONOTONIC)
     std::atomic<bool> running{false};
   };
   std::array<PerWorker, kMaxWorkers> workers;

@@ -17,20 +17,23 @@ struct Limit {
   uint32_t slot = 0;
   LimitUnit unit = LimitUnit::kPackets;
   LimitBucket bucket = LimitBucket::kAggregate;
-  Rate rate;                 // per second; of one bucket
-  uint32_t chunk = 1;        // kAggregate: what a worker claims at once (Rate::chunk)
-  double per_second = 0;     // as configured, for display
+  Rate rate;              // per second; of one bucket
+  uint32_t chunk = 1;     // kAggregate: what a worker claims at once (Rate::chunk)
+  double per_second = 0;  // as configured, for display
   double burst = 0;
   uint8_t v4_prefix_length = 32, v6_prefix_length = 128;  // how much of the address makes the bucket
-  bool mark = false;         // over the rate: set DSCP instead of dropping
+  bool mark = false;                                      // over the rate: set DSCP instead of dropping
   uint8_t dscp = 0;
-  std::string name;          // "namespace/name"
+  std::string name;  // "namespace/name"
 };
 
 struct LimitTable {
   std::vector<Limit> by_slot;  // per_second == 0: unused slot
   // Limits attached to destination prefixes, longest prefix first.
-  struct ByPrefix { base::Prefix prefix; uint32_t slot; };
+  struct ByPrefix {
+    base::Prefix prefix;
+    uint32_t slot;
+  };
   std::vector<ByPrefix> prefixes;
   bool any = false;
 };

@@ -1,5 +1,5 @@
-// What can happen to a packet, and every way to lose one. The drop list is written once, here; counters, traces, metrics,
-// captures and tests take names, sentences and severities from it.
+// What can happen to a packet, and every way to lose one. The drop list is written once, here; counters, traces,
+// metrics, captures and tests take names, sentences and severities from it.
 #pragma once
 
 #include <cstddef>
@@ -21,78 +21,78 @@ enum class Verdict : uint8_t {
 };
 
 enum class Severity : uint8_t {
-  kExpected,   // policy did it: filter, limits
-  kPeer,       // the sender is wrong or hostile
-  kCapacity,   // a bound of ours was reached: an operator should look
-  kFault,      // configuration or device trouble
+  kExpected,  // policy did it: filter, limits
+  kPeer,      // the sender is wrong or hostile
+  kCapacity,  // a bound of ours was reached: an operator should look
+  kFault,     // configuration or device trouble
 };
 
 // name (as in counters and metrics), sentence, severity
-#define PENSTOCK_DROP_REASONS(X)                                                                             \
-  X(truncated_ethernet, "frame shorter than its Ethernet header", kPeer)                                     \
-  X(malformed_vlan, "too many VLAN tags", kPeer)                                                             \
-  X(truncated_ip, "packet shorter than its IP header says", kPeer)                                           \
-  X(bad_ip_version, "IP version disagrees with the EtherType", kPeer)                                        \
-  X(bad_ip_header_length, "IPv4 header length or options malformed", kPeer)                                  \
-  X(bad_ip_checksum, "IPv4 header checksum wrong", kPeer)                                                    \
-  X(bad_ip_total_length, "IPv4 total length below its header length", kPeer)                                 \
-  X(malformed_extension, "IPv6 extension header chain malformed or too long", kPeer)                         \
-  X(truncated_transport, "TCP, UDP or ICMP header cut short", kPeer)                                         \
-  X(bad_transport_header, "TCP data offset or UDP length impossible", kPeer)                                 \
-  X(tiny_fragment, "first fragment too small for its transport header", kPeer)                               \
-  X(bad_fragment, "fragment beyond 65535 bytes or of odd length", kPeer)                                     \
-  X(bad_l4_checksum, "TCP, UDP or ICMP checksum of a packet to the gateway wrong", kPeer)                    \
-  X(unknown_ether_type, "neither IP nor ARP", kPeer)                                                         \
-  X(unknown_vlan, "VLAN tag without a sub-interface", kPeer)                                                 \
-  X(not_for_us, "unicast frame to another MAC address", kPeer)                                               \
-  X(interface_down, "interface is down or being removed", kFault)                                            \
-  X(martian_source, "source address that no host may send from", kPeer)                                      \
-  X(martian_destination, "destination address that may not be forwarded", kPeer)                             \
-  X(land, "source equals destination", kPeer)                                                                \
-  X(reverse_path, "no route back to the source through this interface", kPeer)                               \
-  X(source_route, "source route option or routing header type 0", kPeer)                                     \
-  X(ttl_expired, "TTL or hop limit reached zero", kPeer)                                                     \
-  X(no_route, "no route to the destination", kFault)                                                         \
-  X(route_blackhole, "route says blackhole", kExpected)                                                      \
-  X(route_unreachable, "route says unreachable", kExpected)                                                  \
-  X(route_prohibit, "route says prohibit", kExpected)                                                        \
-  X(too_big, "larger than the egress MTU and may not be fragmented", kPeer)                                  \
-  X(neighbour_queue_full, "too many packets wait for the next hop's MAC address", kCapacity)                 \
-  X(neighbour_failed, "next hop did not answer ARP or neighbour discovery", kFault)                          \
-  X(neighbour_table_full, "no room for another neighbour", kCapacity)                                        \
-  X(fragment_table_full, "too many fragmented datagrams at once", kCapacity)                                 \
-  X(fragment_timeout, "first fragment never came", kPeer)                                                    \
-  X(fragment_overlap, "fragment overlaps another (RFC 5722)", kPeer)                                         \
-  X(multicast_not_forwarded, "multicast or broadcast that nothing here wants", kExpected)                    \
-  X(filter_denied, "a filter rule denies it", kExpected)                                                     \
-  X(filter_rejected, "a filter rule rejects it", kExpected)                                                  \
-  X(filter_default, "the interface's default action denies it", kExpected)                                   \
-  X(exact_drop, "an exact flow entry drops it", kExpected)                                                   \
-  X(limit_exceeded, "over a rate limit", kExpected)                                                          \
-  X(limit_table_full, "no room for another per-source bucket", kCapacity)                                    \
-  X(flow_table_full, "no room for another flow", kCapacity)                                                  \
-  X(flow_admission, "new flow refused while the table is under pressure", kCapacity)                         \
-  X(flow_invalid, "TCP segment that no tracked connection can have", kPeer)                                  \
-  X(flow_endpoint_down, "its endpoint went down and flows are reset", kExpected)                             \
-  X(draining, "new flow while the gateway drains", kExpected)                                                \
-  X(service_no_port, "virtual address, but no service on this port", kPeer)                                  \
-  X(service_no_endpoint, "service without a usable endpoint", kFault)                                        \
-  X(nat_ports_exhausted, "no free source port in the NAT pool", kCapacity)                                   \
-  X(nat_no_address, "no NAT address of this family", kFault)                                                 \
-  X(nat_source_limit, "source holds as many mappings as it may", kExpected)                                  \
-  X(nat_no_mapping, "packet to a NAT address without a mapping", kPeer)                                      \
-  X(egress_not_allowed, "destination not in the egress allow-list", kExpected)                               \
-  X(icmp_unmatched, "ICMP error about no flow of ours", kPeer)                                               \
-  X(local_unwanted, "for the gateway's own address, but nothing listens", kExpected)                         \
-  X(punt_limited, "over the rate the control thread takes packets at", kCapacity)                            \
-  X(punt_queue_full, "control thread's queue full", kCapacity)                                               \
-  X(hand_off_full, "ring to the owning worker full", kCapacity)                                              \
-  X(hand_off_loop, "handed from worker to worker too often", kFault)                                         \
-  X(twin_missing, "exception packet without a kernel twin", kFault)                                          \
-  X(no_buffers, "packet buffer pool empty", kCapacity)                                                       \
-  X(tx_queue_full, "transmit queue full", kCapacity)                                                         \
-  X(tx_refused, "device refused the packet", kFault)                                                         \
-  X(mirror_no_buffer, "copy not made: buffer pool empty", kCapacity)                                         \
+#define PENSTOCK_DROP_REASONS(X)                                                             \
+  X(truncated_ethernet, "frame shorter than its Ethernet header", kPeer)                     \
+  X(malformed_vlan, "too many VLAN tags", kPeer)                                             \
+  X(truncated_ip, "packet shorter than its IP header says", kPeer)                           \
+  X(bad_ip_version, "IP version disagrees with the EtherType", kPeer)                        \
+  X(bad_ip_header_length, "IPv4 header length or options malformed", kPeer)                  \
+  X(bad_ip_checksum, "IPv4 header checksum wrong", kPeer)                                    \
+  X(bad_ip_total_length, "IPv4 total length below its header length", kPeer)                 \
+  X(malformed_extension, "IPv6 extension header chain malformed or too long", kPeer)         \
+  X(truncated_transport, "TCP, UDP or ICMP header cut short", kPeer)                         \
+  X(bad_transport_header, "TCP data offset or UDP length impossible", kPeer)                 \
+  X(tiny_fragment, "first fragment too small for its transport header", kPeer)               \
+  X(bad_fragment, "fragment beyond 65535 bytes or of odd length", kPeer)                     \
+  X(bad_l4_checksum, "TCP, UDP or ICMP checksum of a packet to the gateway wrong", kPeer)    \
+  X(unknown_ether_type, "neither IP nor ARP", kPeer)                                         \
+  X(unknown_vlan, "VLAN tag without a sub-interface", kPeer)                                 \
+  X(not_for_us, "unicast frame to another MAC address", kPeer)                               \
+  X(interface_down, "interface is down or being removed", kFault)                            \
+  X(martian_source, "source address that no host may send from", kPeer)                      \
+  X(martian_destination, "destination address that may not be forwarded", kPeer)             \
+  X(land, "source equals destination", kPeer)                                                \
+  X(reverse_path, "no route back to the source through this interface", kPeer)               \
+  X(source_route, "source route option or routing header type 0", kPeer)                     \
+  X(ttl_expired, "TTL or hop limit reached zero", kPeer)                                     \
+  X(no_route, "no route to the destination", kFault)                                         \
+  X(route_blackhole, "route says blackhole", kExpected)                                      \
+  X(route_unreachable, "route says unreachable", kExpected)                                  \
+  X(route_prohibit, "route says prohibit", kExpected)                                        \
+  X(too_big, "larger than the egress MTU and may not be fragmented", kPeer)                  \
+  X(neighbour_queue_full, "too many packets wait for the next hop's MAC address", kCapacity) \
+  X(neighbour_failed, "next hop did not answer ARP or neighbour discovery", kFault)          \
+  X(neighbour_table_full, "no room for another neighbour", kCapacity)                        \
+  X(fragment_table_full, "too many fragmented datagrams at once", kCapacity)                 \
+  X(fragment_timeout, "first fragment never came", kPeer)                                    \
+  X(fragment_overlap, "fragment overlaps another (RFC 5722)", kPeer)                         \
+  X(multicast_not_forwarded, "multicast or broadcast that nothing here wants", kExpected)    \
+  X(filter_denied, "a filter rule denies it", kExpected)                                     \
+  X(filter_rejected, "a filter rule rejects it", kExpected)                                  \
+  X(filter_default, "the interface's default action denies it", kExpected)                   \
+  X(exact_drop, "an exact flow entry drops it", kExpected)                                   \
+  X(limit_exceeded, "over a rate limit", kExpected)                                          \
+  X(limit_table_full, "no room for another per-source bucket", kCapacity)                    \
+  X(flow_table_full, "no room for another flow", kCapacity)                                  \
+  X(flow_admission, "new flow refused while the table is under pressure", kCapacity)         \
+  X(flow_invalid, "TCP segment that no tracked connection can have", kPeer)                  \
+  X(flow_endpoint_down, "its endpoint went down and flows are reset", kExpected)             \
+  X(draining, "new flow while the gateway drains", kExpected)                                \
+  X(service_no_port, "virtual address, but no service on this port", kPeer)                  \
+  X(service_no_endpoint, "service without a usable endpoint", kFault)                        \
+  X(nat_ports_exhausted, "no free source port in the NAT pool", kCapacity)                   \
+  X(nat_no_address, "no NAT address of this family", kFault)                                 \
+  X(nat_source_limit, "source holds as many mappings as it may", kExpected)                  \
+  X(nat_no_mapping, "packet to a NAT address without a mapping", kPeer)                      \
+  X(egress_not_allowed, "destination not in the egress allow-list", kExpected)               \
+  X(icmp_unmatched, "ICMP error about no flow of ours", kPeer)                               \
+  X(local_unwanted, "for the gateway's own address, but nothing listens", kExpected)         \
+  X(punt_limited, "over the rate the control thread takes packets at", kCapacity)            \
+  X(punt_queue_full, "control thread's queue full", kCapacity)                               \
+  X(hand_off_full, "ring to the owning worker full", kCapacity)                              \
+  X(hand_off_loop, "handed from worker to worker too often", kFault)                         \
+  X(twin_missing, "exception packet without a kernel twin", kFault)                          \
+  X(no_buffers, "packet buffer pool empty", kCapacity)                                       \
+  X(tx_queue_full, "transmit queue full", kCapacity)                                         \
+  X(tx_refused, "device refused the packet", kFault)                                         \
+  X(mirror_no_buffer, "copy not made: buffer pool empty", kCapacity)                         \
   X(shutdown, "gateway stopped while it held the packet", kExpected)
 
 enum class DropReason : uint8_t {
