@@ -1,4 +1,5 @@
 // Config: bundles in, revisions out.
+#include <algorithm>
 #include <chrono>
 
 #include "control/api/services.h"
@@ -43,6 +44,22 @@ grpc::Status to_change(const Objects& objects, model::Change& change, model::Fie
     change.apply.push_back(std::move(object));
   }
   return grpc::Status::OK;
+}
+
+// What validation says about a field that could not be read, or what holds it, is about the default in its place.
+bool is_about(const model::FieldError& later, const model::FieldErrors& errors) {
+  return std::any_of(errors.begin(), errors.end(), [&](const model::FieldError& unread) {
+    return unread.object == later.object &&
+           (unread.path.starts_with(later.path) || later.path.starts_with(unread.path));
+  });
+}
+
+// Faults of translation, then what validation found in the rest.
+model::FieldErrors merged(const model::FieldErrors& unread, const model::FieldErrors& validated) {
+  model::FieldErrors all = unread;
+  for (const model::FieldError& each : validated)
+    if (!is_about(each, unread)) all.push_back(each);
+  return all;
 }
 
 template <typename Response>
@@ -105,6 +122,8 @@ base::Nanos deadline_of(const grpc::ServerContext& call) {
 
 grpc::Status ConfigService::Apply(grpc::ServerContext* call, const v1::ApplyRequest* request,
                                   v1::ApplyResponse* response) {
+  const ChangePlace place(context_);
+  if (!place) return place.refused();
   if (auto wrong = too_long(request->message()); !wrong.ok()) return wrong;
   model::Change change;
   model::FieldErrors errors;
@@ -120,7 +139,7 @@ grpc::Status ConfigService::Apply(grpc::ServerContext* call, const v1::ApplyRequ
     result.ok = false;
     result.failure.clear();
     result.differences.clear();
-    result.errors.insert(result.errors.begin(), errors.begin(), errors.end());
+    result.errors = merged(errors, result.errors);
   }
   return put_result(result, *response);
 }
@@ -135,13 +154,15 @@ grpc::Status ConfigService::Get(grpc::ServerContext*, const v1::GetRequest* requ
 
 grpc::Status ConfigService::List(grpc::ServerContext* call, const v1::ListRequest* request,
                                  grpc::ServerWriter<v1::ListResponse>* writer) {
+  const StreamPlace place(context_);
+  if (!place) return place.refused();
   const uint64_t revision = context_.loop.revision();
   const auto state = context_.loop.state();
   v1::ListResponse chunk;
   chunk.set_revision(revision);
   bool open = true;
   const auto flush = [&] {
-    open = open && !call->IsCancelled() && writer->Write(chunk);
+    open = open && !call->IsCancelled() && write_patiently(context_, *call, *writer, chunk);
     chunk.clear_objects();
   };
   for (const model::ObjectKey& key : keys_of(*state)) {
@@ -157,6 +178,8 @@ grpc::Status ConfigService::List(grpc::ServerContext* call, const v1::ListReques
 
 grpc::Status ConfigService::Delete(grpc::ServerContext* call, const v1::DeleteRequest* request,
                                    v1::ApplyResponse* response) {
+  const ChangePlace place(context_);
+  if (!place) return place.refused();
   if (auto wrong = too_long(request->message()); !wrong.ok()) return wrong;
   if (static_cast<size_t>(request->keys_size()) > kMaxObjectsPerBundle)
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "keys: more than " + std::to_string(kMaxObjectsPerBundle)};
@@ -174,13 +197,15 @@ grpc::Status ConfigService::Delete(grpc::ServerContext* call, const v1::DeleteRe
 }
 
 grpc::Status ConfigService::Diff(grpc::ServerContext*, const v1::DiffRequest* request, v1::DiffResponse* response) {
+  const ChangePlace place(context_);
+  if (!place) return place.refused();
   model::Change change;
   model::FieldErrors errors;
   if (auto wrong = to_change(request->objects(), change, errors); !wrong.ok()) return wrong;
   for (const v1::ObjectKey& each : request->remove()) to_model(each, change.remove.emplace_back(), errors);
   const auto before = context_.loop.state();
   loop::DiffResult result = context_.loop.diff(change, request->replace());
-  result.errors.insert(result.errors.begin(), errors.begin(), errors.end());
+  result.errors = merged(errors, result.errors);
   put_errors(result.errors, *response);
   model::State wanted;
   model::FieldErrors ignored;
@@ -193,6 +218,8 @@ grpc::Status ConfigService::Diff(grpc::ServerContext*, const v1::DiffRequest* re
 
 grpc::Status ConfigService::Validate(grpc::ServerContext* call, const v1::ValidateRequest* request,
                                      v1::ValidateResponse* response) {
+  const ChangePlace place(context_);
+  if (!place) return place.refused();
   model::Change change;
   model::FieldErrors errors;
   if (auto wrong = to_change(request->objects(), change, errors); !wrong.ok()) return wrong;
@@ -201,8 +228,8 @@ grpc::Status ConfigService::Validate(grpc::ServerContext* call, const v1::Valida
   options.replace = request->replace();
   options.deadline = deadline_of(*call);
   loop::ApplyResult result = context_.loop.apply(std::move(change), options);
-  if (!result.failure.empty()) return {grpc::StatusCode::FAILED_PRECONDITION, result.failure};
-  result.errors.insert(result.errors.begin(), errors.begin(), errors.end());
+  if (!result.failure.empty() && errors.empty()) return {grpc::StatusCode::FAILED_PRECONDITION, result.failure};
+  result.errors = merged(errors, result.errors);
   put_errors(result.errors, *response);
   response->set_valid(result.errors.empty());
   for (const model::Difference& each : result.differences)
@@ -213,9 +240,9 @@ grpc::Status ConfigService::Validate(grpc::ServerContext* call, const v1::Valida
 grpc::Status ConfigService::Watch(grpc::ServerContext* call, const v1::WatchRequest*,
                                   grpc::ServerWriter<v1::WatchResponse>* writer) {
   const StreamPlace place(context_);
-  if (!place) return StreamPlace::refused();
+  if (!place) return place.refused();
   const auto watcher = context_.loop.watch();
-  if (watcher == nullptr) return StreamPlace::refused();
+  if (watcher == nullptr) return place.refused();
   writer->SendInitialMetadata();  // the client knows from here on nothing is missed
   auto before = context_.loop.state();
   while (!call->IsCancelled() && !context_.stopping.load() && !watcher->ended()) {
@@ -232,7 +259,7 @@ grpc::Status ConfigService::Watch(grpc::ServerContext* call, const v1::WatchRequ
     for (const model::Difference& each : revision->differences)
       put_difference(each, before.get(), revision->state.get(), *message.add_differences());
     before = revision->state;
-    if (!writer->Write(message)) break;
+    if (!write_patiently(context_, *call, *writer, message)) break;
   }
   watcher->cancel();
   return grpc::Status::OK;
@@ -259,6 +286,8 @@ grpc::Status ConfigService::History(grpc::ServerContext*, const v1::HistoryReque
 
 grpc::Status ConfigService::Rollback(grpc::ServerContext* call, const v1::RollbackRequest* request,
                                      v1::ApplyResponse* response) {
+  const ChangePlace place(context_);
+  if (!place) return place.refused();
   if (auto wrong = too_long(request->message()); !wrong.ok()) return wrong;
   loop::ApplyOptions options;
   options.message =

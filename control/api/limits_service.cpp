@@ -10,6 +10,8 @@ namespace penstock::api {
 
 grpc::Status LimitsService::Set(grpc::ServerContext* call, const v1::SetLimitRequest* request,
                                 v1::ApplyResponse* response) {
+  const ChangePlace place(context_);
+  if (!place) return place.refused();
   model::LimitUnit unit = model::LimitUnit::kPackets;
   double rate = 0;
   if (!read_rate(request->rate(), unit, rate))

@@ -51,7 +51,7 @@ grpc::Status NodeService::Drain(grpc::ServerContext* call, const v1::DrainReques
     return {grpc::StatusCode::FAILED_PRECONDITION, drained.error()};
   if (request->wait()) {
     const StreamPlace place(context_);
-    if (!place) return StreamPlace::refused();
+    if (!place) return place.refused();
     constexpr base::Nanos kMargin = 200'000'000;  // the answer must arrive before the deadline
     const base::Nanos deadline = deadline_of(*call);
     while (context_.loop.tracked_flows() != 0 && !call->IsCancelled() && !context_.stopping.load() &&

@@ -1,5 +1,6 @@
 #include "control/api/server.h"
 
+#include <grpc/support/log.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -81,6 +82,7 @@ void set_bounds(grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsPerConnection);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 3);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a port in use is an error, not a share of its calls
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
   grpc::ResourceQuota quota("api");
@@ -92,8 +94,13 @@ void set_bounds(grpc::ServerBuilder& builder) {
 }  // namespace
 
 struct Server::Parts {
-  explicit Parts(loop::ControlLoop& loop)
-      : context{loop}, config(context), flows(context), limits(context), telemetry(context), node(context) {}
+  Parts(loop::ControlLoop& loop, const ServerOptions& options)
+      : context{.loop = loop, .write_patience = options.write_patience, .silence_patience = options.silence_patience},
+        config(context),
+        flows(context),
+        limits(context),
+        telemetry(context),
+        node(context) {}
 
   ServiceContext context;
   ConfigService config;
@@ -110,6 +117,8 @@ Server::Server() = default;
 base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, loop::ControlLoop& loop) {
   if (options.socket.empty() && options.listen.empty())
     return base::Error{"neither --socket nor --listen is given: nothing could configure the gateway"};
+  // gRPC writes lines of its own for every client that it does not like: anybody could fill the log with them.
+  gpr_set_log_function([](gpr_log_func_args*) {});
   grpc::EnableDefaultHealthCheckService(true);
   static const bool reflects = (grpc::reflection::InitProtoReflectionServerBuilderPlugin(), true);
   (void)reflects;
@@ -126,7 +135,7 @@ base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options
     builder.AddListeningPort(options.listen, *credentials, &port);
   }
   std::unique_ptr<Server> server(new Server);
-  server->parts_ = std::make_unique<Parts>(loop);
+  server->parts_ = std::make_unique<Parts>(loop, options);
   Parts& parts = *server->parts_;
   for (grpc::Service* each :
        std::initializer_list<grpc::Service*>{&parts.config, &parts.flows, &parts.limits, &parts.telemetry, &parts.node})
@@ -135,6 +144,7 @@ base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options
   parts.server = builder.BuildAndStart();
   ::umask(before);
   if (parts.server == nullptr || port == 0) {
+    if (!options.socket.empty()) ::unlink(options.socket.c_str());
     const std::string where = options.listen.empty() ? "--socket " + options.socket : "--listen " + options.listen;
     return base::Error{where + ": cannot listen there (address in use, no permission, or no such directory)"};
   }

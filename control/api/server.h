@@ -10,19 +10,22 @@
 #include <string>
 
 #include "base/result.h"
+#include "control/api/patience.h"
 #include "control/loop/control_loop.h"
 
 namespace penstock::api {
 
 constexpr int kMaxMessageBytes = 64 << 20;  // a bundle of 10,000 services with 10 endpoints each is about 15 MiB
 constexpr int kMaxStreamsPerConnection = 64;
-constexpr int kMaxThreads = 32;  // of gRPC; calls beyond wait in its queue
+constexpr int kMaxThreads = 192;  // of gRPC: streams and changes have places for 64 (services.h), short calls the rest
 
 struct ServerOptions {
   std::string socket = "/run/penstock/penstock.sock";  // mode 0660; empty: none
   std::string listen;                                  // address:port; empty: none
   std::string tls_certificate, tls_key, tls_ca;        // PEM files
   bool insecure = false;                               // plain text on `listen`, also beyond loopback
+  base::Nanos write_patience = kWritePatience;         // control/api/patience.h
+  base::Nanos silence_patience = kSilencePatience;
 };
 
 class Server {

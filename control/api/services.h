@@ -1,6 +1,6 @@
 // The services of penstock.v1 behind Server. Each method translates, asks the control loop or the workers, translates
-// back. Threads: gRPC's. Streams that live long (watches, captures) take a place of kMaxLongStreams, so that short
-// calls always find a thread.
+// back. Threads: gRPC's. Streams and changes take places of which there are fewer than threads, so that short calls
+// always find one.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -8,40 +8,62 @@
 #include <atomic>
 #include <string>
 
+#include "control/api/commands.h"
 #include "control/api/config.grpc.pb.h"
 #include "control/api/flows.grpc.pb.h"
 #include "control/api/limits.grpc.pb.h"
 #include "control/api/node.grpc.pb.h"
+#include "control/api/patience.h"
 #include "control/api/telemetry.grpc.pb.h"
 #include "control/loop/control_loop.h"
 
 namespace penstock::api {
 
-constexpr int kMaxLongStreams = 16;
+constexpr int kMaxLongStreams = 32;     // watches, captures, dumps, programs
+constexpr int kMaxWaitingChanges = 32;  // applies and the like, one at a time in the control thread
 constexpr size_t kMaxObjectsPerBundle = 200'000;
 constexpr size_t kMaxRevisionMessage = 1024;
 
 struct ServiceContext {
   loop::ControlLoop& loop;
   std::atomic<bool> stopping{false};
-  std::atomic<int> long_streams{0};
+  std::atomic<int> long_streams{0}, changes{0};
+  base::Nanos write_patience = kWritePatience, silence_patience = kSilencePatience;
+  Orphanage orphanage{};
+  Patience patience{};
 };
 
-// A place among the long streams, given back at the end of the call.
-class StreamPlace {
+// Write() of a stream that gives up on a client that does not read.
+template <typename Stream, typename Message>
+bool write_patiently(ServiceContext& context, grpc::ServerContext& call, Stream& stream, const Message& message) {
+  const Patience::Wait wait(context.patience, call, context.write_patience);
+  return stream.Write(message);
+}
+
+// A place among the long streams or the waiting changes, given back at the end of the call.
+class Place {
  public:
-  explicit StreamPlace(ServiceContext& context)
-      : context_(context), taken_(context.long_streams.fetch_add(1) < kMaxLongStreams) {}
-  ~StreamPlace() { context_.long_streams.fetch_sub(1); }
-  StreamPlace(const StreamPlace&) = delete;
-  explicit operator bool() const { return taken_; }
-  static grpc::Status refused() {
-    return {grpc::StatusCode::RESOURCE_EXHAUSTED, std::to_string(kMaxLongStreams) + " streams run already; end one"};
+  Place(std::atomic<int>& taken, int most, const char* what)
+      : taken_(taken), ok_(taken.fetch_add(1) < most), most_(most), what_(what) {}
+  ~Place() { taken_.fetch_sub(1); }
+  Place(const Place&) = delete;
+  explicit operator bool() const { return ok_; }
+  grpc::Status refused() const {
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            std::to_string(most_) + " " + what_ + " run already; try again when one has ended"};
   }
 
  private:
-  ServiceContext& context_;
-  const bool taken_;
+  std::atomic<int>& taken_;
+  const bool ok_;
+  const int most_;
+  const char* what_;
+};
+struct StreamPlace : Place {
+  explicit StreamPlace(ServiceContext& context) : Place(context.long_streams, kMaxLongStreams, "streams") {}
+};
+struct ChangePlace : Place {
+  explicit ChangePlace(ServiceContext& context) : Place(context.changes, kMaxWaitingChanges, "changes") {}
 };
 
 // CLOCK_MONOTONIC time at which the call's deadline passes; 0: it has none.

@@ -68,12 +68,12 @@ grpc::Status TelemetryService::WatchStats(grpc::ServerContext* call, const v1::W
   const uint32_t interval = request->interval_milliseconds() == 0 ? 1000 : request->interval_milliseconds();
   if (!in_range(interval)) return invalid("intervalMilliseconds: want 100 to 3600000");
   const StreamPlace place(context_);
-  if (!place) return StreamPlace::refused();
+  if (!place) return place.refused();
   base::Nanos next = base::monotonic_now();
   while (!call->IsCancelled() && !context_.stopping.load()) {
     v1::StatsResponse message;
     put_stats(context_.loop.stats(), request->sections(), message);
-    if (!writer->Write(message)) break;
+    if (!write_patiently(context_, *call, *writer, message)) break;
     next += interval * kMillisecond;
     while (base::monotonic_now() < next && !call->IsCancelled() && !context_.stopping.load()) {
       const base::Nanos left = next - std::min(next, base::monotonic_now());
@@ -91,7 +91,7 @@ grpc::Status TelemetryService::Trace(grpc::ServerContext* call, const v1::TraceR
   if (packets > kMostPackets) return invalid("packets: want 1 to " + std::to_string(kMostPackets));
   if (!in_range(timeout)) return invalid("timeoutMilliseconds: want 100 to 3600000");
   const StreamPlace place(context_);
-  if (!place) return StreamPlace::refused();
+  if (!place) return place.refused();
   uint64_t described = ~0ull;
   const auto sink = [&](const loop::TraceStep& step) {
     if (call->IsCancelled() || context_.stopping.load()) return false;
@@ -102,7 +102,7 @@ grpc::Status TelemetryService::Trace(grpc::ServerContext* call, const v1::TraceR
     put_step(step, *message.mutable_step());
     if (step.packet != described) message.set_packet_line(step.packet_line);
     described = step.packet;
-    return writer->Write(message);
+    return write_patiently(context_, *call, *writer, message);
   };
   auto done =
       context_.loop.dataplane().trace(request->filter(), packets, base::monotonic_now() + timeout * kMillisecond, sink);
@@ -119,7 +119,7 @@ grpc::Status TelemetryService::Capture(grpc::ServerContext* call, const v1::Capt
   if (snap < kLeastSnap || snap > kMostSnap) return invalid("snapLength: want 14 to 9216");
   if (!in_range(timeout)) return invalid("timeoutMilliseconds: want 100 to 3600000");
   const StreamPlace place(context_);
-  if (!place) return StreamPlace::refused();
+  if (!place) return place.refused();
   const auto generation = context_.loop.generation();
   if (generation == nullptr)
     return {grpc::StatusCode::FAILED_PRECONDITION, "nothing is configured yet; apply a Node first"};
@@ -131,11 +131,11 @@ grpc::Status TelemetryService::Capture(grpc::ServerContext* call, const v1::Capt
   uint64_t total = 0, reported = 0;
   v1::CaptureResponse message;
   message.set_pcapng(file_head(*generation, snap));
-  if (!writer->Write(message)) return grpc::Status::CANCELLED;
+  if (!write_patiently(context_, *call, *writer, message)) return grpc::Status::CANCELLED;
   bool open = true;
   const auto flush = [&](uint64_t lost) {
     message.set_lost(lost);
-    open = open && writer->Write(message);
+    open = open && write_patiently(context_, *call, *writer, message);
     reported = lost;
     message.Clear();
   };
