@@ -34,11 +34,15 @@ function(penstock_flavour flavour)
   endforeach()
 endfunction()
 
+# Rooms that read what strangers send, and the tables they reach. The rooms above them have not been run under the
+# sanitizer as a whole yet (README, "What runs today").
 get_property(unit_tests DIRECTORY PROPERTY PENSTOCK_UNIT_TESTS)
-penstock_flavour(asan TARGETS ${unit_tests} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0" "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1")
+set(hostile ${unit_tests})
+list(FILTER hostile INCLUDE REGEX "^unit_(base|wire|flow|control_model)$")
+penstock_flavour(asan TARGETS ${hostile} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0" "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1")
 # What two threads share: rings, counters, generations.
 set(shared ${unit_tests})
-list(FILTER shared INCLUDE REGEX "^unit_(base|control_publish|control_loop)$")
+list(FILTER shared INCLUDE REGEX "^unit_(base|control_publish)$")
 penstock_flavour(tsan TARGETS ${shared} ENVIRONMENT "TSAN_OPTIONS=halt_on_error=1")
 
 # Each fuzzer for a few seconds over its kept corpus (what it finds new stays in the build directory).

@@ -5,6 +5,7 @@ from rig import LAN4, WAN4, WAN6, traffic
 
 class Exception_(rig.Story):
     servers = 1
+    driver = "af_xdp"   # takes the packets: with af_packet this kernel, which now has the address too, would see them twice
 
     @classmethod
     def missing(cls):

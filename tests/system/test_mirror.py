@@ -28,30 +28,39 @@ class Mirror(rig.Story):
             act()
         return seen
 
+    def copied(self):
+        return int(self.gateway.entry("mirrors", name="default/m")["copied"]["packets"])
+
     def test_to_an_interface_as_it_is(self):
         self.gateway.replace(self.node(), objects.mirror("m", {"interface": "span"}, {"interfaces": ["wan"], "protocol": "icmp"}))
+        before = self.copied()
         seen = self.copies(self.wire(self.span), lambda f: f.haslayer(ICMP),
                            lambda: self.assertEqual(traffic.ping(self.client, LAN4.format(11), count=5), 5))
         self.assertEqual([(f[IP].src, f[IP].dst, f[ICMP].type, f[IP].ttl) for f in seen],
                          [(WAN4.format(2), LAN4.format(11), 8, 64)] * 5, "copies are of the packet as it came in")
-        self.assertEqual(int(self.gateway.entry("mirrors", name="default/m")["copied"]["packets"]), 5)
+        self.assertEqual(self.copied() - before, 5)
 
     def test_sampled_and_truncated(self):
         self.gateway.replace(self.node(), objects.mirror("m", {"interface": "span"}, {"protocol": "icmp"}, sample=4, truncate=60))
         seen = self.copies(self.wire(self.span), lambda f: f.haslayer(IP),
-                           lambda: self.assertEqual(traffic.ping(self.client, LAN4.format(11), count=20, size=500), 20))
-        self.assertEqual(len(seen), 10, "40 packets, one of 4")
+                           lambda: self.assertEqual(traffic.ping(self.client, LAN4.format(11), count=200, size=500, interval=0.005), 200))
+        self.assertAlmostEqual(len(seen), 100, delta=45, msg="400 packets, one of 4 by chance")
         self.assertEqual({len(f) for f in seen}, {60})
 
     def test_erspan_type_two(self):
-        self.gateway.replace(self.node(), objects.mirror("m", {"erspan": {"collector": LAN4.format(12), "session": 77}},
-                                                         {"interfaces": ["wan"], "protocol": "icmp"}))
+        self.erspan({"collector": LAN4.format(12), "session": 77, "source": LAN4.format(1)})
+
+    def test_erspan_from_the_address_of_the_egress_interface(self):
+        self.erspan({"collector": LAN4.format(12), "session": 77})
+
+    def erspan(self, to):
+        self.gateway.replace(self.node(), objects.mirror("m", {"erspan": to}, {"interfaces": ["wan"], "protocol": "icmp"}))
         seen = self.copies(self.wire(self.hosts[1]), lambda f: f.haslayer(GRE),
                            lambda: self.assertEqual(traffic.ping(self.client, LAN4.format(11), count=5), 5))
         self.assertEqual(len(seen), 5)
         sequence = []
         for frame in seen:
-            self.assertEqual(frame[IP].dst, LAN4.format(12))
+            self.assertEqual((frame[IP].src, frame[IP].dst), (LAN4.format(1), LAN4.format(12)))
             raw = bytes(frame[IP].payload)
             flags, protocol, number = raw[0:2], int.from_bytes(raw[2:4], "big"), int.from_bytes(raw[4:8], "big")
             self.assertEqual((flags, protocol), (b"\x10\x00", 0x88be), "GRE with a sequence number, ERSPAN type II")

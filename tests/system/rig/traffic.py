@@ -1,5 +1,6 @@
 """Real peers: ping, curl, nginx, iperf3, socat, traceroute — each a short call with a plain answer."""
 import collections
+import contextlib
 import json
 import re
 import socket
@@ -233,6 +234,8 @@ class Streams:
     def close(self):
         self.drop()
         for listener in self._listeners:
+            with contextlib.suppress(OSError):
+                listener.shutdown(socket.SHUT_RDWR)   # wakes accept(), which would keep the port
             listener.close()
 
 

@@ -119,6 +119,7 @@ TEST(Publisher, NothingIsFreedUnderAReader) {
   std::atomic<uint64_t> rounds{0};
   std::vector<std::thread> workers;
   for (unsigned id = 0; id < 3; ++id) workers.emplace_back([&, id] { play_worker(slot, id, stop, rounds); });
+  while (rounds.load() == 0) std::this_thread::yield();  // a busy machine may start the readers late
   for (uint64_t n = 1; n <= 2000; ++n) {
     auto g = generation(n);
     g->egresses.resize(20);
