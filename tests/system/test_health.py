@@ -15,7 +15,11 @@ class Health(rig.Story):
                 if service in h["service"] and h.get("known", False)}
 
     def wait_for(self, wanted, seconds=5):
-        rig.wait_until(lambda: sorted(self.states().values()) == wanted, seconds, what=f"health {wanted}")
+        """Until the checks say so, and the live generation knows."""
+        def so():
+            live = [e["state"] != "down" for s in self.gateway.stats().get("services", []) for e in s["endpoints"]]
+            return sorted(self.states().values()) == wanted == sorted(live)
+        rig.wait_until(so, seconds, what=f"health {wanted}")
 
     def apply(self, check, address=(VIP4,), **policy):
         self.gateway.replace(self.node(), self.web_service(address=address, healthCheck={**check, **FAST}, **policy))

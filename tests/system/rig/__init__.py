@@ -2,8 +2,8 @@
 from . import objects, traffic
 from .gateway import CliError, Gateway, cli_path, settle
 from .lab import Lab, LabError, run, wait_until
-from .packets import Wire, listening
+from .packets import Wire, listening, udp_frame, write_pcap
 from .story import LAN4, LAN6, VIP4, VIP6, WAN4, WAN6, Story, main
 
 __all__ = ["CliError", "Gateway", "LAN4", "LAN6", "Lab", "LabError", "Story", "VIP4", "VIP6", "WAN4", "WAN6", "Wire",
-           "cli_path", "listening", "main", "objects", "run", "settle", "traffic", "wait_until"]
+           "cli_path", "listening", "main", "objects", "run", "settle", "traffic", "udp_frame", "wait_until", "write_pcap"]

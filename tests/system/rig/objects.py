@@ -19,6 +19,11 @@ def device(port, kernel_interface, driver="af_packet", queues=1):
     return f"net_af_packet{port},iface={kernel_interface},qpairs={queues},qdisc_bypass=1"
 
 
+def replay(port, path):
+    """A port that receives the frames of a file over and over, from memory, as fast as the worker takes them."""
+    return f"net_pcap{port},rx_pcap={path},infinite_rx=1"
+
+
 def interface(name, device_arguments, *addresses, **fields):
     return {"name": name, "device": device_arguments, "addresses": list(addresses), **fields}
 

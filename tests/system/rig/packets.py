@@ -11,6 +11,7 @@ import time
 logging.getLogger("scapy.runtime").setLevel(logging.ERROR)
 from scapy.layers.l2 import Ether  # noqa: E402  (scapy complains about the host's routes when it is imported)
 
+SO_RCVBUFFORCE = 33
 ETH_P_ALL, SOL_PACKET, PACKET_IGNORE_OUTGOING, PACKET_AUXDATA = 3, 263, 23, 8
 
 
@@ -23,7 +24,7 @@ class Wire:
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
         self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
         self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 32 << 20)
         self._socket.bind((device, 0))
         self._socket.setblocking(False)
 
@@ -97,6 +98,25 @@ class Wire:
 
     def close(self):
         self._socket.close()
+
+
+def udp_frame(source_mac, destination_mac, source, source_port, destination, port, size):
+    """What scapy would build, a hundred times faster: an IPv4 UDP frame of `size` IP bytes without UDP checksum."""
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, size, 0, 0, 64, 17, 0, socket.inet_aton(source), socket.inet_aton(destination))
+    total = sum(struct.unpack("!10H", head))
+    total = (total & 0xffff) + (total >> 16)
+    head = head[:10] + struct.pack("!H", ~((total & 0xffff) + (total >> 16)) & 0xffff) + head[12:]
+    macs = bytes.fromhex((destination_mac + source_mac).replace(":", ""))
+    return macs + b"\x08\x00" + head + struct.pack("!HHHH", source_port, port, size - 20, 0) + bytes(size - 28)
+
+
+def write_pcap(path, frames):
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for frame in frames:
+            data = bytes(frame)
+            out.write(struct.pack("<IIII", 0, 0, len(data), len(data)) + data)
+    return path
 
 
 class Listening:
