@@ -262,7 +262,7 @@ grpc::Status ConfigService::Watch(grpc::ServerContext* call, const v1::WatchRequ
     if (!write_patiently(context_, *call, *writer, message)) break;
   }
   watcher->cancel();
-  return grpc::Status::OK;
+  return end_of_stream(context_, *call);
 }
 
 grpc::Status ConfigService::History(grpc::ServerContext*, const v1::HistoryRequest* request,

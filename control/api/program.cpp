@@ -202,7 +202,7 @@ grpc::Status FlowsService::Program(grpc::ServerContext* call, Stream* stream) {
     answers.add(std::move(batch));
   }
   answers.finish();
-  return call->IsCancelled() ? grpc::Status::CANCELLED : grpc::Status::OK;
+  return end_of_stream(context_, *call);
 }
 
 }  // namespace penstock::api

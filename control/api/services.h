@@ -33,6 +33,13 @@ struct ServiceContext {
   Patience patience{};
 };
 
+// How a long stream ends: OK by itself, UNAVAILABLE when the gateway stops under it, CANCELLED when its client went.
+inline grpc::Status end_of_stream(const ServiceContext& context, const grpc::ServerContext& call) {
+  if (call.IsCancelled()) return grpc::Status::CANCELLED;
+  if (context.stopping.load()) return {grpc::StatusCode::UNAVAILABLE, "the gateway stops"};
+  return grpc::Status::OK;
+}
+
 // Write() of a stream that gives up on a client that does not read.
 template <typename Stream, typename Message>
 bool write_patiently(ServiceContext& context, grpc::ServerContext& call, Stream& stream, const Message& message) {

@@ -80,7 +80,7 @@ grpc::Status TelemetryService::WatchStats(grpc::ServerContext* call, const v1::W
       std::this_thread::sleep_for(std::chrono::nanoseconds(std::min<base::Nanos>(left, 100 * kMillisecond)));
     }
   }
-  return grpc::Status::OK;
+  return end_of_stream(context_, *call);
 }
 
 grpc::Status TelemetryService::Trace(grpc::ServerContext* call, const v1::TraceRequest* request,
@@ -107,7 +107,7 @@ grpc::Status TelemetryService::Trace(grpc::ServerContext* call, const v1::TraceR
   auto done =
       context_.loop.dataplane().trace(request->filter(), packets, base::monotonic_now() + timeout * kMillisecond, sink);
   if (!done) return invalid(done.error());
-  return grpc::Status::OK;
+  return end_of_stream(context_, *call);
 }
 
 grpc::Status TelemetryService::Capture(grpc::ServerContext* call, const v1::CaptureRequest* request,
@@ -158,7 +158,7 @@ grpc::Status TelemetryService::Capture(grpc::ServerContext* call, const v1::Capt
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
   }
-  return grpc::Status::OK;
+  return end_of_stream(context_, *call);
 }
 
 }  // namespace penstock::api

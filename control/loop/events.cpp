@@ -66,7 +66,6 @@ void ControlLoop::Core::run() {
     housekeeping(now);
     if (!busy) wait();
   }
-  outbox_.pump();
 }
 
 void ControlLoop::Core::enqueue(Job job) {

@@ -1,9 +1,11 @@
 #include "control/loop/outbox.h"
 
+#include <chrono>
+#include <thread>
+
 namespace penstock::loop {
 
 Outbox::~Outbox() {
-  pump();
   for (auto& lane : lanes_) {
     for (auto& item : lane.flying) {  // its worker may still read it
       static_cast<void>(item.neighbour.release());
@@ -55,11 +57,16 @@ void Outbox::pump() {
   }
 }
 
-bool Outbox::idle() const {
-  for (const Lane& lane : lanes_) {
-    if (!lane.waiting.empty() || !lane.flying.empty()) return false;
+void Outbox::finish(base::Nanos deadline) {
+  for (Lane& lane : lanes_) {
+    lane.waiting.clear();
+    for (const Item& item : lane.flying) {
+      while (!item.get()->done() && base::monotonic_now() < deadline) {
+        std::this_thread::sleep_for(std::chrono::microseconds(100));
+      }
+    }
   }
-  return true;
+  pump();
 }
 
 }  // namespace penstock::loop

@@ -30,7 +30,8 @@ class Outbox {
 
   // Frees what is done and hands over what waited.
   void pump();
-  bool idle() const;
+  // At the end: forgets what waits and gives the workers until `deadline` to finish what they have.
+  void finish(base::Nanos deadline);
   uint64_t lost() const { return lost_; }
 
  private:

@@ -109,8 +109,10 @@ void ControlLoop::Core::stop() {
   if (thread_.joinable()) {
     thread_.join();
     // The engine may outlive us: it keeps the newest generation, and nobody should read an older one when they go.
-    publisher_.wait_adopted(base::monotonic_now() + kStopTimeout);
+    const base::Nanos end = base::monotonic_now() + kStopTimeout;
+    publisher_.wait_adopted(end);
     publisher_.retire();
+    outbox_.finish(end);
   }
   const std::lock_guard lock(watchers_mutex_);
   for (auto& watcher : watchers_) watcher->end();

@@ -46,7 +46,7 @@ class Exact(rig.Story):
 
     def test_redirect_to_another_next_hop(self):
         wire = self.wire(self.hosts[1])
-        self.add("action=redirect", "via=" + LAN4.format(12))
+        self.add("action=redirect", "out=lan", "via=" + LAN4.format(12))
         with rig.listening(wire, lambda f: f.haslayer(UDP) and f[UDP].dport == 6000) as seen:
             self.ask()
         self.assertEqual([f[IP].dst for f in seen], [LAN4.format(11)], "not at the other host, or changed")
@@ -68,7 +68,7 @@ class Exact(rig.Story):
         self.assertAlmostEqual(self.echo.received, 110, delta=12)
 
     def test_mirror(self):
-        self.gateway.apply(objects.mirror("tap", {"erspan": {"collector": LAN4.format(12)}}, {"from": ["192.0.2.0/24"]}))
+        self.gateway.apply(objects.mirror("tap", {"erspan": {"collector": LAN4.format(12), "source": LAN4.format(1)}}, {"from": ["192.0.2.0/24"]}))
         self.add("action=allow", "mirror=default/tap")
         wire = self.wire(self.hosts[1])
         with rig.listening(wire, lambda f: f.haslayer(IP) and f[IP].proto == 47) as seen:
@@ -81,7 +81,7 @@ class Exact(rig.Story):
         for _ in range(5):
             self.ask()
             time.sleep(0.3)
-        self.assertEqual({e["cookie"] for e in self.dump()}, {"1", "2"}, "used within a second: it must be there")
+        self.assertEqual({int(e["cookie"]) for e in self.dump()}, {1, 2}, "used within a second: it must be there")
         rig.wait_until(lambda: not self.dump(), 6, 0.1, "both timeouts")
 
     def test_errors_are_per_entry(self):

@@ -11,7 +11,7 @@ FLOWS = 16384
 
 
 class Flood(rig.Story):
-    workers = {"flows": FLOWS}
+    workers = {"flows": FLOWS, "buffers": 131072}   # the port holds a buffer for each packet of its file
 
     @classmethod
     def build(cls):

@@ -10,11 +10,6 @@ from rig import VIP4, VIP6, LAN4, objects, traffic
 class Restart(rig.Story):
     cores = (1,)
 
-    def names(self, kind):
-        listed = self.gateway.json("get", kind)
-        entries = listed.get("objects", listed) if isinstance(listed, dict) else listed
-        return {next(iter(e.values()))["metadata"]["name"] if "metadata" not in e else e["metadata"]["name"] for e in entries}
-
     def test_a_stop_and_a_start_change_nothing(self):
         self.start_web()
         reply = self.gateway.replace(self.node(), self.web_service())
@@ -33,7 +28,7 @@ class Restart(rig.Story):
         self.assertEqual(revisions[:2], [int(first["revision"]) + 1, int(first["revision"])])
         self.gateway.cli("rollback", first["revision"])
         self.assertEqual(traffic.ping(self.client, LAN4.format(11)), 3)
-        self.assertEqual(self.names("AccessPolicy"), {"one"})
+        self.assertEqual([p["metadata"]["name"] for p in self.gateway.objects("AccessPolicy")], ["one"])
 
     def test_killed_fifty_times_at_random_moments(self):
         """Bundles of 40 objects that belong together: after every kill all 40 are of one bundle, the last acknowledged or a
@@ -64,9 +59,7 @@ class Restart(rig.Story):
                 self.gateway.kill()
                 sure = acknowledged[0]
                 self.gateway.start()
-                listed = self.gateway.json("get", "AccessPolicy")
-                entries = listed.get("objects", listed) if isinstance(listed, dict) else listed
-                policies = [e.get("accessPolicy", e) for e in entries]
+                policies = self.gateway.objects("AccessPolicy")
                 generations = {p["spec"]["rules"][0]["name"] for p in policies}
                 self.assertLessEqual(len(generations), 1, f"half a bundle: {generations}")
                 if policies:

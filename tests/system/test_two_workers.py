@@ -60,6 +60,17 @@ class TwoWorkers(rig.Story):
         self.assertEqual(traffic.ping(self.client, LAN4.format(11)), 3)
 
 
+class QueueEach(TwoWorkers):
+    """A device with a queue for each worker, which spreads packets by its own idea of flows."""
+    queues = 2
+
+    def test_both_workers_carry_flows_of_one_queue(self):
+        self.gateway.replace(self.node(), self.web_service())
+        bodies = traffic.fetch_many(self.client, f"http://{VIP4}/", 200)
+        self.assertEqual(sum(v for k, v in bodies.items() if k), 200, bodies)
+        self.assertEqual([w["queues"] for w in self.gateway.stats()["workers"]], [["wan/0", "lan/0"], ["wan/1", "lan/1"]])
+
+
 class NatOfTwoWorkers(test_services.Nat):
     cores = (0, 1)
 

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import yaml
+
 from . import objects
 from .lab import LabError, run, wait_until
 
@@ -109,6 +111,14 @@ class Gateway:
     def replace(self, *bundle):
         """This and nothing else is the configuration afterwards."""
         return self.apply(*bundle, replace=True)
+
+    def objects(self, kind):
+        """The configured objects of a kind, as dictionaries."""
+        text = self.cli("get", kind, "-o", "yaml").stdout
+        found = []
+        for document in yaml.load_all(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            found += document.get("items", [document]) if document else []
+        return found
 
     # ---- what it counted ----
 

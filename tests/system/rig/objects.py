@@ -5,7 +5,7 @@ OURS = "penstock.io/v1alpha1"
 
 
 def to_yaml(objects):
-    return yaml.safe_dump_all(objects, sort_keys=False)
+    return yaml.dump_all(objects, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper), sort_keys=False)
 
 
 def _object(kind, name, spec, api=OURS):

@@ -25,6 +25,7 @@ class Story(unittest.TestCase):
     servers = 2
     cores = (1,)
     driver = os.environ.get("PENSTOCK_TEST_DEVICE", "af_packet")
+    queues = 1             # of each device
     workers = {}           # more fields of spec.workers
     node_fields = {}       # more fields of spec
     start_gateway = True
@@ -77,11 +78,10 @@ class Story(unittest.TestCase):
     @classmethod
     def node(cls, wan=None, lan=None, **fields):
         """The Node of the picture above; `wan` and `lan` add fields to those interfaces."""
-        queues = max(1, len(cls.cores)) if cls.driver != "af_packet" else 1
         interfaces = [
-            objects.interface("wan", objects.device(0, "wan0", cls.driver, queues),
+            objects.interface("wan", objects.device(0, "wan0", cls.driver, cls.queues),
                               WAN4.format(1) + "/24", WAN6.format(1) + "/64", **(wan or {})),
-            objects.interface("lan", objects.device(1, "lan0", cls.driver, queues),
+            objects.interface("lan", objects.device(1, "lan0", cls.driver, cls.queues),
                               LAN4.format(1) + "/24", LAN6.format(1) + "/64", **(lan or {}))]
         return objects.node(*interfaces, cores=cls.cores, workers=cls.workers, **{**cls.node_fields, **fields})
 

@@ -9,6 +9,8 @@ import time
 
 from .lab import LabError, run, wait_until
 
+SO_RCVBUFFORCE = 33
+
 
 def ping(host, address, count=3, size=None, fragment=None, interval=0.05, timeout=1, source=None):
     """How many of `count` echoes came back. `fragment`: ping's -M, "do" (set DF), "dont" or "want" (path MTU discovery)."""
@@ -125,6 +127,7 @@ class UdpEcho:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with host.entered():
             self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)   # this process may be busy for a moment
         self._socket.bind((address, port))
         self._socket.settimeout(0.1)
         self.name, self.peers, self.received, self._stop = host.role, collections.Counter(), 0, threading.Event()
@@ -153,6 +156,7 @@ class UdpEcho:
 def udp_socket(host, address="", port=0, timeout=1.0):
     with host.entered():
         sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
     sock.settimeout(timeout)
     if address or port:
         sock.bind((address, port))

@@ -89,6 +89,7 @@ TEST_F(ScaleTest, IdleCostOfTheControlThread) {
   const auto start = base::monotonic_now();
   std::this_thread::sleep_for(std::chrono::seconds(1));
   printf("idle control thread: %.2f %% of a core\n", (cpu() - before) / (milliseconds_since(start) / 1e3) * 100);
+  dataplane_->paused = false;
 }
 
 }  // namespace

@@ -1,0 +1,120 @@
+// The pure parts of the CLI: words, numbers, tables, differences.
+#include "tools/penstock/cli.h"
+
+#include <gtest/gtest.h>
+
+#include "tools/penstock/text_diff.h"
+#include "tools/penstock/words.h"
+
+namespace penstock::cli {
+namespace {
+
+struct Parsed {
+  explicit Parsed(std::span<const Word> words, std::vector<std::string> arguments) {
+    CLI::App app;
+    read.add_to(app, words);
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(arguments);
+    read.read();
+  }
+  Words read;
+};
+
+TEST(Words, ReadsWordsAndOptionsAlike) {
+  const Parsed a(flow_words(), {"src=10.0.0.1", "dst=10.0.0.2", "proto=udp", "sport=1000", "dport=53", "action=drop",
+                                "bps=10M", "cookie=0x10", "idle=1m30s"});
+  const Parsed b(flow_words(), {"--src", "10.0.0.1", "dst=10.0.0.2", "--protocol", "17", "--src-port", "1000",
+                                "dport=53", "--action=drop", "--bps", "10M", "--cookie", "16", "--idle", "90s"});
+  const v1::FlowOperation x = operation_from(a.read), y = operation_from(b.read);
+  EXPECT_EQ(x.ShortDebugString(), y.ShortDebugString());
+  EXPECT_EQ(x.key().src(), std::string("\x0a\0\0\1", 4));
+  EXPECT_EQ(x.action().limit().bits_per_second(), 1e7);
+  EXPECT_EQ(x.idle_timeout(), 90u);
+  EXPECT_EQ(x.action().verb(), v1::FlowAction::DROP);
+}
+
+TEST(Words, RefusesWhatItDoesNotKnow) {
+  for (const std::vector<std::string>& bad : std::initializer_list<std::vector<std::string>>{
+           {"source=10.0.0.1"}, {"src"}, {"src=1", "src=2"}, {"src=1", "--src", "2"}})
+    EXPECT_THROW(Parsed(flow_words(), bad), CLI::ParseError) << bad[0];
+  for (const char* bad : {"src=10.0.0.256", "sport=65536", "sport=-1", "sport=x", "proto=quic", "action=maybe",
+                          "dscp=64", "pps=nan", "pps=-1", "pps=1x", "idle=5", "idle=500ms", "cookie=", "via=here"}) {
+    Parsed parsed(flow_words(), {bad});
+    EXPECT_THROW(operation_from(parsed.read), CLI::ParseError) << bad;
+  }
+}
+
+TEST(Words, FilterKnowsWhatIsAbsent) {
+  const Parsed none(filter_words(), {});
+  EXPECT_FALSE(filter_from(none.read).has_cookie());
+  const Parsed zero(filter_words(), {"cookie=0", "src=2001:db8::/32"});
+  EXPECT_TRUE(filter_from(zero.read).has_cookie());
+  EXPECT_EQ(filter_from(zero.read).src(), "2001:db8::/32");
+}
+
+TEST(Numbers, AreShort) {
+  EXPECT_EQ(rate_text(0), "0");
+  EXPECT_EQ(rate_text(999), "999");
+  EXPECT_EQ(rate_text(1000), "1k");
+  EXPECT_EQ(rate_text(999'999), "1000k");
+  EXPECT_EQ(rate_text(1'234'567), "1.23M");
+  EXPECT_EQ(rate_text(1e13), "10T");
+  EXPECT_EQ(seconds_text(59), "59s");
+  EXPECT_EQ(seconds_text(432000), "5d0h");
+  EXPECT_EQ(parse_scaled("1.5k", "x"), 1500);
+  EXPECT_EQ(parse_milliseconds("1m30s", "x"), 90'000u);
+  EXPECT_EQ(parse_milliseconds("250ms", "x"), 250u);
+  for (const char* bad : {"", "k", "1kk", "1e999", "inf", "nan", "-5"})
+    EXPECT_THROW(parse_scaled(bad, "x"), CLI::ParseError);
+  for (const char* bad : {"", "5", "s", "5d", "-1s", "nans"})
+    EXPECT_THROW(parse_milliseconds(bad, "x"), CLI::ParseError);
+}
+
+TEST(Tables, AlignTextLeftAndNumbersRight) {
+  Table table({"NAME", "PACKETS", "WHAT"});
+  table.add({"a", "5", "x"});
+  table.add({"längst", "12345", "y"});
+  EXPECT_EQ(table.to_string(), "NAME    PACKETS  WHAT\na             5  x\nlängst    12345  y\n");
+}
+
+TEST(TextDiff, ShowsWhatDiffersAndLittleElse) {
+  EXPECT_TRUE(diff_lines("a\nb\n", "a\nb\n").empty());
+  const std::vector<std::string> want = {"...", " 3", " 4", "-5", "+five", " 6", " 7", "..."};
+  EXPECT_EQ(diff_lines("1\n2\n3\n4\n5\n6\n7\n8\n9\n", "1\n2\n3\n4\nfive\n6\n7\n8\n9\n"), want);
+  EXPECT_EQ(diff_lines("", "x\n"), std::vector<std::string>{"+x"});
+  EXPECT_EQ(diff_lines("x\n", ""), std::vector<std::string>{"-x"});
+}
+
+// Applying the difference to the first text gives the second, whatever they are.
+TEST(TextDiff, IsTrue) {
+  uint64_t random = 7;
+  const auto next = [&random](size_t below) {
+    random = random * 6364136223846793005u + 1442695040888963407u;
+    return static_cast<size_t>((random >> 33) % below);
+  };
+  for (int round = 0; round < 500; ++round) {
+    std::vector<std::string> lines[2];
+    std::string texts[2];
+    for (int t = 0; t < 2; ++t)
+      for (size_t i = next(5); i > 0; --i) {
+        lines[t].push_back(std::string(1, static_cast<char>('a' + next(3))));
+        texts[t] += lines[t].back() + "\n";
+      }
+    std::vector<std::string> before, after;
+    bool whole = true;
+    for (const std::string& line : diff_lines(texts[0], texts[1])) {
+      if (line == "...") {
+        whole = false;
+        continue;
+      }
+      if (line[0] != '+') before.push_back(line.substr(1));
+      if (line[0] != '-') after.push_back(line.substr(1));
+    }
+    if (!whole || texts[0] == texts[1]) continue;
+    EXPECT_EQ(before, lines[0]);
+    EXPECT_EQ(after, lines[1]);
+  }
+}
+
+}  // namespace
+}  // namespace penstock::cli
