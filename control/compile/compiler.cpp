@@ -55,6 +55,31 @@ bool needs_tracking(const flow::Generation& g) {
          std::any_of(g.limits->by_slot.begin(), g.limits->by_slot.end(), per_flow);
 }
 
+// The address of the interface towards `destination`: what the gateway's own packets to it come from. Unspecified: none.
+base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
+                               const flow::InterfaceTable& interfaces) {
+  const flow::RouteResult& route = routes.at(routes.find(destination));
+  if (route.interface >= interfaces.by_id.size()) return {};
+  for (const base::Prefix& each : interfaces.by_id[route.interface].addresses)
+    if (each.is_v4() == destination.is_v4() && !each.address.is_link_local()) return each.address;
+  return {};
+}
+
+// Mirrors with their default sources, which depend on the routes.
+std::vector<flow::MirrorRule> mirrors_of(const Round& round, const FilterPart& filter, const RoutePart& routes,
+                                         const InterfacePart& interfaces) {
+  std::vector<flow::MirrorRule> mirrors = filter.mirror_rules;
+  for (const auto& [name, mirror] : filter.mirror_objects) {
+    if (!mirror->collector || mirror->source) continue;
+    flow::MirrorRule& rule = mirrors[filter.mirrors.at(name.to_string())];
+    rule.source = source_towards(rule.collector, *routes.table, *interfaces.table);
+    if (rule.source == base::IpAddress{})
+      round.fault(model::Kind::kMirror, name, "spec.to.erspan.source",
+                  "required: no interface with an address of that family leads to the collector");
+  }
+  return mirrors;
+}
+
 }  // namespace
 
 Compiler::Compiler(flow::HashSecret secret, base::Cycles hz)
@@ -77,6 +102,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   memory.filter.update(round, memory.interfaces, memory.limits);
   memory.services.update(round, health, memory.limits);
   memory.egresses.update(round, memory.interfaces);
+  std::vector<flow::MirrorRule> mirrors = mirrors_of(round, memory.filter, memory.routes, memory.interfaces);
   if (!out.errors.empty()) return out;
 
   auto generation = std::make_shared<flow::Generation>();
@@ -87,7 +113,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   generation->filter = memory.filter.filter;
   generation->limits = memory.limits.table;
   generation->egresses = memory.egresses.rules;
-  generation->mirrors = memory.filter.mirror_rules;
+  generation->mirrors = std::move(mirrors);
   generation->settings = settings_of(state, draining);
   generation->tracks = needs_tracking(*generation);
   out.generation = std::move(generation);

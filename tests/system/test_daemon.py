@@ -49,7 +49,7 @@ class Daemon(rig.Story):
         self.gateway.socket = first.socket
         self.gateway.metrics_address = "127.0.0.1:9465"
         try:
-            self.says(pattern="in use|already")
+            self.says(pattern="another gateway")
             self.assertEqual(first.cli("node", "info").returncode, 0, "the first gateway lost its socket")
         finally:
             self.gateway.socket = self.lab.dir / "gateway.sock"
@@ -128,6 +128,8 @@ class Daemon(rig.Story):
         self.assertEqual(unstructured, [])
 
     def test_nothing_configured_is_fine(self):
+        for file in self.lab.dir.glob("gateway.db*"):
+            file.unlink()
         self.gateway.start()
         self.assertEqual(int(self.gateway.json("node", "info").get("revision", 0)), 0)
         self.gateway.apply(self.node())

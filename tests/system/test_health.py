@@ -41,8 +41,7 @@ class Health(rig.Story):
     def test_http_status_decides(self):
         webs = [traffic.nginx(host, root_bytes=10 * (host is self.hosts[0])) for host in self.hosts]
         self.apply({"http": {"path": "/big", "statusLow": 200, "statusHigh": 299}})   # only s1 has /big; s2 says 404
-        rig.wait_until(lambda: self.states() and len(self.states()) == 2 and sorted(self.states().values()) == [False, True],
-                       5, what="one of two up")
+        self.wait_for([False, True])
         self.assertEqual(set(traffic.fetch_many(self.client, f"http://{VIP4}/", 20)), {"s1 " + WAN4.format(2)})
         for web in webs:
             web.stop()

@@ -289,6 +289,23 @@ TEST(CompileMirror, RulesBySlot) {
   EXPECT_EQ(g->mirrors[0].name, "");
 }
 
+TEST(CompileMirror, TunnelsSpeakWithTheAddressTowardsTheirCollector) {
+  model::State state = model::sample_state();
+  model::Mirror erspan;
+  erspan.name = named("zz");
+  erspan.collector = ip("10.0.0.99");
+  put(state.mirrors, erspan);
+  Bench bench;
+  const auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  const flow::MirrorRule& rule = g->mirrors[1];
+  EXPECT_EQ(rule.source, g->interfaces->by_id[g->interfaces->untagged[1]].addresses.front().address);
+  erspan.collector = ip("198.18.0.1");  // no route leads there
+  put(state.mirrors, erspan);
+  EXPECT_FALSE(bench(state));
+  EXPECT_NE(bench.last_errors.find("spec.to.erspan.source"), std::string::npos) << bench.last_errors;
+}
+
 TEST(CompileTracking, OnlyWhenSomethingNeedsIt) {
   const auto tracks = [](const std::function<void(model::State&)>& change) {
     model::State state = model::sample_state();
