@@ -300,8 +300,11 @@ TEST(CompileMirror, TunnelsSpeakWithTheAddressTowardsTheirCollector) {
   ASSERT_TRUE(g) << bench.last_errors;
   const flow::MirrorRule& rule = g->mirrors[1];
   EXPECT_EQ(rule.source, g->interfaces->by_id[g->interfaces->untagged[1]].addresses.front().address);
-  erspan.collector = ip("198.18.0.1");  // no route leads there
+  erspan.collector = ip("198.18.0.1");
   put(state.mirrors, erspan);
+  model::Node roadless = *state.node;
+  roadless.routes.clear();
+  state.node = std::make_shared<const model::Node>(roadless);
   EXPECT_FALSE(bench(state));
   EXPECT_NE(bench.last_errors.find("spec.to.erspan.source"), std::string::npos) << bench.last_errors;
 }
