@@ -58,13 +58,15 @@ def configure(town, report):
 
 
 def forwarding(town, report):
-    report.step("Ping through the gateway, IPv4 and IPv6; the collector gets every fourth from outside")
+    report.step("Ping through the gateway, IPv4 and IPv6; a collector gets one of four from outside")
     wire = rig.Wire(town.fabric, "eth0")
     with rig.listening(wire, lambda f: f.haslayer(GRE)) as copies:
         for address in ("198.51.100.1", "10.0.1.11", "2001:db8:2::12", "172.21.0.1"):
             got = traffic.ping(town.client, address, count=20, interval=0.02)
             report.expect(got == 20, f"client -> {address}: {got} of 20 answered")
-    report.expect(len(copies) == 15, f"the collector got {len(copies)} ERSPAN copies of 60 IPv4 echo requests, one of 4")
+    made = int(town.gateway.entry("mirrors", name="default/pings")["copied"]["packets"])
+    report.expect(len(copies) == made and 4 <= made <= 28,   # a share outside that: less than one run of 10,000
+                  f"the collector got {len(copies)} ERSPAN copies of 60 IPv4 echo requests: one of four by chance, {made} made")
 
 
 def web(town, report):
