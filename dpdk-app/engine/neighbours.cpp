@@ -37,7 +37,9 @@ Neighbour* Neighbours::look_up(const NeighbourKey& key) {
   const uint64_t hash = hash_of(key);
   Neighbour* neighbour = map_.find(key, hash);
   if (neighbour == nullptr) neighbour = map_.insert(key, hash);
-  if (neighbour != nullptr) recent_[recent_slot(key)] = {key, neighbour};
+  if (neighbour == nullptr) return nullptr;
+  neighbour->reachable |= assume_resolved_;
+  recent_[recent_slot(key)] = {key, neighbour};
   counters_.neighbours.set(map_.size());
   return neighbour;
 }
@@ -131,13 +133,6 @@ void Neighbours::drop_all(flow::DropReason reason) {
     return false;
   });
   recent_.fill({});
-}
-
-void Neighbours::flush_waiting() {
-  map_.sweep(map_.capacity(), [&](const NeighbourKey&, Neighbour& neighbour) {
-    release(neighbour, flow::DropReason::kNone);
-    return true;
-  });
 }
 
 }  // namespace penstock::engine

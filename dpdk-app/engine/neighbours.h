@@ -74,7 +74,7 @@ class Neighbours {
   void sweep(base::Millis now);
 
   void drop_all(flow::DropReason reason);  // shutdown
-  void flush_waiting();                    // Explain: sends what waits, with whatever MAC is known
+  void assume_resolved() { assume_resolved_ = true; }  // Explain: every next hop answers, with an empty MAC
   uint64_t held() const { return held_; }
   size_t size() const { return map_.size(); }
 
@@ -106,6 +106,7 @@ class Neighbours {
   flow::BoundedMap<NeighbourKey, Neighbour> map_;
   std::array<Recent, kRecent> recent_;
   uint64_t held_ = 0;
+  bool assume_resolved_ = false;
 };
 
 }  // namespace penstock::engine

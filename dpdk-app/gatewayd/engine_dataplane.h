@@ -39,6 +39,7 @@ class EngineDataplane : public loop::Dataplane {
   // The generation in force, kept alive for readers on other threads.
   std::shared_ptr<const flow::Generation> live() const;
   void run_on_all(const std::function<std::unique_ptr<flow::Command>()>& make);
+  void copy_exact(engine::Worker& shadow, flow::FlowKey key, flow::InterfaceId interface);
   bool copy_flow(engine::Worker& shadow, const flow::FlowKey& key);
 
   engine::Engine& engine_;

@@ -193,6 +193,24 @@ base::Result<void> EngineDataplane::trace(const std::string& expression, unsigne
   return {};
 }
 
+// The exact entry of the packet on this interface, or on any, as its worker has it.
+void EngineDataplane::copy_exact(engine::Worker& shadow, flow::FlowKey key, flow::InterfaceId interface) {
+  for (const uint32_t zone : {interface + 1u, 0u}) {
+    flow::DumpExactCommand dump;
+    dump.entries.resize(1);
+    dump.one = true;
+    dump.key = key;
+    dump.key.zone = static_cast<decltype(key.zone)>(zone);
+    if (!submit(owner_of(key), &dump)) return;
+    while (!dump.done()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+    if (dump.count == 0) continue;
+    const flow::ExactEntryView& entry = dump.entries[0];
+    flow::ExactOp op{.key = entry.key, .action = entry.action, .cookie = entry.cookie};
+    flow::ExactStatus status{};
+    shadow.state().exact.apply({&op, 1}, {&status, 1}, shadow.state().now_ms);
+  }
+}
+
 // The tracked flow of the packet, if a worker has one, is copied so that the shadow decides as the owner would.
 bool EngineDataplane::copy_flow(engine::Worker& shadow, const flow::FlowKey& key) {
   flow::DumpTrackedCommand dump;
@@ -219,6 +237,7 @@ base::Result<loop::Explanation> EngineDataplane::explain(flow::InterfaceId inter
   engine::WorkerState& state = shadow->state();
   std::vector<engine::Transmit::SentFrame> sent;
   state.transmit.sink = &sent;
+  state.neighbours.assume_resolved();  // whether a next hop answers is not the generation's matter
   shadow->run_round();
 
   rte_mbuf* m = rte_pktmbuf_alloc(engine_.pool());
@@ -230,8 +249,11 @@ base::Result<loop::Explanation> EngineDataplane::explain(flow::InterfaceId inter
   wire::Headers headers;
   if (wire::parse(frame, static_cast<uint32_t>(frame.size()), wire::Ipv4Checksum::kVerify, headers) ==
           wire::ParseError::kNone &&
-      headers.family != 0)
-    copy_flow(*shadow, engine::key_of(frame.data(), headers));
+      headers.family != 0) {
+    const flow::FlowKey key = engine::key_of(frame.data(), headers);
+    copy_exact(*shadow, key, interface);
+    copy_flow(*shadow, key);
+  }
   flow::WatchFilter everything;
   everything.match_all = true;
   flow::TraceCommand trace;
@@ -244,8 +266,6 @@ base::Result<loop::Explanation> EngineDataplane::explain(flow::InterfaceId inter
   explanation.generation = g->number;
   for (engine::TraceRecord record; state.watch.traced().pop(record);)
     explanation.steps.push_back(step_of(record, 0, *g));
-  // A next hop that the shadow has not resolved would hold the packet: what waits is what would be sent.
-  state.neighbours.flush_waiting();
   state.transmit.flush_all();
   for (const auto& out : sent) {
     if (explanation.output.empty()) {

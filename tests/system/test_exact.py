@@ -34,6 +34,9 @@ class Exact(rig.Story):
         self.assertEqual(self.gateway.drops_since(before).get("exact_drop"), 1)
         entry = self.dump("cookie=7")[0]
         self.assertEqual((int(entry["packets"]), entry["key"]["srcPort"]), (1, 5000))
+        told = self.gateway.cli("flows", "explain", "--interface", "wan", "--src", WAN4.format(2), "--dst", LAN4.format(11),
+                                "--protocol", "udp", "--src-port", 5000, "--dst-port", 6000, check=False).stdout
+        self.assertIn("exact_drop", told)
         self.gateway.cli("flows", "del", "cookie=7")
         self.assertEqual(self.ask(), "s1 hello")
 

@@ -27,6 +27,7 @@ class Watching(rig.Story):
         self.assertIn("web", text)
         self.assertRegex(text, r"10\.0\.1\.1[12]:80")
         self.assertEqual(told.get("egressInterface"), "lan")
+        self.assertEqual([s["verdict"] for s in told["steps"] if s["stage"] in ("resolve", "emit")], ["forward", "forward"])
         denied = self.explain(interface="wan", src=WAN4.format(2), dst=LAN4.format(11), protocol="tcp", src_port=4000, dst_port=22)
         text = " ".join(f"{s.get('reason', '')} {s.get('detail', '')}" for s in denied["steps"])
         self.assertIn("filter_denied", text)
