@@ -26,21 +26,6 @@ Result<MacAddress> MacAddress::parse(std::string_view text) {
   return mac;
 }
 
-IpAddress IpAddress::v4(uint32_t host_order) {
-  IpAddress address;
-  address.bytes[10] = address.bytes[11] = 0xff;
-  store_be32(&address.bytes[12], host_order);
-  return address;
-}
-
-IpAddress IpAddress::v4_from(const void* at) { return v4(load_be32(at)); }
-
-IpAddress IpAddress::v6_from(const void* at) {
-  IpAddress address;
-  std::memcpy(address.bytes.data(), at, 16);
-  return address;
-}
-
 Result<IpAddress> IpAddress::parse(std::string_view text) {
   const std::string copy(text.substr(0, text.find('\0')));  // what inet_pton would see
   const bool whole = copy.size() == text.size();
@@ -53,8 +38,6 @@ Result<IpAddress> IpAddress::parse(std::string_view text) {
   }
   return Error{"\"" + copy + "\" is not an IP address (want 192.0.2.1 or 2001:db8::1)"};
 }
-
-bool IpAddress::is_unspecified() const { return is_v4() ? v4_host_order() == 0 : *this == IpAddress{}; }
 
 bool IpAddress::is_loopback() const {
   if (is_v4()) return bytes[12] == 127;

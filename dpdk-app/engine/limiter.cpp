@@ -58,6 +58,10 @@ Admission Limiter::take(const flow::Limit& limit, const flow::FlowKey& key, uint
   return Admission::kTableFull;
 }
 
+void Limiter::prefetch(const flow::Limit& limit, const flow::FlowKey& key) const {
+  if (limit.bucket != flow::LimitBucket::kAggregate) sources_.prefetch(bucket_of(limit, key, secret_));
+}
+
 Admission Limiter::admit(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, uint32_t bytes,
                          base::Cycles now) {
   const Admission admission = take(limit, key, units, now);

@@ -37,6 +37,9 @@ class Limiter {
   Limiter(const flow::HashSecret& secret, flow::SharedBucket* shared, flow::SourceBuckets& sources,
           flow::WorkerCounters& counters);
 
+  // Asks for the memory that admit() will read.
+  void prefetch(const flow::Limit& limit, const flow::FlowKey& key) const;
+
   // Takes `units` of limit `limit` for a packet of this identity and counts the outcome.
   Admission admit(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, uint32_t bytes, base::Cycles now);
 

@@ -44,7 +44,7 @@ Neighbour* Neighbours::look_up(const NeighbourKey& key) {
   return neighbour;
 }
 
-Neighbour* Neighbours::find(flow::InterfaceId interface, const base::IpAddress& address, base::Millis now) {
+Neighbour* Neighbours::find(flow::InterfaceId interface, base::IpAddress address, base::Millis now) {
   const NeighbourKey key{address, interface};
   const Recent& recent = recent_[recent_slot(key)];
   Neighbour* neighbour = recent.neighbour != nullptr && recent.key == key ? recent.neighbour : look_up(key);

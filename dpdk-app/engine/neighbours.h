@@ -52,7 +52,8 @@ class Neighbours {
              flow::WorkerCounters& counters, Transmit& transmit);
 
   // The entry, asking for it when it is absent or due for refresh. Null: the table is full.
-  Neighbour* find(flow::InterfaceId interface, const base::IpAddress& address, base::Millis now);
+  // (The address by value: in registers, where a reference would be to words just stored.)
+  Neighbour* find(flow::InterfaceId interface, base::IpAddress address, base::Millis now);
 
   // Keeps a frame that lacks only its destination MAC. False: the queue is full (the caller drops it).
   bool wait(Neighbour& neighbour, rte_mbuf* frame, flow::InterfaceId interface, uint16_t port, unsigned most);
@@ -79,15 +80,14 @@ class Neighbours {
   size_t size() const { return map_.size(); }
 
  private:
-  // Recently used entries by a few bits of the address: most packets go to few next hops.
-  static constexpr size_t kRecent = 256;
+  // Recently used entries by the last byte of the address: most packets go to few next hops.
+  static constexpr size_t kRecent = 128;
   struct Recent {
     NeighbourKey key;
     Neighbour* neighbour = nullptr;
   };
   static size_t recent_slot(const NeighbourKey& key) {
-    const uint32_t word = base::load_raw<uint32_t>(&key.address.bytes[12]) ^ static_cast<uint32_t>(key.interface);
-    return (word * 0x9e3779b1u) >> 24;
+    return (key.address.bytes[15] ^ key.interface) % kRecent;
   }
 
   Neighbour* look_up(const NeighbourKey& key);

@@ -57,41 +57,45 @@ enum class Answer : uint8_t {
   kTooBig,      // fragmentation needed / packet too big, with Packet::mtu
 };
 
-struct Packet {
+// What the stages find out about a packet. Every pass begins with these values, written at once.
+struct Findings {
+  flow::Verdict verdict = flow::Verdict::kContinue;
+  flow::DropReason reason = flow::DropReason::kNone;
+  Answer answer = Answer::kNone;
+  uint8_t direction = 0;                       // of `flow`: 0 original, 1 reply
+  flow::InterfaceId in = flow::kNoInterface;   //
+  flow::InterfaceId out = flow::kNoInterface;  // set by Steer (and Exact)
+  uint16_t mtu = 0;                            // of the way out, for kTooBig and fragmentation
+  uint8_t owner = 0;                           // kHandOff: to whom
+  uint8_t dscp = 0xff;                         // to set; 0xff: leave
+  flow::FlowState state = flow::FlowState::kUntracked;  // as the filter sees it
+  bool fragment_out = false;                            // larger than the egress MTU and may be cut
+  bool related = false;                                 // ICMP error about `flow`
+  bool has_hash = false;
+  bool has_key = false;         // `key` and `key_hash` are valid
+  bool stale = false;           // `flow` was last judged in another generation
+  bool redirected = false;      // an exact entry names the next hop
+  bool from_us = false;         // an answer speaks with the address the packet was sent to
+  bool opened = false;          // `flow` was made for this packet
+  bool to_group_frame = false;  // unicast IPv4 in a broadcast or multicast frame
+  bool traced = false;
+  uint32_t hash = 0;              // owner hash (flow/shard.h); valid when has_hash
+  uint32_t route = 0;             // RouteTable result of the destination
+  uint32_t next_hop = kNone32;    // index into RouteTable::next_hops(); kNone32: none
+  uint32_t rule = kNone32;        // filter rule index; flow::kNoRule
+  uint32_t flow_index = kNone32;  // index of `flow` in its table
+  uint64_t mirrors = 0;           // mirror slots, a bit each
+  flow::Flow* flow = nullptr;
+  flow::ExactEntry* exact = nullptr;
+};
+
+struct Packet : Findings {
   rte_mbuf* mbuf;
-  uint8_t* data;  // first byte of the frame
+  uint8_t* data;    // first byte of the frame
+  uint32_t length;  // of the whole frame
   wire::Headers headers;
-  flow::Verdict verdict;
-  flow::DropReason reason;
-  Answer answer;
-  uint8_t direction;          // of `flow`: 0 original, 1 reply
-  flow::InterfaceId in, out;  // out: set by Steer (and Exact)
-  uint16_t mtu;               // of the way out, for kTooBig and fragmentation
-  uint8_t owner;              // kHandOff: to whom
-  uint8_t dscp;               // to set; 0xff: leave
-  bool fragment_out;          // larger than the egress MTU and may be cut
-  bool related;               // ICMP error about `flow`
-  uint32_t length;            // of the whole frame
-  uint32_t hash;              // owner hash (flow/shard.h); valid when has_hash
-  bool has_hash;
-  bool has_key;         // `key` and `key_hash` are valid
-  bool stale;           // `flow` was last judged in another generation
-  bool redirected;      // an exact entry names the next hop
-  bool from_us;         // an answer speaks with the address the packet was sent to
-  bool opened;          // `flow` was made for this packet
-  bool to_group_frame;  // unicast IPv4 in a broadcast or multicast frame
-  bool routed;          // `route` is valid
-  bool traced;
-  uint64_t trace_id;
-  flow::FlowState state;  // as the filter sees it
-  uint32_t route;         // RouteTable result of the destination
-  uint32_t next_hop;      // index into RouteTable::next_hops(); kNone32: none
-  uint32_t rule;          // filter rule index; flow::kNoRule
-  uint32_t flow_index;    // index of `flow` in its table
-  uint64_t key_hash;      // of `key`
-  uint64_t mirrors;       // mirror slots, a bit each
-  flow::Flow* flow;
-  flow::ExactEntry* exact;
+  uint64_t key_hash;  // of `key`
+  uint64_t trace_id;  // when `traced`
   flow::FlowKey key;  // as it arrived; valid from Find on when the packet is IP
 };
 

@@ -8,8 +8,6 @@
 namespace penstock::engine {
 
 namespace {
-bool tunnels(const Packet& p) { return p.flow != nullptr && p.flow->mode == flow::FlowMode::kIpip && p.direction == 0; }
-
 // An address of the service's source pool, or of the egress interface's network: chosen by the flow's hash, so that it
 // is constant for a flow and varies between flows. Servers look only at the packet inside.
 base::IpAddress outer_source(const Packet& p, const WorkerState& w, bool v4) {
@@ -33,11 +31,6 @@ base::IpAddress outer_source(const Packet& p, const WorkerState& w, bool v4) {
   return {};
 }
 }  // namespace
-
-uint16_t tunnel_overhead(const Packet& p) {
-  if (!tunnels(p)) return 0;
-  return p.flow->reply.src.is_v4() ? wire::kIpv4MinLength : wire::kIpv6Length;
-}
 
 bool encapsulate(Packet& p, const WorkerState& w) {
   const base::IpAddress server = p.flow->reply.src;

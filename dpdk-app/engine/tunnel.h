@@ -5,11 +5,16 @@
 
 #include "engine/packet.h"
 #include "engine/worker_state.h"
+#include "flow/flow_table.h"
+#include "wire/headers.h"
 
 namespace penstock::engine {
 
 // Bytes the packet grows by on its way out: 0, 20 or 40.
-uint16_t tunnel_overhead(const Packet& p);
+inline uint16_t tunnel_overhead(const Packet& p) {
+  if (p.flow == nullptr || p.flow->mode != flow::FlowMode::kIpip || p.direction != 0) return 0;
+  return p.flow->reply.src.is_v4() ? wire::kIpv4MinLength : wire::kIpv6Length;
+}
 
 // Puts the outer header before the packet and makes `p.headers` describe it. False: no headroom.
 bool encapsulate(Packet& p, const WorkerState& w);

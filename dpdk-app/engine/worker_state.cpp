@@ -90,9 +90,10 @@ void add_own(WorkerState& w, rte_mbuf* m) {
   w.own[w.own_count++] = m;
 }
 
-flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& h) {
+namespace {
+// In place and in whole words: the hash reads words, and a copy or smaller stores just before would make it wait.
+void read_key(const uint8_t* frame, const wire::Headers& h, flow::FlowKey& key) {
   const uint8_t* ip = frame + h.l2_length;
-  flow::FlowKey key;
   if (h.family == 4) {
     key.src = base::IpAddress::v4_from(ip + 12);
     key.dst = base::IpAddress::v4_from(ip + 16);
@@ -100,15 +101,22 @@ flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& h) {
     key.src = base::IpAddress::v6_from(ip + 8);
     key.dst = base::IpAddress::v6_from(ip + 24);
   }
-  key.src_port = h.src_port;
-  key.dst_port = h.dst_port;
-  key.protocol = h.protocol;
+  static_assert(offsetof(flow::FlowKey, dst_port) == offsetof(flow::FlowKey, src_port) + 2 &&
+                offsetof(flow::FlowKey, protocol) == offsetof(flow::FlowKey, src_port) + 4);
+  base::store_raw(&key.src_port, h.src_port | static_cast<uint64_t>(h.dst_port) << 16 |
+                                     static_cast<uint64_t>(h.protocol) << 32);  // and zone 0
+}
+}  // namespace
+
+flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& h) {
+  flow::FlowKey key;
+  read_key(frame, h, key);
   return key;
 }
 
 void fill_key(Packet& p, const flow::HashSecret& secret) {
   if (p.has_key) return;
-  p.key = key_of(p.data, p.headers);
+  read_key(p.data, p.headers, p.key);
   p.key_hash = flow::hash_of(p.key, secret);
   p.has_key = true;
 }

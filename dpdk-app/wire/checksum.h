@@ -37,7 +37,10 @@ struct ChecksumDelta {
 
 // The checksum field (raw) after the change.
 inline uint16_t apply(uint16_t checksum_raw, ChecksumDelta delta) {
-  return static_cast<uint16_t>(~fold(static_cast<uint64_t>(static_cast<uint16_t>(~checksum_raw)) + delta.sum));
+  uint64_t sum = static_cast<uint64_t>(static_cast<uint16_t>(~checksum_raw)) + delta.sum;  // 33 bits
+  sum = (sum & 0xffff) + (sum >> 16);                                                      // 18
+  sum = (sum & 0xffff) + (sum >> 16);                                                      // 17
+  return static_cast<uint16_t>(~(sum + (sum >> 16)));
 }
 
 // The whole of a packet's transport: TCP, UDP, ICMP, ICMPv6. `frame` is contiguous from byte 0 to headers.end at least,

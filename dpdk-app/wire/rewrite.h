@@ -24,9 +24,11 @@ inline void update_checksum(uint8_t* field, ChecksumDelta delta) {
 // One hop less (RFC 1812 §5.3.1, RFC 8200 §3). The caller has seen to it that more than one is left.
 inline void decrement_ttl(uint8_t* ipv4) {
   ChecksumDelta delta;
+  // TTL and protocol as one word: a byte stored and read back as part of a word makes the core wait.
   const auto before = base::load_raw<uint16_t>(ipv4 + kIpv4TtlAt);
-  --ipv4[kIpv4TtlAt];
-  delta.replace16(before, base::load_raw<uint16_t>(ipv4 + kIpv4TtlAt));
+  const auto after = static_cast<uint16_t>(before - 1);  // little-endian: the TTL is the low byte, and is not 0
+  base::store_raw(ipv4 + kIpv4TtlAt, after);
+  delta.replace16(before, after);
   update_checksum(ipv4 + kIpv4ChecksumAt, delta);
 }
 inline void decrement_hop_limit(uint8_t* frame, const Headers& h) {

@@ -9,7 +9,7 @@ using flow::Verdict;
 
 class Judge {
  public:
-  Judge(Packet& p, WorkerState& w) : p_(p), w_(w) { fill_key(p, w.secret); }
+  Judge(Packet& p, WorkerState& w) : p_(p), w_(w) {}
 
   // False: the packet is dropped; look no further.
   bool pass(uint32_t slot) {
@@ -26,12 +26,6 @@ class Judge {
       case Admission::kTableFull:
         return lose(DropReason::limit_table_full);
     }
-    return true;
-  }
-
-  bool pass_all(const std::vector<uint32_t>& slots) {
-    for (const uint32_t slot : slots)
-      if (!pass(slot)) return false;
     return true;
   }
 
@@ -54,25 +48,45 @@ class Judge {
   WorkerState& w_;
 };
 
-void judge(Packet& p, WorkerState& w) {
-  const flow::Generation& g = *w.generation;
-  Judge judge(p, w);
-  if (p.exact != nullptr && !judge.pass_exact()) return;
-  if (!g.limits->any) return;
-  if (!judge.pass_all(g.interfaces->by_id[p.in].limits)) return;
+// The limits of a packet, in the order in which they are asked, until `visit` says false.
+template <typename Visit>
+void for_each_limit(const Packet& p, const flow::Generation& g, Visit&& visit) {
+  const auto all = [&](const std::vector<uint32_t>& slots) {
+    for (const uint32_t slot : slots)
+      if (!visit(slot)) return false;
+    return true;
+  };
+  if (!all(g.interfaces->by_id[p.in].limits)) return;
   if (p.flow != nullptr && p.direction == 0)
     if (const flow::ServiceEntry* service = g.services->by_slot(p.flow->service);
-        service != nullptr && !judge.pass_all(service->limits))
+        service != nullptr && !all(service->limits))
       return;
-  if (p.rule != flow::kNoRule && !judge.pass_all(g.filter->rules()[p.rule].limits)) return;
-  (void)for_each_destination_limit(*g.limits, p.key.dst, [&](uint32_t slot) { return judge.pass(slot); });
+  if (p.rule != flow::kNoRule && !all(g.filter->rules()[p.rule].limits)) return;
+  (void)for_each_destination_limit(*g.limits, p.key.dst, visit);
 }
+
+bool concerns(const Packet& p) { return p.verdict == Verdict::kContinue && p.headers.family != 0; }
 
 }  // namespace
 
 void Limit::run(Burst& burst, WorkerState& w) {
-  for (Packet& p : burst)
-    if (p.verdict == Verdict::kContinue && p.headers.family != 0) judge(p, w);
+  const flow::Generation& g = *w.generation;
+  const bool separate = g.limits->any && g.limits->any_separate;
+  for (Packet& p : burst) {
+    if (!concerns(p)) continue;
+    fill_key(p, w.secret);
+    if (!separate) continue;
+    for_each_limit(p, g, [&](uint32_t slot) {
+      w.limiter.prefetch(g.limits->by_slot[slot], p.key);
+      return true;
+    });
+  }
+  for (Packet& p : burst) {
+    if (!concerns(p)) continue;
+    Judge judge(p, w);
+    if (p.exact != nullptr && !judge.pass_exact()) continue;
+    if (g.limits->any) for_each_limit(p, g, [&](uint32_t slot) { return judge.pass(slot); });
+  }
 }
 
 }  // namespace penstock::engine

@@ -97,23 +97,9 @@ void classify(Packet& p, const flow::Interface& in) {
 }
 
 void reset(Packet& p) {
+  static_cast<Findings&>(p) = {};
   p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
   p.length = rte_pktmbuf_pkt_len(p.mbuf);
-  p.verdict = Verdict::kContinue;
-  p.reason = DropReason::kNone;
-  p.answer = Answer::kNone;
-  p.direction = 0;
-  p.in = p.out = flow::kNoInterface;
-  p.mtu = 0;
-  p.dscp = 0xff;
-  p.fragment_out = p.related = p.has_hash = p.has_key = p.routed = p.traced = p.opened = p.stale = p.redirected =
-      p.from_us = p.to_group_frame = false;
-  p.state = flow::FlowState::kUntracked;
-  p.route = 0;
-  p.next_hop = p.rule = p.flow_index = kNone32;
-  p.mirrors = 0;
-  p.flow = nullptr;
-  p.exact = nullptr;
 }
 
 }  // namespace

@@ -83,7 +83,6 @@ void resolve(Packet& p, WorkerState& w) {
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   Neighbour* neighbour = w.neighbours.find(p.out, hop_address(p, hop), w.now_ms);
   if (neighbour == nullptr) return drop(p, DropReason::neighbour_table_full);
-  carry_of(p.mbuf).in = p.in;
   trim_padding(p);
   if (!write_l2(p, out)) return drop(p, DropReason::no_buffers);
   if (neighbour->reachable) std::memcpy(p.data, neighbour->mac.bytes.data(), 6);
@@ -91,6 +90,7 @@ void resolve(Packet& p, WorkerState& w) {
     return send_fragments(p, w, out, *neighbour);
   if (neighbour->reachable) [[likely]]
     return;
+  carry_of(p.mbuf).in = p.in;
   if (w.neighbours.wait(*neighbour, p.mbuf, p.out, out.port, w.generation->settings.neighbour_queue)) {
     p.verdict = Verdict::kHeld;
   } else {
