@@ -34,8 +34,8 @@ function(penstock_flavour flavour)
   endforeach()
 endfunction()
 
-# Tools and the control service's process-wide libraries leak by design at exit: leaks are looked for in the pure rooms.
-penstock_flavour(asan TARGETS ${unit_tests} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0" "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1")
+# Every room, leaks included.
+penstock_flavour(asan TARGETS ${unit_tests} ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1" "UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1")
 # What two threads share: rings, counters, generations, the control thread.
 set(shared ${unit_tests})
 list(FILTER shared INCLUDE REGEX "^unit_(base|control_publish|control_loop)$")
