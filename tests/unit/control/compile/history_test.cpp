@@ -98,7 +98,9 @@ void expect_slots(const flow::Generation& g, std::map<std::string, uint32_t>& ow
   }
   for (const auto& [owner, slot] : owners) {
     const auto before = owners_before.find(owner);
-    if (before != owners_before.end()) EXPECT_EQ(before->second, slot) << owner;
+    if (before != owners_before.end()) {
+      EXPECT_EQ(before->second, slot) << owner;
+    }
   }
   owners_before = owners;
 }

@@ -17,7 +17,8 @@ class MachinesTest : public LoopFixture {
     ASSERT_TRUE(boot().ok());
   }
   flow::InterfaceId id_of(const std::string& name) {
-    for (const auto& interface : loop_->generation()->interfaces->by_id) {
+    const auto generation = loop_->generation();
+    for (const auto& interface : generation->interfaces->by_id) {
       if (interface.id != flow::kNoInterface && interface.name == name) return interface.id;
     }
     return flow::kNoInterface;
@@ -92,7 +93,8 @@ class MachinesTest : public LoopFixture {
     return policy;
   }
   flow::EndpointState endpoint_state(const std::string& address) {
-    for (const auto& entry : loop_->generation()->services->entries()) {
+    const auto generation = loop_->generation();
+    for (const auto& entry : generation->services->entries()) {
       for (const auto& endpoint : entry->endpoints) {
         if (endpoint.address == ip(address)) return endpoint.state;
       }

@@ -118,7 +118,9 @@ TEST(Objects, BehaveLikeAMap) {
       }
       const Name probe = named("s" + std::to_string(random() % 1500));
       EXPECT_EQ(objects.contains(probe), oracle.contains(probe));
-      if (oracle.contains(probe)) EXPECT_EQ(objects.at(probe), oracle.at(probe));
+      if (oracle.contains(probe)) {
+        EXPECT_EQ(objects.at(probe), oracle.at(probe));
+      }
     }
     EXPECT_EQ(objects.size(), oracle.size());
     EXPECT_TRUE(std::equal(objects.begin(), objects.end(), oracle.begin(), oracle.end(),
