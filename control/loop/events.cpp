@@ -196,9 +196,9 @@ void ControlLoop::Core::watch_links(base::Nanos now) {
   const auto live = publisher_.live();
   if (live == nullptr || !live->interfaces) return;
   for (const PortInfo& port : dataplane_.ports()) {
-    const auto [at, first] = links_.try_emplace(port.interface, port.link_up);
-    if (first || at->second == port.link_up) continue;
-    at->second = port.link_up;
+    bool& up = links_.try_emplace(port.interface, true).first->second;  // a link that is down at first sight is news
+    if (up == port.link_up) continue;
+    up = port.link_up;
     log::warn(port.link_up ? "link up" : "link down",
               {{"interface", port.interface}, {"speed_mbps", std::to_string(port.speed_mbps)}});
     if (!port.link_up) continue;

@@ -32,7 +32,8 @@ struct IpAddress {
   // Written as two words: the path reads addresses as words, and bytes just stored would make it wait.
   static IpAddress v4_from(const void* network_order_4_bytes) {
     IpAddress address;
-    store_raw(&address.bytes[8], 0xffff0000ull | static_cast<uint64_t>(load_raw<uint32_t>(network_order_4_bytes)) << 32);
+    store_raw(&address.bytes[8], 0xffff0000ull | static_cast<uint64_t>(load_raw<uint32_t>(network_order_4_bytes))
+                                                     << 32);
     return address;
   }
   static IpAddress v4(uint32_t host_order) {
@@ -56,10 +57,10 @@ struct IpAddress {
     const uint64_t low = load_raw<uint64_t>(&bytes[8]);
     return load_raw<uint64_t>(&bytes[0]) == 0 && (low == 0 || low == 0xffff0000u);
   }
-  bool is_loopback() const;     // 127/8 or ::1
-  bool is_multicast() const;    // 224/4 or ff00::/8
-  bool is_link_local() const;   // 169.254/16 or fe80::/10
-  bool is_broadcast() const;    // 255.255.255.255
+  bool is_loopback() const;    // 127/8 or ::1
+  bool is_multicast() const;   // 224/4 or ff00::/8
+  bool is_link_local() const;  // 169.254/16 or fe80::/10
+  bool is_broadcast() const;   // 255.255.255.255
   std::string to_string() const;
 };
 

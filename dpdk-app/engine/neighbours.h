@@ -74,7 +74,7 @@ class Neighbours {
   // Ageing: visits a few entries. Once a round or less.
   void sweep(base::Millis now);
 
-  void drop_all(flow::DropReason reason);  // shutdown
+  void drop_all(flow::DropReason reason);              // shutdown
   void assume_resolved() { assume_resolved_ = true; }  // Explain: every next hop answers, with an empty MAC
   uint64_t held() const { return held_; }
   size_t size() const { return map_.size(); }
@@ -86,9 +86,7 @@ class Neighbours {
     NeighbourKey key;
     Neighbour* neighbour = nullptr;
   };
-  static size_t recent_slot(const NeighbourKey& key) {
-    return (key.address.bytes[15] ^ key.interface) % kRecent;
-  }
+  static size_t recent_slot(const NeighbourKey& key) { return (key.address.bytes[15] ^ key.interface) % kRecent; }
 
   Neighbour* look_up(const NeighbourKey& key);
   void learn_address(const flow::NeighbourCommand& command, base::Millis now);

@@ -1,9 +1,13 @@
 #include "engine/port.h"
 
+#include <net/if.h>
 #include <rte_bus.h>
 #include <rte_dev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -90,11 +94,15 @@ base::Result<void> configure(const PortRequest& request, Buffers& buffers, Port&
   auto pool = buffers.pool_for_mtu(request.mtu);
   if (!pool) return base::Error{pool.error()};
 
-  const rte_eth_conf conf = configuration(request, info, rss);
-  if (const int s = rte_eth_dev_configure(port.id, port.rx_queues, port.tx_queues, &conf); s != 0)
-    return failed(request, "cannot be configured", s);
-  if (auto queues = set_up_queues(request, port, info, *pool); !queues) return queues;
   // Devices that cannot be told their MTU keep the one they have; the packet path enforces ours.
+  rte_eth_conf conf = configuration(request, info, rss);
+  int status = rte_eth_dev_configure(port.id, port.rx_queues, port.tx_queues, &conf);
+  if (status == -EINVAL && request.mtu > RTE_ETHER_MTU) {
+    conf.rxmode.mtu = 0;
+    status = rte_eth_dev_configure(port.id, port.rx_queues, port.tx_queues, &conf);
+  }
+  if (status != 0) return failed(request, "cannot be configured", status);
+  if (auto queues = set_up_queues(request, port, info, *pool); !queues) return queues;
   (void)rte_eth_dev_set_mtu(port.id, request.mtu);
   if (const int s = rte_eth_dev_start(port.id); s != 0) return failed(request, "cannot be started", s);
   if (rss) {
@@ -117,6 +125,18 @@ base::Result<void> set_addresses(const PortRequest& request, Port& port) {
   if (request.promiscuous || foreign_mac) (void)rte_eth_promiscuous_enable(port.id);
   (void)rte_eth_allmulticast_enable(port.id);  // neighbour discovery arrives by multicast
   return {};
+}
+
+// Devices on top of a kernel interface (AF_PACKET, AF_XDP, TAP) always call their link up; the kernel knows better.
+bool kernel_says_up(uint16_t port) {
+  rte_eth_dev_info info{};
+  if (rte_eth_dev_info_get(port, &info) != 0 || info.if_index == 0) return true;
+  ifreq request{};
+  if (if_indextoname(info.if_index, request.ifr_name) == nullptr) return false;  // the interface is gone
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  const bool known = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  close(fd);
+  return !known || (request.ifr_flags & IFF_RUNNING);
 }
 
 }  // namespace
@@ -154,7 +174,8 @@ void close_port(const Port& port) {
 LinkState link_of(uint16_t port) {
   rte_eth_link link{};
   if (rte_eth_link_get_nowait(port, &link) != 0) return {};
-  return {link.link_status == RTE_ETH_LINK_UP, link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed};
+  return {link.link_status == RTE_ETH_LINK_UP && kernel_says_up(port),
+          link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed};
 }
 
 }  // namespace penstock::engine

@@ -7,8 +7,7 @@ namespace penstock::flow {
 
 // Twice the places that are asked for: with sets half full the chance that one of eight places overflows is below 1 %.
 SourceBuckets::SourceBuckets(size_t capacity)
-    : mask_(std::bit_ceil(std::max<size_t>(capacity * 2 / kWays, 1)) - 1),
-      sets_(mask_ + 1, base::RegionKind::kTable) {}
+    : mask_(std::bit_ceil(std::max<size_t>(capacity * 2 / kWays, 1)) - 1), sets_(mask_ + 1, base::RegionKind::kTable) {}
 
 BucketResult SourceBuckets::charge(std::atomic<base::Cycles>& full_at, const Rate& rate, uint32_t units,
                                    base::Cycles now) {

@@ -1,6 +1,6 @@
 // The whole stage list over prepared bursts of 64-byte packets, without devices: cycles per packet of routing, and of a
-// destination-NAT service over 1, 1k, 100k and 1M flows, alone and with 1000 filter rules and limits; and of each stage,
-// by the list's own sampling (which includes reading the clock, about 30 cycles a burst).
+// destination-NAT service over 1, 1k, 100k and 1M flows, alone and with 1000 filter rules and limits; and of each
+// stage, by the list's own sampling (which includes reading the clock, about 30 cycles a burst).
 //
 // Packets are rewritten in place; before each pass the bytes that the path changes are put back, which is part of the
 // figure (a copy of 64 bytes a packet).
@@ -210,7 +210,8 @@ void run(benchmark::State& state, Wants wants) {
   for (size_t i = 0; i < Pipeline::kCount; ++i) {
     const auto count = static_cast<double>(bench.stages()[i].sampled_packets.read() - sampled[i]);
     if (count != 0)
-      state.counters[Pipeline::kNames[i]] = static_cast<double>(bench.stages()[i].sampled_cycles.read() - cycles[i]) / count;
+      state.counters[Pipeline::kNames[i]] =
+          static_cast<double>(bench.stages()[i].sampled_cycles.read() - cycles[i]) / count;
   }
   state.SetItemsProcessed(static_cast<int64_t>(packets));
 }
