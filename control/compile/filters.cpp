@@ -108,8 +108,7 @@ class Product {
 
 // "edge/ssh", "team-a/edge/ssh": unique, since neither names nor namespaces hold a slash.
 std::string rule_name(const model::AccessPolicy& policy, const model::AccessRule& rule) {
-  const std::string name = policy.name.name + "/" + rule.name;
-  return policy.name.space == "default" ? name : policy.name.space + "/" + name;
+  return policy.name.to_string() + "/" + rule.name;
 }
 
 std::vector<const model::AccessPolicy*> in_order(const model::Objects<model::AccessPolicy>& policies) {

@@ -83,12 +83,12 @@ class Filter(rig.Story):
             wire.send(Ether(src=wire.mac, dst=self.gateway_host.mac("wan0")) /
                       IP(src=WAN4.format(2), dst=LAN4.format(11)) / TCP(sport=1234, dport=80, flags="FPU"))
         self.assertEqual(seen, [])
-        self.assertEqual(int(self.gateway.entry("rules", name="edge/xmas")["matched"]["packets"]), 1)
+        self.assertEqual(int(self.gateway.entry("rules", name="default/edge/xmas")["matched"]["packets"]), 1)
 
     def test_counters_count_packets_and_bytes_of_each_rule(self):
         self.set_rules(rule("allow", "pings", protocol="icmp"), rule("allow", "rest"))
         self.assertEqual(traffic.ping(self.client, LAN4.format(11), count=10, size=100), 10)
-        matched = self.gateway.entry("rules", name="edge/pings")["matched"]
+        matched = self.gateway.entry("rules", name="default/edge/pings")["matched"]
         self.assertEqual(int(matched["packets"]), 20, "10 requests and 10 replies")
         self.assertEqual(int(matched["bytes"]), 20 * 142)
 

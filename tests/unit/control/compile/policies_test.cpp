@@ -46,7 +46,7 @@ TEST(CompileFilter, PoliciesByPriorityThenNameThenRule) {
   ASSERT_TRUE(g) << bench.last_errors;
   std::string order;
   for (const flow::FilterRule& rule : g->filter->rules()) order += rule.name + " ";
-  EXPECT_EQ(order, "z/1 a/1 b/1 b/2 team/a/1 ");
+  EXPECT_EQ(order, "default/z/1 default/a/1 default/b/1 default/b/2 team/a/1 ");
 }
 
 TEST(CompileFilter, Rules) {
