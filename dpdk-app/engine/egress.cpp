@@ -1,6 +1,7 @@
 #include "engine/egress.h"
 
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include "engine/opening.h"
@@ -21,15 +22,35 @@ bool leaves_by(const flow::EgressRule& rule, flow::InterfaceId out, flow::Interf
   return std::find(rule.interfaces.begin(), rule.interfaces.end(), out) != rule.interfaces.end();
 }
 
-// The mapping of one inside endpoint belongs to one worker, whatever its destinations hash to.
-bool go_to_mapping_owner(Packet& p, const WorkerState& w) {
-  if (w.workers == 1 || carry_of(p.mbuf).open_here != 0) return false;
-  const unsigned owner = flow::mapping_owner(p.key.src, w.secret, w.workers);
+bool hand_over(Packet& p, const WorkerState& w, unsigned owner) {
   if (owner == w.id) return false;
   carry_of(p.mbuf).open_here = 1;
   p.verdict = flow::Verdict::kHandOff;
   p.owner = static_cast<uint8_t>(owner);
   return true;
+}
+
+// The mapping of one inside endpoint belongs to one worker, whatever its destinations hash to.
+bool go_to_mapping_owner(Packet& p, const WorkerState& w) {
+  return w.workers != 1 && hand_over(p, w, flow::mapping_owner(p.key.src, w.secret, w.workers));
+}
+
+struct Inside {
+  base::IpAddress address;
+  uint16_t port;
+};
+
+// Who is behind the NAT address and port of a hairpin. Nothing: nobody, or the packet is on its way to the worker that
+// knows.
+std::optional<Inside> behind(Packet& p, WorkerState& w) {
+  Carry& carry = carry_of(p.mbuf);
+  if (carry.has_inside != 0) return Inside{carry.inside, carry.inside_port};
+  if (const flow::Mapping* mapping = w.mappings.find_outside(p.key.dst, p.key.dst_port, p.key.protocol);
+      mapping != nullptr)
+    return Inside{mapping->key.inside, mapping->key.port};
+  if (w.workers == 1 || carry.open_here != 0 || !hand_over(p, w, flow::port_owner(p.key.dst_port, w.workers)))
+    drop(p, DropReason::nat_no_mapping);
+  return {};
 }
 
 flow::MappingResult mapping_for(const Packet& p, WorkerState& w, const flow::EgressRule& rule,
@@ -117,28 +138,28 @@ void open_egress(Packet& p, WorkerState& w, const flow::EgressRule& rule) {
   if (!rule.allow.empty() && !holds(rule.allow, p.key.dst))
     return reject(p, DropReason::egress_not_allowed, Answer::kProhibited);
   if (!begins_connection(p)) return reject(p, DropReason::flow_invalid, Answer::kReset);
-  if (go_to_mapping_owner(p, w) || !admit_flow(p, w)) return;
+  if ((carry_of(p.mbuf).open_here == 0 && go_to_mapping_owner(p, w)) || !admit_flow(p, w)) return;
   open_source_nat(p, w, rule, p.key.dst, p.key.dst_port, FlowMode::kSnat);
 }
 
+// Two workers have a say: the one with the mapping of the destination knows who is behind it, the one with the mapping
+// of the source opens the flow.
 void open_towards_nat(Packet& p, WorkerState& w) {
-  const flow::Mapping* inside = w.mappings.find_outside(p.key.dst, p.key.dst_port, p.key.protocol);
-  if (inside == nullptr && w.workers > 1 && carry_of(p.mbuf).open_here == 0) {
-    const unsigned owner = flow::port_owner(p.key.dst_port, w.workers);
-    if (owner != w.id) {
-      carry_of(p.mbuf).open_here = 1;
-      p.verdict = flow::Verdict::kHandOff;
-      p.owner = static_cast<uint8_t>(owner);
-      return;
-    }
-  }
-  const flow::EgressRule* rule = nullptr;
-  for (const flow::EgressRule& each : w.generation->egresses)
-    if (rule == nullptr && holds(each.from, p.key.src)) rule = &each;
-  if (inside == nullptr || rule == nullptr) return drop(p, DropReason::nat_no_mapping);
+  const std::optional<Inside> inside = behind(p, w);
+  if (!inside) return;
+  const auto rule = std::find_if(w.generation->egresses.begin(), w.generation->egresses.end(),
+                                 [&](const flow::EgressRule& each) { return holds(each.from, p.key.src); });
+  if (rule == w.generation->egresses.end()) return drop(p, DropReason::nat_no_mapping);
   if (!begins_connection(p)) return reject(p, DropReason::flow_invalid, Answer::kReset);
+  Carry& carry = carry_of(p.mbuf);
+  if (carry.has_inside == 0) {
+    carry.has_inside = 1;
+    carry.inside = inside->address;
+    carry.inside_port = inside->port;
+    if (go_to_mapping_owner(p, w)) return;
+  }
   if (!admit_flow(p, w)) return;
-  open_source_nat(p, w, *rule, inside->key.inside, inside->key.port, FlowMode::kHairpin);
+  open_source_nat(p, w, *rule, inside->address, inside->port, FlowMode::kHairpin);
 }
 
 bool is_egress_outdated(const Flow& f, const WorkerState& w) {

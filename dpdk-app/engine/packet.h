@@ -21,7 +21,7 @@ struct ExactEntry;
 namespace penstock::engine {
 
 constexpr unsigned kBurst = 64;  // packets; 64 beat 256 on an L1-bound path (tables and metadata stay in 32 KiB)
-constexpr uint8_t kMaxHops = 4;  // hand-offs of one packet: shard, fragment, steer, mapping owner; more is a loop
+constexpr uint8_t kMaxHops = 5;  // hand-offs of one packet: shard, fragment, steer, two mapping owners; more is a loop
 constexpr uint32_t kNone32 = 0xffffffff;
 
 // In the mbuf's private area: what the next worker, or the same one later, must know.
@@ -33,7 +33,10 @@ struct Carry {
   uint8_t hops;             // hand-offs so far
   uint8_t at_owner;         // of a fragment: it was sent to the worker of its unfragmented packets
   flow::InterfaceId in;     // of a packet in a neighbour's queue; kNoInterface: the gateway's own
-  uint8_t open_here;        // the receiving worker owns the mapping: it opens the flow
+  uint8_t open_here;        // the receiving worker owns a mapping: it opens the flow
+  uint8_t has_inside;       // of a hairpin: `inside` and `inside_port` are where it really goes
+  uint16_t inside_port;
+  base::IpAddress inside;
 };
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }

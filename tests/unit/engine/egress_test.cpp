@@ -144,6 +144,25 @@ TEST_P(Egress, HairpinTranslatesBothSides) {
   EXPECT_EQ(at_b.headers.src_port, a.headers.src_port);
 }
 
+TEST_P(Egress, HairpinHasTheMappingThatTheOutsideSees) {
+  use_pool({"192.0.2.10"});
+  for (uint16_t n = 0; n < 16; ++n) {
+    const auto inner = static_cast<uint16_t>(6000 + n), other = static_cast<uint16_t>(7000 + n);
+    const Out a = out_udp("10.0.1.11", inner);
+    const bool outside_first = n % 2 == 0;
+    const uint16_t seen_outside = outside_first ? out_udp("10.0.1.12", other).headers.src_port : 0;
+    const Out at_a = pass(1, udp(to_gateway(1), "10.0.1.12", other, "192.0.2.10", a.headers.src_port));
+    EXPECT_EQ(at_a.dst, ip("10.0.1.11"));
+    EXPECT_EQ(at_a.headers.dst_port, inner);
+    EXPECT_EQ(at_a.src, ip("192.0.2.10"));
+    EXPECT_EQ(at_a.headers.src_port, outside_first ? seen_outside : out_udp("10.0.1.12", other).headers.src_port);
+    const Out back = pass(1, udp(to_gateway(1), "10.0.1.11", inner, "192.0.2.10", at_a.headers.src_port));
+    EXPECT_EQ(back.dst, ip("10.0.1.12"));
+    EXPECT_EQ(back.headers.dst_port, other);
+    EXPECT_EQ(back.headers.src_port, a.headers.src_port);
+  }
+}
+
 TEST_P(Egress, AllowListRejectsByName) {
   rule().allow = {net("203.0.113.8/31")};
   publish();
