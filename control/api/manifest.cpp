@@ -159,9 +159,9 @@ std::string write_yaml(const std::vector<v1::Object>& objects) {
 std::string write_json(const std::vector<v1::Object>& objects) {
   if (objects.size() == 1) return to_json(tree_of(objects[0]));
   Tree list = Tree::map();
-  list.members.emplace_back("apiVersion", Tree::string("v1"));
-  list.members.emplace_back("kind", Tree::string("List"));
-  Tree& items = list.members.emplace_back("items", Tree::list()).second;
+  list.add("apiVersion", Tree::string("v1"));
+  list.add("kind", Tree::string("List"));
+  Tree& items = list.add("items", Tree::list());
   for (const v1::Object& object : objects) items.items.push_back(tree_of(object));
   return to_json(list);
 }

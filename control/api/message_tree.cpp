@@ -332,20 +332,18 @@ Tree write_message(const Message& message, Defaults defaults) {
       Tree map = Tree::map();
       for (int k = 0; k < r.FieldSize(message, field); ++k) {
         const Message& entry = r.GetRepeatedMessage(message, field, k);
-        map.members.emplace_back(
-            entry.GetReflection()->GetString(entry, field->message_type()->map_key()),
-            Tree::string(entry.GetReflection()->GetString(entry, field->message_type()->map_value())));
+        map.add(entry.GetReflection()->GetString(entry, field->message_type()->map_key()),
+                Tree::string(entry.GetReflection()->GetString(entry, field->message_type()->map_value())));
       }
-      std::sort(map.members.begin(), map.members.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-      if (!map.members.empty()) tree.members.emplace_back(field->json_name(), std::move(map));
+      std::sort(map.members.begin(), map.members.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+      if (!map.members.empty()) tree.add(field->json_name(), std::move(map));
     } else if (field->is_repeated()) {
       Tree list = Tree::list();
       for (int k = 0; k < r.FieldSize(message, field); ++k)
         list.items.push_back(scalar_tree(message, field, k, defaults));
-      if (!list.items.empty() || defaults == Defaults::kWrite)
-        tree.members.emplace_back(field->json_name(), std::move(list));
+      if (!list.items.empty() || defaults == Defaults::kWrite) tree.add(field->json_name(), std::move(list));
     } else if (r.HasField(message, field) || (defaults == Defaults::kWrite && !field->has_presence())) {
-      tree.members.emplace_back(field->json_name(), scalar_tree(message, field, -1, defaults));
+      tree.add(field->json_name(), scalar_tree(message, field, -1, defaults));
     }
   }
   return tree;

@@ -25,20 +25,39 @@ struct Tree {
   bool quoted = false;  // a scalar in quotes: text, whatever it looks like
   uint32_t line = 0;    // 1, 2, 3 ...; 0: not from text
   std::string scalar;
-  std::vector<Tree> items;                            // of a list
-  std::vector<std::pair<std::string, Tree>> members;  // of a map
+  struct Member;
+  std::vector<Tree> items;      // of a list
+  std::vector<Member> members;  // of a map
 
-  static Tree list() { return {.type = Type::kList}; }
-  static Tree map() { return {.type = Type::kMap}; }
-  static Tree plain(std::string text) { return {.type = Type::kScalar, .scalar = std::move(text)}; }
-  static Tree string(std::string text) { return {.type = Type::kScalar, .quoted = true, .scalar = std::move(text)}; }
+  static Tree list();
+  static Tree map();
+  static Tree plain(std::string text);
+  static Tree string(std::string text);
 
-  const Tree* find(std::string_view key) const {
-    for (const auto& [name, value] : members)
-      if (name == key) return &value;
-    return nullptr;
-  }
+  Tree& add(std::string key, Tree value);  // to a map; the value where it now is
+  const Tree* find(std::string_view key) const;
 };
+
+struct Tree::Member {
+  std::string key;
+  Tree value;
+};
+
+inline Tree Tree::list() { return {.type = Type::kList}; }
+inline Tree Tree::map() { return {.type = Type::kMap}; }
+inline Tree Tree::plain(std::string text) { return {.type = Type::kScalar, .scalar = std::move(text)}; }
+inline Tree Tree::string(std::string text) {
+  return {.type = Type::kScalar, .quoted = true, .scalar = std::move(text)};
+}
+inline Tree& Tree::add(std::string key, Tree value) {
+  members.push_back({std::move(key), std::move(value)});
+  return members.back().value;
+}
+inline const Tree* Tree::find(std::string_view key) const {
+  for (const auto& [name, value] : members)
+    if (name == key) return &value;
+  return nullptr;
+}
 
 constexpr size_t kMaxManifestBytes = 128u << 20;  // 200,000 objects of 600 bytes
 constexpr size_t kMaxTreeValues = 16u << 20;      // keys and values of all documents

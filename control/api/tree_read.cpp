@@ -135,7 +135,7 @@ class Builder : public YAML::EventHandler {
     if (parent.tree.type == Tree::Type::kList) {
       parent.tree.items.push_back(std::move(tree));
     } else if (parent.has_key) {
-      parent.tree.members.emplace_back(std::move(parent.key), std::move(tree));
+      parent.tree.add(std::move(parent.key), std::move(tree));
       parent.has_key = false;
     } else {
       if (tree.type != Tree::Type::kScalar) throw Refusal{tree.line, "a key that is no text"};

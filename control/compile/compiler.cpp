@@ -55,7 +55,8 @@ bool needs_tracking(const flow::Generation& g) {
          std::any_of(g.limits->by_slot.begin(), g.limits->by_slot.end(), per_flow);
 }
 
-// The address of the interface towards `destination`: what the gateway's own packets to it come from. Unspecified: none.
+// The address of the interface towards `destination`: what the gateway's own packets to it come from. Unspecified:
+// none.
 base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
                                const flow::InterfaceTable& interfaces) {
   const flow::RouteResult& route = routes.at(routes.find(destination));
