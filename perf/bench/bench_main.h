@@ -13,7 +13,7 @@
 namespace penstock::bench {
 
 // Memory is reserved address space until it is used; AVX-512 as the gateway allows it to DPDK's libraries.
-inline int main(int argc, char** argv, const char* megabytes = "4096") {
+inline bool start_eal(const char* megabytes) {
   const char* eal[] = {"bench",
                        "-l",
                        "0",
@@ -25,7 +25,11 @@ inline int main(int argc, char** argv, const char* megabytes = "4096") {
                        "--log-level=3",
                        "--no-shconf",
                        "--force-max-simd-bitwidth=512"};
-  if (rte_eal_init(std::size(eal), const_cast<char**>(eal)) < 0) return 1;
+  return rte_eal_init(std::size(eal), const_cast<char**>(eal)) >= 0;
+}
+
+inline int main(int argc, char** argv, const char* megabytes = "4096") {
+  if (!start_eal(megabytes)) return 1;
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

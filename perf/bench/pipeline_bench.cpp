@@ -4,11 +4,16 @@
 //
 // Packets are rewritten in place; before each pass the bytes that the path changes are put back, which is part of the
 // figure (a copy of 64 bytes a packet).
+//
+//   pipeline_bench --count=l3_forward/1000 --passes=2000    that many bursts and nothing else: perf/instructions.sh
 #include <benchmark/benchmark.h>
 #include <rte_mbuf.h>
 
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bench/bench_main.h"
@@ -224,7 +229,35 @@ BENCHMARK(l3_forward)->Arg(1)->Arg(1000)->Arg(100000);
 BENCHMARK(nat_service)->Arg(1)->Arg(1000)->Arg(100000)->Arg(1000000);
 BENCHMARK(nat_service_filter_limits)->Arg(100000);
 
+// A fixed number of passes after every flow was opened, for a counter of instructions around the process.
+int count(const std::string& name, unsigned long passes) {
+  const size_t slash = name.find('/');
+  const std::string kind = name.substr(0, slash);
+  const auto flows = slash == std::string::npos ? 0u : static_cast<uint32_t>(std::atoi(name.c_str() + slash + 1));
+  const bool policies = kind == "nat_service_filter_limits", service = policies || kind == "nat_service";
+  if (flows == 0 || passes == 0 || (!service && kind != "l3_forward")) {
+    std::fprintf(stderr, "pipeline_bench: --count=CASE/FLOWS --passes=N\n");
+    return 2;
+  }
+  Bench bench(flows, {.service = service, .policies = policies});
+  for (uint32_t i = 0; i < flows; i += kBurst) bench.pass();
+  const uint64_t before = bench.dropped();
+  for (unsigned long i = 0; i < passes; ++i) bench.pass();
+  std::printf("packets/pass %u\n", static_cast<unsigned>(kBurst));
+  return bench.dropped() == before ? 0 : 1;
+}
+
 }  // namespace
+
+int main(int argc, char** argv) {
+  const std::string first = argc == 3 ? argv[1] : "", second = argc == 3 ? argv[2] : "";
+  if (!first.starts_with("--count=") || !second.starts_with("--passes=")) return bench::main(argc, argv);
+  if (!bench::start_eal("4096")) return 1;
+  const int status = count(first.substr(8), std::strtoul(second.c_str() + 9, nullptr, 10));
+  rte_eal_cleanup();
+  return status;
+}
+
 }  // namespace penstock::engine
 
-int main(int argc, char** argv) { return penstock::bench::main(argc, argv); }
+int main(int argc, char** argv) { return penstock::engine::main(argc, argv); }
