@@ -4,7 +4,7 @@
 #
 #   perf/instructions.sh [--json FILE] [--baseline FILE]
 #
-# Exit status 1 when a case costs over 3 % more than the baseline (perf/instructions.json, if there is one) says.
+# Exit status 1 when a case costs over 3 % more than the baseline (perf/instructions.json) says.
 # Builds for Haswell: valgrind knows no AVX-512, and hides it from DPDK, which chooses its vector code at run time.
 set -euo pipefail
 root="$(dirname "$(readlink -f "$0")")/.."
