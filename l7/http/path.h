@@ -30,7 +30,7 @@ struct PathPolicy {
   EscapedSlash escaped_slash = EscapedSlash::kKeep;
 };
 
-// `path` begins with "/". `out` has room for path.size() bytes and lies elsewhere. The result is `path` itself or a
+// `path` begins with "/". `out` has room for path.size() bytes: elsewhere, or where the path is. The result is `path` itself or a
 // view of `out`.
 struct NormalPath {
   Fault fault = Fault::kNone;
