@@ -30,8 +30,8 @@ struct PathPolicy {
   EscapedSlash escaped_slash = EscapedSlash::kKeep;
 };
 
-// `path` begins with "/". `out` has room for path.size() bytes: elsewhere, or where the path is. The result is `path` itself or a
-// view of `out`.
+// `path` begins with "/". `out` has room for path.size() bytes: elsewhere, or where the path is. The result is `path`
+// itself or a view of `out`.
 struct NormalPath {
   Fault fault = Fault::kNone;
   std::string_view path;
