@@ -1,0 +1,111 @@
+// One DPDK crypto device and the sessions (expanded keys) on it: opened by the control thread, then used by every
+// worker on a queue pair of its own.
+//
+// Paths, best first: look-aside (a device with hardware), CPU (a software device that works synchronously on the
+// calling core, rte_cryptodev_sym_cpu_crypto_process), software (the same or another software device through its
+// queues). choose_session() takes the best that offers the cipher and says in words why none of the better ones does.
+// Memory: a device owns its session pool, which is locked, left out of core dumps, and wiped session by session; it
+// must outlive its sessions. Threads: open, make and free sessions on the control thread only. Failure: an Error that
+// names the device. Does not: carry packets (esp_lane.h), do inline ESP (rte_security on a NIC), or choose keys.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "base/result.h"
+#include "engine/crypto/sa_spec.h"
+
+struct rte_mempool;
+
+namespace penstock::crypto {
+
+enum class CryptoPath : uint8_t { kLookaside, kCpu, kSoftware };
+const char* to_string(CryptoPath path);  // "look-aside"
+
+enum class Direction : uint8_t { kOutbound, kInbound };
+
+// How the operations on a packet are laid out, the same for every path (esp_job.h fills it in).
+constexpr size_t kNonceLength = 12;  // AEAD: salt, explicit IV
+constexpr size_t kCbcIvLength = 16;
+
+class CryptoDevice;
+
+// An expanded key on one device. Moves; frees and wipes itself.
+class CryptoSession {
+ public:
+  CryptoSession() = default;
+  CryptoSession(CryptoDevice* device, void* handle, CryptoPath path) : device_(device), handle_(handle), path_(path) {}
+  ~CryptoSession();
+  CryptoSession(CryptoSession&& other) noexcept { swap(other); }
+  CryptoSession& operator=(CryptoSession&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  CryptoSession(const CryptoSession&) = delete;
+  CryptoSession& operator=(const CryptoSession&) = delete;
+
+  bool empty() const { return handle_ == nullptr; }
+  CryptoDevice* device() const { return device_; }
+  void* handle() const { return handle_; }
+  CryptoPath path() const { return path_; }
+
+ private:
+  void swap(CryptoSession& other) noexcept {
+    std::swap(device_, other.device_);
+    std::swap(handle_, other.handle_);
+    std::swap(path_, other.path_);
+  }
+
+  CryptoDevice* device_ = nullptr;
+  void* handle_ = nullptr;
+  CryptoPath path_ = CryptoPath::kCpu;
+};
+
+struct CryptoDeviceConfig {
+  std::string name;  // "crypto_aesni_gcm0": a vdev is plugged when no device has this name yet
+  std::string arguments;
+  uint16_t queue_pairs = 1;     // one per worker
+  uint32_t max_sessions = 256;  // SAs of all workers, both directions, twice during a rekey
+  int socket = 0;
+};
+
+class CryptoDevice {
+ public:
+  static base::Result<std::unique_ptr<CryptoDevice>> open(const CryptoDeviceConfig& config);
+  ~CryptoDevice();
+  CryptoDevice(const CryptoDevice&) = delete;
+  CryptoDevice& operator=(const CryptoDevice&) = delete;
+
+  const std::string& name() const { return name_; }
+  uint8_t id() const { return id_; }
+  bool offers(CryptoPath path) const;
+  // Empty when the device can do this cipher for ESP; else the reason.
+  std::string lacks(Cipher cipher, bool esn) const;
+  base::Result<CryptoSession> make_session(const SaSpec& spec, Direction direction, CryptoPath path);
+  bool keys_locked() const { return keys_locked_; }  // false: RLIMIT_MEMLOCK is too low for the session pool
+
+ private:
+  friend class CryptoSession;
+  CryptoDevice(std::string name, uint8_t id) : name_(std::move(name)), id_(id) {}
+  base::Result<void> start(const CryptoDeviceConfig& config);
+  void free_session(void* handle);
+
+  std::string name_;
+  uint8_t id_;
+  uint64_t features_ = 0;
+  bool plugged_ = false;
+  bool keys_locked_ = true;
+  rte_mempool* sessions_ = nullptr;
+};
+
+struct ChosenSession {
+  CryptoSession session;
+  std::string why_not_better;  // "" on the best path; else one reason per better path or device, separated by "; "
+};
+base::Result<ChosenSession> choose_session(std::span<CryptoDevice* const> devices, const SaSpec& spec,
+                                           Direction direction);
+
+}  // namespace penstock::crypto

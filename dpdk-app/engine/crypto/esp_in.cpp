@@ -1,0 +1,182 @@
+#include "engine/crypto/esp_in.h"
+
+#include <rte_mbuf.h>
+
+#include <cstring>
+
+#include "engine/crypto/buffer.h"
+#include "engine/crypto/ecn.h"
+#include "wire/checksum.h"
+#include "wire/parse.h"
+
+namespace penstock::crypto {
+
+namespace {
+
+constexpr uint8_t kKeepaliveByte = 0xff;  // RFC 3948 §2.3
+
+EspVerdict verdict_of(ReplayWindow::Place place) {
+  switch (place) {
+    case ReplayWindow::Place::kNew:
+      return EspVerdict::done;
+    case ReplayWindow::Place::kSeen:
+      return EspVerdict::replayed;
+    case ReplayWindow::Place::kTooOld:
+      return EspVerdict::too_old;
+    case ReplayWindow::Place::kZero:
+      return EspVerdict::zero_sequence;
+  }
+  return EspVerdict::replayed;
+}
+
+void fill_aead_job(const InboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
+  const base::Bytes key = sa.spec().key.secret();
+  std::memcpy(job.iv, key.data() + sa.traits().key_length, 4);
+  std::memcpy(job.iv + 4, esp + kEspHeaderLength, 8);
+  write_aad(job.aad, sa.spec().spi, job.sequence, sa.spec().esn);
+  job.data = esp + kEspHeaderLength + sa.traits().iv_length;
+  job.length = static_cast<uint32_t>(ciphertext);
+}
+
+void fill_hmac_job(const InboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
+  const size_t iv = sa.traits().iv_length;
+  std::memcpy(job.iv, esp + kEspHeaderLength, iv);
+  job.data = esp;
+  job.length = static_cast<uint32_t>(kEspHeaderLength + iv + ciphertext);
+  if (!sa.spec().esn) return;
+  base::store_be32(esp + job.length, static_cast<uint32_t>(job.sequence >> 32));  // the ICV is safe in the job
+  job.length += 4;
+}
+
+// §2.4: padding, checked byte by byte. `clear` is what was encrypted. On success `length` is the payload's alone.
+EspVerdict strip_trailer(const uint8_t* clear, size_t& length, uint8_t& next_header) {
+  const size_t padding = clear[length - 2];
+  next_header = clear[length - 1];
+  if (padding + kEspTrailerLength > length) return EspVerdict::bad_padding;
+  length -= padding + kEspTrailerLength;
+  for (size_t i = 0; i < padding; ++i)
+    if (clear[length + i] != i + 1) return EspVerdict::bad_padding;
+  return EspVerdict::done;
+}
+
+InnerFlow flow_of(const uint8_t* ip, const wire::Headers& h) {
+  InnerFlow flow;
+  if (h.family == 4) {
+    flow.source = base::IpAddress::v4_from(ip + wire::kIpv4SrcAt);
+    flow.destination = base::IpAddress::v4_from(ip + wire::kIpv4DstAt);
+  } else {
+    flow.source = base::IpAddress::v6_from(ip + wire::kIpv6SrcAt);
+    flow.destination = base::IpAddress::v6_from(ip + wire::kIpv6DstAt);
+  }
+  flow.source_port = h.src_port;
+  flow.destination_port = h.dst_port;
+  flow.protocol = h.protocol;
+  flow.has_ports =
+      !h.is(wire::kIsLaterFragment) &&
+      (h.protocol == wire::kProtocolTcp || h.protocol == wire::kProtocolUdp || h.protocol == wire::kProtocolSctp);
+  return flow;
+}
+
+void set_ecn(uint8_t* ip, uint8_t family, uint8_t ecn) {
+  if (family == 6) {
+    ip[1] = static_cast<uint8_t>((ip[1] & ~(kEcnMask << 4)) | ecn << 4);
+    return;
+  }
+  ip[wire::kIpv4TosAt] = static_cast<uint8_t>((ip[wire::kIpv4TosAt] & ~kEcnMask) | ecn);
+  base::store_raw(ip + wire::kIpv4ChecksumAt, wire::compute_ipv4_header(ip));
+}
+
+// RFC 4301 §5.2 steps 3 to 5, RFC 6040 §4.2: the inner packet in its own right.
+EspVerdict admit_inner(const InboundSa& sa, uint8_t* ip, size_t length, uint8_t next_header, uint8_t outer_class,
+                       size_t& inner_length) {
+  if (next_header == wire::kProtocolNoNext) return EspVerdict::dummy;
+  if (next_header != wire::kProtocolIpip && next_header != wire::kProtocolIpv6) return EspVerdict::bad_next_header;
+  wire::Headers h;
+  if (wire::parse_ip({ip, length}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, h) != wire::ParseError::kNone)
+    return EspVerdict::malformed_inner;
+  if (h.family != (next_header == wire::kProtocolIpip ? 4 : 6)) return EspVerdict::malformed_inner;
+  if (!sa.spec().selectors.empty() && !inbound_match(sa.spec().selectors, flow_of(ip, h)))
+    return EspVerdict::selector_mismatch;
+  const uint8_t ecn = leave_tunnel(h.traffic_class, outer_class);
+  if (ecn == kEcnDrop) return EspVerdict::congestion_lost;
+  if (ecn != (h.traffic_class & kEcnMask)) set_ecn(ip, h.family, ecn);
+  inner_length = h.end;
+  return EspVerdict::done;
+}
+
+}  // namespace
+
+EspVerdict find_esp(rte_mbuf* packet, uint32_t& spi, EspPlace& place) {
+  if (const EspVerdict claimed = claim_buffer(packet, 0); claimed != EspVerdict::done) return claimed;
+  const auto* ip = rte_pktmbuf_mtod(packet, const uint8_t*);
+  wire::Headers h;
+  if (wire::parse_ip({ip, packet->data_len}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, h) !=
+      wire::ParseError::kNone)
+    return EspVerdict::malformed_outer;
+  if (h.is(wire::kIsFragment)) return EspVerdict::outer_fragment;
+  place = {h.l4_offset, h.end, h.traffic_class, h.protocol == wire::kProtocolUdp};
+  if (place.in_udp) {
+    const size_t length = base::load_be16(ip + h.l4_offset + wire::kUdpLengthAt);  // parse_ip() bounded it
+    place.esp_at = static_cast<uint16_t>(h.l4_offset + wire::kUdpLength);
+    place.end = static_cast<uint16_t>(h.l4_offset + length);
+    if (length == wire::kUdpLength + 1 && ip[place.esp_at] == kKeepaliveByte) return EspVerdict::nat_keepalive;
+  } else if (h.protocol != wire::kProtocolEsp) {
+    return EspVerdict::not_esp;
+  }
+  if (place.esp_at + 4 > place.end) return EspVerdict::truncated_esp;
+  spi = base::load_be32(ip + place.esp_at);
+  if (place.in_udp && spi == 0) return EspVerdict::non_esp_marker;
+  if (place.esp_at + kEspHeaderLength > place.end) return EspVerdict::truncated_esp;
+  return EspVerdict::done;
+}
+
+EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, base::Nanos now, EspJob& job) {
+  const CipherTraits& traits = sa.traits();
+  if (place.in_udp != sa.spec().udp_encapsulation) return EspVerdict::wrong_encapsulation;
+  auto* esp = rte_pktmbuf_mtod_offset(packet, uint8_t*, place.esp_at);
+  const size_t around = kEspHeaderLength + traits.iv_length + kIcvLength;
+  const size_t length = place.end - place.esp_at;
+  if (length < around + kEspTrailerLength) return EspVerdict::truncated_esp;
+  if (base::load_be32(esp) != sa.spec().spi) return EspVerdict::wrong_spi;
+  const size_t ciphertext = length - around;
+  if (ciphertext % traits.block != 0) return EspVerdict::misaligned_esp;
+  const auto found = sa.window().find(base::load_be32(esp + 4));
+  if (found.place != ReplayWindow::Place::kNew) return verdict_of(found.place);
+  if (!sa.may_carry(static_cast<uint32_t>(ciphertext), now)) return EspVerdict::lifetime_expired;
+
+  job.sequence = found.sequence;
+  job.esp_at = place.esp_at;
+  job.outer_traffic_class = place.outer_traffic_class;
+  std::memcpy(job.tag, esp + length - kIcvLength, kIcvLength);
+  if (traits.aead) {
+    fill_aead_job(sa, esp, ciphertext, job);
+  } else {
+    fill_hmac_job(sa, esp, ciphertext, job);
+  }
+  return EspVerdict::done;
+}
+
+EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, bool succeeded) {
+  if (!succeeded) return EspVerdict::failed_authentication;
+  if (const auto place = sa.window().mark(job.sequence); place != ReplayWindow::Place::kNew) return verdict_of(place);
+  sa.use(job.length);
+  const size_t head = job.esp_at + kEspHeaderLength + sa.traits().iv_length;
+  auto* clear = rte_pktmbuf_mtod_offset(packet, uint8_t*, head);
+  // What was encrypted: prepare_in() laid the job out over exactly that.
+  size_t length =
+      sa.traits().aead ? job.length : job.length - kEspHeaderLength - sa.traits().iv_length - (sa.spec().esn ? 4 : 0);
+  uint8_t next_header = 0;
+  if (const EspVerdict v = strip_trailer(clear, length, next_header); v != EspVerdict::done) return v;
+  size_t inner_length = 0;
+  if (const EspVerdict v = admit_inner(sa, clear, length, next_header, job.outer_traffic_class, inner_length);
+      v != EspVerdict::done)
+    return v;
+  rte_pktmbuf_adj(packet, static_cast<uint16_t>(head));
+  rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - inner_length));
+  // What the device said about the outer packet says nothing about this one.
+  packet->ol_flags = 0;
+  packet->packet_type = 0;
+  return EspVerdict::done;
+}
+
+}  // namespace penstock::crypto

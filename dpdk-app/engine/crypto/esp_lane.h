@@ -1,0 +1,84 @@
+// One worker's road through ESP: a burst in, a burst out, a verdict per packet, whatever the crypto runs on.
+//
+//   lane->encrypt(burst, now);    // or decrypt: every packet has a verdict now
+//   n = lane->collect(burst, now) // once a round: those whose verdict was in_flight
+//
+// Sessions on the CPU path are done when encrypt/decrypt returns; sessions on a device's queues stay in_flight until
+// collect() brings them, in the order in which each device took them, so packets of one SA keep their order.
+// Packets of a burst may belong to different SAs of this worker; those of one SA go to the CPU path together.
+// Memory: the lane owns its operations (a pool of `capacity`, made at once); packets stay the caller's. One thread, the
+// worker's; made and destroyed by the control thread, destroyed only when in_flight() is 0. Hot: no allocation but from
+// the pool, no lock, no clock. Failure of make(): an Error; of a packet: its verdict (verdict.h), counted in its SA.
+// Does not: look SAs up, free packets, retry: device_full is for the caller to drop or to keep.
+#pragma once
+
+#include <rte_crypto_sym.h>
+
+#include <array>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "engine/crypto/crypto_device.h"
+#include "engine/crypto/esp_job.h"
+#include "engine/crypto/esp_packet.h"
+
+struct rte_crypto_op;
+
+namespace penstock::crypto {
+
+constexpr size_t kLaneBurst = 64;        // the engine's burst; longer spans are worked off in pieces
+constexpr size_t kMaxDevices = 8;        // of one lane: hardware, and the software that stands in for it
+constexpr uint32_t kMaxInFlight = 2048;  // a device's queue
+
+struct LaneConfig {
+  uint16_t queue_pair = 0;           // the worker's, on every device
+  uint32_t capacity = kMaxInFlight;  // operations in flight; more are device_full
+  int socket = 0;
+};
+
+class EspLane {
+ public:
+  static base::Result<std::unique_ptr<EspLane>> make(const LaneConfig& config, std::span<CryptoDevice* const> devices);
+  ~EspLane();
+  EspLane(const EspLane&) = delete;
+  EspLane& operator=(const EspLane&) = delete;
+
+  void encrypt(std::span<EspPacket> burst, base::Nanos now);
+  void decrypt(std::span<EspPacket> burst, base::Nanos now);
+  size_t collect(std::span<EspPacket> out);
+  uint32_t in_flight() const { return in_flight_; }
+
+ private:
+  EspLane() = default;
+
+  template <Direction kDirection>
+  void run(std::span<EspPacket> burst, base::Nanos now);
+  void run_cpu(std::span<EspPacket> burst);
+  void run_group(std::span<EspPacket> burst, size_t first);
+  bool prepare_op(EspPacket& packet, base::Nanos now, Direction direction);
+  void enqueue(std::span<EspPacket> burst);
+  void settle(EspPacket& packet, const EspJob& job, bool succeeded);
+
+  std::vector<CryptoDevice*> devices_;
+  uint16_t queue_pair_ = 0;
+  rte_mempool* operations_ = nullptr;
+  uint32_t in_flight_ = 0;
+
+  // The burst at work. CPU path: a job per packet, and the arrays that one call to the device wants.
+  std::array<EspJob, kLaneBurst> jobs_;
+  std::array<bool, kLaneBurst> waiting_{};
+  std::array<uint8_t, kLaneBurst> group_;
+  std::array<rte_crypto_vec, kLaneBurst> data_;
+  std::array<rte_crypto_sgl, kLaneBurst> lists_;
+  std::array<rte_crypto_va_iova_ptr, kLaneBurst> ivs_, aads_, tags_;
+  std::array<int32_t, kLaneBurst> statuses_;
+  // Queues: operations of this burst, with the packet of each.
+  std::array<rte_crypto_op*, kLaneBurst> ops_;
+  std::array<uint8_t, kLaneBurst> op_packets_;
+  size_t op_count_ = 0;
+};
+
+}  // namespace penstock::crypto

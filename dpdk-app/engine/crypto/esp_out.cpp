@@ -1,0 +1,97 @@
+#include "engine/crypto/esp_out.h"
+
+#include <rte_mbuf.h>
+
+#include <cstring>
+
+#include "engine/crypto/buffer.h"
+#include "engine/crypto/outer.h"
+
+namespace penstock::crypto {
+
+namespace {
+
+// RFC 4303 §2.4: 1, 2, 3, ...; then pad length and next header.
+void write_trailer(uint8_t* at, size_t padding, uint8_t next_header) {
+  for (size_t i = 0; i < padding; ++i) at[i] = static_cast<uint8_t>(i + 1);
+  at[padding] = static_cast<uint8_t>(padding);
+  at[padding + 1] = next_header;
+}
+
+void fill_aead_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
+  base::store_be64(esp + kEspHeaderLength, job.sequence);
+  const base::Bytes key = sa.spec().key.secret();
+  std::memcpy(job.iv, key.data() + sa.traits().key_length, 4);
+  base::store_be64(job.iv + 4, job.sequence);
+  write_aad(job.aad, sa.spec().spi, job.sequence, sa.spec().esn);
+  job.data = esp + kEspHeaderLength + sa.traits().iv_length;
+  job.length = static_cast<uint32_t>(ciphertext);
+}
+
+// The place of the IV holds the block to be encrypted first; what comes out of it is the IV (see esp_out.h).
+void fill_hmac_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
+  const size_t iv = sa.traits().iv_length;
+  std::memset(job.iv, 0, sizeof job.iv);
+  if (iv != 0) {
+    base::store_be64(esp + kEspHeaderLength, job.sequence);
+    base::store_be64(esp + kEspHeaderLength + 8, 0);
+  }
+  job.data = esp;
+  job.length = static_cast<uint32_t>(kEspHeaderLength + iv + ciphertext);
+  if (!sa.spec().esn) return;
+  base::store_be32(esp + job.length, static_cast<uint32_t>(job.sequence >> 32));  // where the ICV will stand
+  job.length += 4;
+}
+
+}  // namespace
+
+EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob& job) {
+  const CipherTraits& traits = sa.traits();
+  // One block more than any packet needs, so that the question can be asked before its length is known.
+  const auto most_tail = static_cast<uint32_t>(traits.block + kEspTrailerLength + kIcvLength);
+  if (const EspVerdict claimed = claim_buffer(packet, most_tail); claimed != EspVerdict::done) return claimed;
+  if ((packet->ol_flags & RTE_MBUF_F_TX_OFFLOAD_MASK) != 0) return EspVerdict::pending_offload;
+
+  InnerView inner;
+  if (!look_inside({rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len}, inner))
+    return EspVerdict::malformed_inner;
+  if (inner.length > sa.inner_mtu()) return inner.dont_fragment ? EspVerdict::too_big : EspVerdict::needs_fragmentation;
+  const size_t head = sa.outer_length() + kEspHeaderLength + traits.iv_length;
+  if (rte_pktmbuf_headroom(packet) < head) return EspVerdict::no_headroom;
+  if (!sa.may_carry(inner.length, now)) return EspVerdict::lifetime_expired;
+  job.sequence = sa.next_sequence();
+  if (job.sequence == 0) return EspVerdict::sequence_exhausted;
+  sa.use(inner.length);
+
+  rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - inner.length));  // Ethernet's own padding
+  const size_t unpadded = inner.length + kEspTrailerLength;
+  const size_t padding = (traits.block - unpadded % traits.block) % traits.block;
+  const size_t ciphertext = unpadded + padding;
+  auto* tail = reinterpret_cast<uint8_t*>(
+      rte_pktmbuf_append(packet, static_cast<uint16_t>(padding + kEspTrailerLength + kIcvLength)));
+  write_trailer(tail, padding, inner.family == 4 ? wire::kProtocolIpip : wire::kProtocolIpv6);
+
+  auto* outer = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(head)));
+  write_outer(sa, inner, outer, kEspHeaderLength + traits.iv_length + ciphertext + kIcvLength);
+  uint8_t* esp = outer + sa.outer_length();
+  base::store_be32(esp, sa.spec().spi);
+  base::store_be32(esp + 4, static_cast<uint32_t>(job.sequence));
+  job.esp_at = static_cast<uint16_t>(sa.outer_length());
+  if (traits.aead) {
+    fill_aead_job(sa, esp, ciphertext, job);
+  } else {
+    fill_hmac_job(sa, esp, ciphertext, job);
+  }
+  return EspVerdict::done;
+}
+
+EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, bool succeeded) {
+  if (!succeeded) return EspVerdict::crypto_failed;
+  auto* outer = rte_pktmbuf_mtod(packet, uint8_t*);
+  std::memcpy(outer + packet->data_len - kIcvLength, job.tag, kIcvLength);
+  if (sa.spec().udp_encapsulation && sa.spec().local.is_v6())
+    finish_udp6(sa, outer, packet->data_len - sa.outer_length());
+  return EspVerdict::done;
+}
+
+}  // namespace penstock::crypto

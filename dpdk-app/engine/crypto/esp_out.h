@@ -1,0 +1,19 @@
+// ESP outbound, tunnel mode (RFC 4303 §3.3), in two beats around the crypto: prepare_out() judges the packet, takes a
+// sequence number, and makes the whole outer packet but its ciphertext; finish_out() puts the ICV behind it.
+//
+// The packet begins at its IP header, with finished checksums, and is encrypted in place; it ends up beginning at the
+// outer IP header. A packet refused by prepare_out() is as it was (segments may have become one). Hot; the SA's owner.
+// IVs: AEAD takes the sequence number (RFC 4106 §3.1: unique is enough). CBC needs one that nobody can foretell: the
+// sequence number is encrypted as the first block under the same key (NIST SP 800-38A, appendix C), which costs a
+// block. Does not: fragment (see needs_fragmentation, OutboundSa::inner_mtu), pad against traffic analysis.
+#pragma once
+
+#include "engine/crypto/esp_job.h"
+#include "engine/crypto/sa.h"
+
+namespace penstock::crypto {
+
+EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob& job);
+EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, bool succeeded);
+
+}  // namespace penstock::crypto
