@@ -84,7 +84,7 @@ base::Result<Key> Key::make(size_t length) {
 base::Result<Key> Key::take(base::MutableBytes secret) {
   auto key = make(secret.size());
   if (key.ok()) std::memcpy(key->slot_, secret.data(), secret.size());
-  explicit_bzero(secret.data(), secret.size());
+  if (!secret.empty()) explicit_bzero(secret.data(), secret.size());
   return key;
 }
 
