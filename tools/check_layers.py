@@ -16,6 +16,7 @@ ROOMS = {
     "wire": ["base"],
     "flow": ["base", "wire"],
     "engine": ["base", "wire", "flow"],
+    "l7/tcp": ["base", "wire"],
     "control/model": ["base"],
     "control/store": ["base", "control/model"],
     "control/health": ["base", "wire", "control/model"],
@@ -62,8 +63,8 @@ def room_of(path):
         parts = parts[1:]
     if not parts:
         return None
-    if parts[0] == "control" and len(parts) > 2:
-        return "control/" + parts[1]
+    if parts[0] in ("control", "l7") and len(parts) > 2:
+        return f"{parts[0]}/{parts[1]}"
     return parts[0] if len(parts) > 1 and parts[0] in ROOMS else None
 
 
@@ -100,13 +101,13 @@ def check_links():
     for path, needs in re.findall(r"(?m)^penstock_room\((\S+)\s+NEEDS\s+([^)]*?)(?:\s+LINK[^)]*)?\)", text):
         room = path.removeprefix("dpdk-app/")
         for need in needs.split():
-            other = need.replace("control_", "control/")
+            other = need.replace("control_", "control/").replace("l7_", "l7/")
             if other not in ROOMS.get(room, []):
                 yield f"CMakeLists.txt: {room} links {other}, which it may not include"
 
 
 def main():
-    files = sorted(p for top in ("dpdk-app", "control", "tools") for p in (ROOT / top).rglob("*")
+    files = sorted(p for top in ("dpdk-app", "l7", "control", "tools") for p in (ROOT / top).rglob("*")
                    if p.suffix in (".h", ".cpp"))
     faults = [fault for path in files for fault in check_file(path)] + list(check_links())
     for fault in faults:
