@@ -40,6 +40,7 @@ void Connection::take_ack(const Segment& s, base::Nanos now) {
   const uint32_t acked = s.ack - snd_una_;
   const uint32_t old_window = snd_wnd_;
   const bool probing = snd_wnd_ == 0;
+  const bool handshake = snd_una_ == iss_;
   AckTally tally;
   scoreboard_.acknowledge(shared_->records, s.ack, now, tally);
   if (acked != 0) advance_una(s.ack, now);
@@ -48,7 +49,8 @@ void Connection::take_ack(const Segment& s, base::Nanos now) {
     rtt_.sample(tally.rtt);
   } else if (acked != 0 && tally.retransmitted && timestamps_ && s.options.has_timestamps && s.options.ts_echo != 0) {
     const uint32_t elapsed = timestamp(now) - s.options.ts_echo;  // RFC 7323 §4: right for retransmissions too
-    if (elapsed * kMillisecond <= kMaxRto) rtt_.sample(std::max<base::Nanos>(elapsed * kMillisecond, kClockGranularity));
+    if (elapsed * kMillisecond <= kMaxRto)
+      rtt_.sample(std::max<base::Nanos>(elapsed * kMillisecond, kClockGranularity));
   }
   const bool reopened = update_window(s, now);
   if (probing) progress_at_ = now;  // RFC 1122 §4.2.2.17: as long as probes are answered the connection stays
@@ -59,7 +61,7 @@ void Connection::take_ack(const Segment& s, base::Nanos now) {
     dup_bytes_ = std::min(dup_bytes_ + mss_, scoreboard_.in_flight());
     tally.delivered += mss_;
   }
-  recover(s, tally, acked, now);
+  if (!handshake) recover(s, tally, acked, now);
   if (acked != 0 || tally.delivered != 0 || reopened || !outstanding()) arm_retransmit(now);
 }
 
@@ -144,13 +146,15 @@ void Connection::recover(const Segment& s, const AckTally& tally, uint32_t acked
   if (sack_) {
     base::Nanos wait = 0;
     if (tally.retransmitted || scoreboard_.sacked() != 0 || recovery_ != Recovery::kOpen) {
-      newly_lost = scoreboard_.detect_losses(shared_->records, recovery_ != Recovery::kOpen, rtt_.smoothed(), now, wait);
+      newly_lost =
+          scoreboard_.detect_losses(shared_->records, recovery_ != Recovery::kOpen, rtt_.smoothed(), now, wait);
     }
     reorder_at_ = wait != 0 ? now + wait : 0;
   } else if (acked != 0) {
     dup_acks_ = 0;
     dup_bytes_ -= std::min(dup_bytes_, acked);
-    if (recovery_ == Recovery::kFast) newly_lost = scoreboard_.mark_first_lost(shared_->records);  // RFC 6582 partial ACK
+    if (recovery_ == Recovery::kFast)
+      newly_lost = scoreboard_.mark_first_lost(shared_->records);  // RFC 6582 partial ACK
   } else if (dup_acks_ == kDupThresh && recovery_ == Recovery::kOpen && at_or_after(s.ack, recover_)) {
     newly_lost = scoreboard_.mark_first_lost(shared_->records);
   }

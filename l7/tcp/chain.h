@@ -1,9 +1,9 @@
 // Bytes of one stream direction in chunks from a shared pool: memory is held only where bytes are.
 //
 // Positions are 64-bit offsets from the first byte of the stream. A chunk covers one aligned section of the stream, so
-// bytes that arrive out of order go straight to their place and a chain never holds more than the window plus one chunk.
-// Which bytes are valid is the caller's knowledge (received ranges; acknowledged and written offsets).
-// Failure: write() stores fewer bytes than asked when the pool is empty. One thread.
+// bytes that arrive out of order go straight to their place and a chain never holds more than the window plus one
+// chunk. Which bytes are valid is the caller's knowledge (received ranges; acknowledged and written offsets). Failure:
+// write() stores fewer bytes than asked when the pool is empty. One thread.
 #pragma once
 
 #include <cstddef>
@@ -29,7 +29,8 @@ class Chain {
  public:
   // Stores bytes at `offset`; returns how many were stored.
   size_t write(ChunkPool& pool, uint64_t offset, base::Bytes bytes);
-  // Up to `max_pieces` ranges that hold [offset, offset + length); returns the bytes covered. They must have been written.
+  // Up to `max_pieces` ranges that hold [offset, offset + length); returns the bytes covered. They must have been
+  // written.
   size_t read(const ChunkPool& pool, uint64_t offset, size_t length, base::Bytes* pieces, size_t max_pieces,
               size_t& piece_count) const;
   // Gives back chunks that end at or before `offset`.

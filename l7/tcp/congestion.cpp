@@ -7,11 +7,11 @@ namespace penstock::tcp {
 
 namespace {
 
-constexpr uint32_t kInitialSegments = 10;         // RFC 6928 §2
-constexpr uint32_t kInitialBytes = 14'600;        // RFC 6928 §2: upper bound, unless two segments are more
-constexpr uint32_t kMaxWindow = 1U << 30;         // what window scaling can describe
-constexpr float kCubicC = 0.4F;                   // RFC 9438 §4.1
-constexpr float kCubicBeta = 0.7F;                // RFC 9438 §4.6
+constexpr uint32_t kInitialSegments = 10;   // RFC 6928 §2
+constexpr uint32_t kInitialBytes = 14'600;  // RFC 6928 §2: upper bound, unless two segments are more
+constexpr uint32_t kMaxWindow = 1U << 30;   // what window scaling can describe
+constexpr float kCubicC = 0.4F;             // RFC 9438 §4.1
+constexpr float kCubicBeta = 0.7F;          // RFC 9438 §4.6
 constexpr float kCubicAlpha = 3 * (1 - kCubicBeta) / (1 + kCubicBeta);  // RFC 9438 §4.3
 
 }  // namespace
@@ -84,7 +84,8 @@ void Congestion::on_congestion(uint32_t in_flight, base::Nanos) {
     const float window = static_cast<float>(window_) / static_cast<float>(mss_);
     // §4.7 fast convergence: a flow that lost before it reached its last maximum gives up more.
     w_max_ = window < w_max_ ? window * (1 + kCubicBeta) / 2 : window;
-    ssthresh_ = std::max(static_cast<uint32_t>(static_cast<float>(std::min(window_, in_flight + mss_)) * kCubicBeta), floor);
+    ssthresh_ =
+        std::max(static_cast<uint32_t>(static_cast<float>(std::min(window_, in_flight + mss_)) * kCubicBeta), floor);
     epoch_ = 0;
   }
   acked_in_round_ = 0;

@@ -16,7 +16,7 @@ class Congestion {
  public:
   void start(CongestionKind kind, uint32_t mss);  // initial window of RFC 6928
   void set_mss(uint32_t mss) { mss_ = mss; }
-  void restart_after_idle();   // RFC 5681 §4.1
+  void restart_after_idle();    // RFC 5681 §4.1
   void limit_to_one_segment();  // the SYN was lost (RFC 5681 §3.1)
 
   // `acked` new bytes outside of fast recovery, while the window was the limit.
@@ -48,9 +48,9 @@ class Congestion {
   uint32_t prr_out_ = 0;
   uint32_t recovery_flight_ = 0;
   CongestionKind kind_ = CongestionKind::kCubic;
-  float w_max_ = 0;       // CUBIC, in segments: window before the last reduction
-  float w_estimate_ = 0;  // CUBIC: what Reno would have (§4.3)
-  float k_ = 0;           // seconds from the start of the epoch to w_max
+  float w_max_ = 0;        // CUBIC, in segments: window before the last reduction
+  float w_estimate_ = 0;   // CUBIC: what Reno would have (§4.3)
+  float k_ = 0;            // seconds from the start of the epoch to w_max
   base::Nanos epoch_ = 0;  // 0: begins with the next ACK
 };
 

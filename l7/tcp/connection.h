@@ -1,14 +1,15 @@
-// One TCP connection (RFC 9293) as a machine without hands: segments and a time in, segments, events and a deadline out.
+// One TCP connection (RFC 9293) as a machine without hands: segments and a time in, segments, events and a deadline
+// out.
 //
-// Use: open() or accept(); then on_segment() for each segment that arrives, on_deadline() when deadline() has passed, and
-// after either, and after any call of the application, next_segment() until it is false. Events gather until taken.
+// Use: open() or accept(); then on_segment() for each segment that arrives, on_deadline() when deadline() has passed,
+// and after either, and after any call of the application, next_segment() until it is false. Events gather until taken.
 // Memory: the connection is a value of under 1 KB; stream bytes, records of what is in flight and of gaps live in the
 // pools of Shared and are held only while there are any. release() before it is forgotten. One thread: its worker.
 // Time: nanoseconds, never going back. Failure: end() says why a connection is over; Count names refused segments.
 // Not here: addresses and ports (the stack), IP, checksums, urgent data (arrives as data), Fast Open, MPTCP.
 //
-// Input follows §3.10.7 in its order: input.cpp (SYN-SENT, sequence, RST, SYN), acknowledge.cpp (ACK), receive.cpp (text,
-// FIN, window, ACK policy); output.cpp says what is sent next; timers.cpp what happens when nothing does.
+// Input follows §3.10.7 in its order: input.cpp (SYN-SENT, sequence, RST, SYN), acknowledge.cpp (ACK), receive.cpp
+// (text, FIN, window, ACK policy); output.cpp says what is sent next; timers.cpp what happens when nothing does.
 #pragma once
 
 #include <algorithm>
@@ -44,13 +45,13 @@ const char* to_string(State state);
 
 // Why a connection is over.
 enum class End : uint8_t {
-  kNone,
-  kFinished,       // both sides finished
-  kReset,          // the peer sent a reset
-  kRefused,        // the peer answered the SYN with a reset
-  kTimedOut,       // the peer did not answer in time
-  kAborted,        // abort(), or close() with bytes unread, or data after close()
-  kReturned,       // SYN-RECEIVED went back to LISTEN (§3.10.7.4): nobody was told of it
+  kOpen,      // it is not
+  kFinished,  // both sides finished
+  kReset,     // the peer sent a reset
+  kRefused,   // the peer answered the SYN with a reset
+  kTimedOut,  // the peer did not answer in time
+  kAborted,   // abort(), or close() with bytes unread, or data after close()
+  kReturned,  // SYN-RECEIVED went back to LISTEN (§3.10.7.4): nobody was told of it
 };
 const char* to_string(End end);
 
@@ -226,9 +227,9 @@ class Connection {
   uint16_t local_mss_ = 0;  // announced
   // Receive
   Seq irs_ = 0, rcv_nxt_ = 0;
-  Seq rcv_edge_ = 0;     // right edge ever advertised: never moves back (§3.8.6)
+  Seq rcv_edge_ = 0;  // right edge ever advertised: never moves back (§3.8.6)
   Seq last_ack_sent_ = 0;
-  Seq fin_at_ = 0;       // sequence number of the peer's FIN when fin_seen_
+  Seq fin_at_ = 0;  // sequence number of the peer's FIN when fin_seen_
   uint32_t ack_owed_bytes_ = 0;
   uint64_t received_ = 0, consumed_ = 0;
   Chain receive_;
@@ -244,7 +245,7 @@ class Connection {
   base::Nanos user_timeout_ = 0, keepalive_idle_ = 0;
 
   State state_ = State::kClosed;
-  End end_ = End::kNone;
+  End end_ = End::kOpen;
   Recovery recovery_ = Recovery::kOpen;
   uint8_t events_ = 0;
   uint8_t send_scale_ = 0, receive_scale_ = 0;
@@ -260,22 +261,22 @@ class Connection {
   bool timestamps_ : 1 = false;
   bool scaled_ : 1 = false;
   bool ecn_ : 1 = false;
-  bool ecn_echo_ : 1 = false;       // CE arrived, CWR has not (RFC 3168 §6.1.3)
-  bool ecn_reduced_ : 1 = false;    // CWR to be set on the next new segment (§6.1.2)
-  bool reducing_ : 1 = false;       // reduced for this window already: until recover_
+  bool ecn_echo_ : 1 = false;     // CE arrived, CWR has not (RFC 3168 §6.1.3)
+  bool ecn_reduced_ : 1 = false;  // CWR to be set on the next new segment (§6.1.2)
+  bool reducing_ : 1 = false;     // reduced for this window already: until recover_
   bool ack_now_ : 1 = false;
   bool fin_sent_ : 1 = false;
-  bool fin_seen_ : 1 = false;       // the peer's FIN is known, perhaps behind a gap
-  bool fin_received_ : 1 = false;   // and everything before it
-  bool orphan_ : 1 = false;         // close(): nobody reads
+  bool fin_seen_ : 1 = false;      // the peer's FIN is known, perhaps behind a gap
+  bool fin_received_ : 1 = false;  // and everything before it
+  bool orphan_ : 1 = false;        // close(): nobody reads
   bool reset_owed_ : 1 = false;
   bool window_probe_ : 1 = false;
   bool tail_probe_ : 1 = false;
   bool tail_probe_out_ : 1 = false;
   bool tail_probe_again_ : 1 = false;  // the probe was a retransmission
   bool keepalive_due_ : 1 = false;
-  bool force_ : 1 = false;          // the next retransmission ignores the congestion window
-  bool finish_early_ : 1 = false;   // finish() before ESTABLISHED
+  bool force_ : 1 = false;         // the next retransmission ignores the congestion window
+  bool finish_early_ : 1 = false;  // finish() before ESTABLISHED
   bool reset_with_ack_ : 1 = false;
   Seq reset_seq_ = 0;
 };

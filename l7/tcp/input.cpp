@@ -108,6 +108,10 @@ void Connection::on_segment(const Segment& s, base::Nanos now) {
     ts_recent_at_ = now;
   }
   if (!check_reset(s, now) || !check_syn(s, now) || !check_ack(s, now)) return;
+  if (ecn_) {  // RFC 3168 §6.1.3
+    if (s.has(wire::kTcpCwr)) ecn_echo_ = false;
+    if (s.ecn == Ecn::kCe) ecn_echo_ = ack_now_ = true;
+  }
   keepalive_sent_ = 0;
   if (keepalive_idle_ != 0) keepalive_at_ = now + keepalive_idle_;
   take_text(s, now);
@@ -167,8 +171,7 @@ bool Connection::acceptable(const Segment& s) const {
   const uint32_t length = s.length();
   // A pure ACK at the very edge comes from a peer that filled the window: its ACK must count ("special allowance").
   if (length == 0) return within(s.seq, rcv_nxt_, rcv_edge_ + (s.has(wire::kTcpRst) && window != 0 ? 0 : 1));
-  return window != 0 &&
-         (within(s.seq, rcv_nxt_, rcv_edge_) || within(s.seq + length - 1, rcv_nxt_, rcv_edge_));
+  return window != 0 && (within(s.seq, rcv_nxt_, rcv_edge_) || within(s.seq + length - 1, rcv_nxt_, rcv_edge_));
 }
 
 void Connection::challenge(Count why, base::Nanos now) {

@@ -1,8 +1,8 @@
 // Cells of one size by number, up to a limit that is configuration. One thread; a cell's content survives give().
 //
 // Memory: blocks of kBlockCells are taken from the heap when first needed and kept; the steady state allocates nothing.
-// Failure: take() is kNone when `capacity` cells are taken or the heap has no more: the caller closes windows or refuses.
-// T is trivially copyable and has a `uint32_t next`, which is the caller's while the cell is taken.
+// Failure: take() is kNone when `capacity` cells are taken or the heap has no more: the caller closes windows or
+// refuses. T is trivially copyable and has a `uint32_t next`, which is the caller's while the cell is taken.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,8 @@
 // Round-trip time and retransmission timeout (RFC 6298). A value; nanoseconds; no failure.
 //
-// The floor of 200 ms instead of the SHOULD of 1 s (§2.4) is what current senders use: RACK-TLP repairs before it, and a
-// peer's delayed ACK (at most 200 ms by common practice) stays below it. Karn's rule is the caller's: see scoreboard.h.
+// The floor of 200 ms instead of the SHOULD of 1 s (§2.4) is what current senders use: RACK-TLP repairs before it, and
+// a peer's delayed ACK (at most 200 ms by common practice) stays below it. Karn's rule is the caller's: see
+// scoreboard.h.
 #pragma once
 
 #include <algorithm>
@@ -11,12 +12,12 @@
 namespace penstock::tcp {
 
 constexpr base::Nanos kMillisecond = 1'000'000;
-constexpr base::Nanos kInitialRto = 1000 * kMillisecond;         // §2.1
-constexpr base::Nanos kRtoAfterSynLoss = 3000 * kMillisecond;    // §5.7
+constexpr base::Nanos kInitialRto = 1000 * kMillisecond;       // §2.1
+constexpr base::Nanos kRtoAfterSynLoss = 3000 * kMillisecond;  // §5.7
 constexpr base::Nanos kMinRto = 200 * kMillisecond;
-constexpr base::Nanos kMaxRto = 60'000 * kMillisecond;           // §2.5: at least 60 s
-constexpr base::Nanos kClockGranularity = 1 * kMillisecond;      // of the timer wheel and of timestamps
-constexpr unsigned kMaxBackoff = 12;                             // doublings; kMaxRto is reached long before
+constexpr base::Nanos kMaxRto = 60'000 * kMillisecond;       // §2.5: at least 60 s
+constexpr base::Nanos kClockGranularity = 1 * kMillisecond;  // of the timer wheel and of timestamps
+constexpr unsigned kMaxBackoff = 12;                         // doublings; kMaxRto is reached long before
 
 class Rtt {
  public:

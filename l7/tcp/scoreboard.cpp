@@ -6,8 +6,8 @@ namespace penstock::tcp {
 
 namespace {
 
-constexpr uint32_t kDupThreshSegments = 3;    // RFC 8985 §5.2 DupThresh
-constexpr uint32_t kSmallestSegment = 536;    // bytes that certainly are a segment each, when sacked bytes stand for them
+constexpr uint32_t kDupThreshSegments = 3;  // RFC 8985 §5.2 DupThresh
+constexpr uint32_t kSmallestSegment = 536;  // bytes that certainly are a segment each, when sacked bytes stand for them
 
 bool sent_later(base::Nanos a, Seq a_end, base::Nanos b, Seq b_end) { return a > b || (a == b && after(a_end, b_end)); }
 

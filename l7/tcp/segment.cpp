@@ -56,8 +56,8 @@ void write_options(const Options& o, uint8_t* at) {
     at = put32(put32(at, o.ts_value), o.ts_echo);
   }
   if (o.sack_count != 0) {
-    at = put(at, {kTcpOptionNop, kTcpOptionNop, kTcpOptionSack,
-                  static_cast<uint8_t>(2 + o.sack_count * kSackBlockLength)});
+    at = put(at,
+             {kTcpOptionNop, kTcpOptionNop, kTcpOptionSack, static_cast<uint8_t>(2 + o.sack_count * kSackBlockLength)});
     for (size_t i = 0; i < o.sack_count; ++i) at = put32(put32(at, o.sack[i].begin), o.sack[i].end);
   }
 }

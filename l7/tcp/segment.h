@@ -2,9 +2,9 @@
 //
 // Memory: a Segment and an Outgoing point into memory of others (the packet; the connection's send chain) and are valid
 // until the packet is freed, or the next call of the connection. Any thread, no allocation.
-// Failure: parse_segment() is false for a header that is cut short or whose data offset lies; options that are malformed
-// end the reading of options, what stood before them counts (RFC 9293 §3.2, MUST-7).
-// Not here: the checksum and the IP header (wire/checksum.h, the host), ports (read by wire/parse.h).
+// Failure: parse_segment() is false for a header that is cut short or whose data offset lies; options that are
+// malformed end the reading of options, what stood before them counts (RFC 9293 §3.2, MUST-7). Not here: the checksum
+// and the IP header (wire/checksum.h, the host), ports (read by wire/parse.h).
 #pragma once
 
 #include <array>
