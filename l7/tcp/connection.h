@@ -81,6 +81,7 @@ struct PeerOffer {
   uint32_t ts_value = 0;
 };
 PeerOffer offer_of(const Segment& syn);
+uint8_t scale_for(uint32_t buffer);  // the least shift that describes it (RFC 7323 §2.3)
 
 struct Plan {
   uint32_t max_bytes = 0;  // payload bytes of one Outgoing when a device or software segments it; 0: one packet
@@ -88,6 +89,7 @@ struct Plan {
 
 class Connection {
  public:
+  Connection() = default;  // a place for one; only assignment makes it usable
   explicit Connection(Shared& shared) : shared_(&shared) {}
 
   void open(const Opening& opening, base::Nanos now);                            // active: SYN-SENT
@@ -119,6 +121,7 @@ class Connection {
   State state() const { return state_; }
   End end() const { return end_; }
   uint8_t take_events() { return std::exchange(events_, uint8_t{0}); }
+  bool has_events() const { return events_ != 0; }
   bool peer_finished() const { return fin_received_; }
   bool is_passive() const { return passive_; }
   // TIME-WAIT may give way to this SYN (RFC 6191 §2, RFC 9293 §3.10.7.4).
@@ -210,7 +213,7 @@ class Connection {
   bool something_to_send() const { return written_ != offset_of(snd_nxt_data()) || (fin_wanted() && !fin_sent_); }
   uint32_t pipe() const { return scoreboard_.in_flight() - std::min(scoreboard_.in_flight(), dup_bytes_); }
 
-  Shared* shared_;
+  Shared* shared_ = nullptr;
   // Send (§3.3.1)
   Seq iss_ = 0, snd_una_ = 0, snd_nxt_ = 0, snd_wl1_ = 0, snd_wl2_ = 0;
   uint32_t snd_wnd_ = 0, max_snd_wnd_ = 0;

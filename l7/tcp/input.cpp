@@ -9,13 +9,13 @@ constexpr uint16_t kMinMss = 88;          // 40 bytes of options must leave room
 constexpr uint32_t kUnscaledMax = 65535;  // RFC 9293 §3.1
 constexpr base::Nanos kPawsValid = 24ULL * 86400 * base::kNanosPerSecond;  // RFC 7323 §5.5
 
+}  // namespace
+
 uint8_t scale_for(uint32_t buffer) {
   uint8_t scale = 0;
   while (scale < kMaxWindowScale && buffer >> scale > kUnscaledMax) ++scale;
   return scale;
 }
-
-}  // namespace
 
 PeerOffer offer_of(const Segment& syn) {
   PeerOffer offer;
