@@ -20,6 +20,7 @@ ROOMS = {
     "l7/http": ["base"],
     "l7/h1": ["base", "l7/http"],
     "l7/proxy_protocol": ["base"],
+    "l7/tcp": ["base", "wire"],
     "control/model": ["base"],
     "control/store": ["base", "control/model"],
     "control/health": ["base", "wire", "control/model"],

@@ -120,6 +120,13 @@ constexpr uint8_t kTcpOptionEnd = 0;
 constexpr uint8_t kTcpOptionNop = 1;
 constexpr uint8_t kTcpOptionMss = 2;
 constexpr uint8_t kTcpOptionMssLength = 4;
+constexpr uint8_t kTcpOptionWindowScale = 3;  // RFC 7323 §2.2
+constexpr uint8_t kTcpOptionWindowScaleLength = 3;
+constexpr uint8_t kTcpOptionSackPermitted = 4;  // RFC 2018 §2
+constexpr uint8_t kTcpOptionSackPermittedLength = 2;
+constexpr uint8_t kTcpOptionSack = 5;        // RFC 2018 §3: 2 + 8 per block
+constexpr uint8_t kTcpOptionTimestamps = 8;  // RFC 7323 §3.2
+constexpr uint8_t kTcpOptionTimestampsLength = 10;
 
 // UDP (RFC 768), SCTP common header (RFC 9260 §3.1).
 constexpr size_t kUdpLengthAt = 4;

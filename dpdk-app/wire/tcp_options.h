@@ -1,4 +1,4 @@
-// The MSS option of a TCP SYN (RFC 9293 §3.7.1): find it, and clamp it to what the path carries, in place.
+// TCP options (RFC 9293 §3.2): visit them in order; find the MSS of a SYN (§3.7.1) and clamp it to the path, in place.
 //
 // Memory: reads and writes only tcp[0, header_length). Hot enough for every SYN: bounded by the 40 option bytes.
 // Hostile options (length 0 or 1, beyond the header) end the search: such a SYN passes unchanged, its receiver judges.
@@ -13,21 +13,32 @@
 
 namespace penstock::wire {
 
-// Offset of the option's value from the first byte of the TCP header; 0: none. `header_length` is 20–60, options
-// included.
-inline size_t find_mss(const uint8_t* tcp, size_t header_length) {
+// Calls visit(kind, offset of the value, length of the value) for each option but NOP, until End, the end of the header,
+// a malformed option, or a visit that returns false. `header_length` is 20–60, options included.
+template <typename Visit>
+inline void for_each_option(const uint8_t* tcp, size_t header_length, Visit&& visit) {
   for (size_t at = kTcpMinLength; at < header_length;) {
     const uint8_t kind = tcp[at];
-    if (kind == kTcpOptionEnd) return 0;
+    if (kind == kTcpOptionEnd) return;
     if (kind == kTcpOptionNop) {
       ++at;
       continue;
     }
-    if (at + 2 > header_length || tcp[at + 1] < 2 || at + tcp[at + 1] > header_length) return 0;
-    if (kind == kTcpOptionMss) return tcp[at + 1] == kTcpOptionMssLength ? at + 2 : 0;
+    if (at + 2 > header_length || tcp[at + 1] < 2 || at + tcp[at + 1] > header_length) return;
+    if (!visit(kind, at + 2, static_cast<size_t>(tcp[at + 1] - 2))) return;
     at += tcp[at + 1];
   }
-  return 0;
+}
+
+// Offset of the option's value from the first byte of the TCP header; 0: none, or the first one is malformed.
+inline size_t find_mss(const uint8_t* tcp, size_t header_length) {
+  size_t found = 0;
+  for_each_option(tcp, header_length, [&](uint8_t kind, size_t value, size_t length) {
+    if (kind != kTcpOptionMss) return true;
+    if (length + 2 == kTcpOptionMssLength) found = value;
+    return false;
+  });
+  return found;
 }
 
 // Lowers the MSS of a SYN to `limit`, with its checksum. True when something changed. Later fragments and segments

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <rte_mbuf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 #include <memory>
@@ -92,7 +93,8 @@ inline std::vector<uint8_t> inner_packet(bool v6, size_t length, uint8_t traffic
 
 inline rte_mbuf* buffer_of(const std::vector<uint8_t>& bytes) {
   rte_mbuf* m = rte_pktmbuf_alloc(packet_pool());
-  std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(bytes.size())), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(),
+            reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, static_cast<uint16_t>(bytes.size()))));
   return m;
 }
 inline std::vector<uint8_t> bytes_of(const rte_mbuf* m) {

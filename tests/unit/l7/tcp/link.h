@@ -1,0 +1,143 @@
+// Two connections joined by a link that loses, delays, reorders, duplicates, damages and paces, from a seed, in virtual
+// time. Segments cross it as bytes (write_header, parse_segment). Damaged ones are dropped, as a checksum would.
+#pragma once
+
+#include <map>
+#include <random>
+#include <vector>
+
+#include "l7/tcp/connection.h"
+
+namespace penstock::tcp::test {
+
+struct LinkPlan {
+  double loss = 0, duplicate = 0, corrupt = 0, reorder = 0, mark = 0;
+  base::Nanos delay = 10 * kMillisecond;
+  base::Nanos reorder_by = 5 * kMillisecond;
+  uint64_t bytes_per_second = 0;  // 0: no limit
+  uint32_t mtu = 1500;            // larger packets vanish (a black hole)
+};
+
+struct End2 {
+  explicit End2(const Tuning& t) : shared(t, {4096, 16384, 8192}), c(shared) {}
+  Shared shared;
+  Connection c;
+  std::vector<uint8_t> got;
+  uint64_t sent = 0, to_send = 0, packets = 0;
+  bool finished = false;
+  base::Nanos link_free = 0;
+};
+
+inline uint8_t pattern(uint64_t at, int side) { return static_cast<uint8_t>(at * 131 + (at >> 8) * 7 + side * 77); }
+
+class Link {
+ public:
+  Link(uint64_t seed, const LinkPlan& plan, const Tuning& a, const Tuning& b)
+      : random_(seed), plan_(plan), ends_{End2(a), End2(b)} {}
+
+  End2& a() { return ends_[0]; }
+  End2& b() { return ends_[1]; }
+  base::Nanos now() const { return now_; }
+
+  void connect() {
+    a().c.open({static_cast<Seq>(random_()), static_cast<uint32_t>(random_()), 0}, now_);
+    pump(0);
+  }
+
+  // Everything that is due, then the time of the next thing; false when nothing is left.
+  bool step(base::Nanos until) {
+    base::Nanos next = packets_.empty() ? Connection::kNever : packets_.begin()->first;
+    for (End2& e : ends_) next = std::min(next, e.c.deadline());
+    if (next == Connection::kNever || next > until) return false;
+    now_ = std::max(now_, next);
+    while (!packets_.empty() && packets_.begin()->first <= now_) {
+      const Packet p = packets_.begin()->second;
+      packets_.erase(packets_.begin());
+      deliver(p);
+    }
+    for (int i = 0; i < 2; ++i) {
+      if (ends_[i].c.deadline() <= now_) ends_[i].c.on_deadline(now_);
+      pump(i);
+    }
+    return true;
+  }
+
+  void pump(int side) {
+    End2& e = ends_[side];
+    serve(side);
+    Outgoing out;
+    while (e.c.next_segment({}, now_, out)) transmit(side, out);
+  }
+
+ private:
+  struct Packet {
+    int to;
+    Ecn ecn;
+    std::vector<uint8_t> bytes;
+  };
+
+  // The application: reads all, writes what it has, finishes, and lets go when both sides have.
+  void serve(int side) {
+    End2& e = ends_[side];
+    base::Bytes pieces[64];
+    size_t count = 0;
+    while (const size_t n = e.c.peek(pieces, 64, count)) {
+      for (size_t i = 0; i < count; ++i) e.got.insert(e.got.end(), pieces[i].begin(), pieces[i].end());
+      e.c.consume(n, now_);
+    }
+    while (e.sent < e.to_send && e.c.writable() != 0) {
+      uint8_t bytes[3000];
+      const size_t n = std::min<uint64_t>(sizeof bytes, e.to_send - e.sent);
+      for (size_t i = 0; i < n; ++i) bytes[i] = pattern(e.sent + i, side);
+      const size_t taken = e.c.write({bytes, n}, now_);
+      if (taken == 0) break;
+      e.sent += taken;
+    }
+    if (e.sent == e.to_send && !e.finished && e.c.state() != State::kClosed) {
+      e.finished = true;
+      e.c.finish(now_);
+    }
+  }
+
+  void transmit(int side, const Outgoing& out) {
+    End2& e = ends_[side];
+    ++e.packets;
+    Packet p{1 - side, out.ecn, std::vector<uint8_t>(60)};
+    p.bytes.resize(write_header(out, 1, 2, p.bytes.data()));
+    for (size_t i = 0; i < out.piece_count; ++i)
+      p.bytes.insert(p.bytes.end(), out.pieces[i].begin(), out.pieces[i].end());
+    const auto chance = [this](double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; };
+    if (p.bytes.size() + 20 > plan_.mtu || chance(plan_.loss) || chance(plan_.corrupt)) return;
+    if (p.ecn != Ecn::kNotEct && chance(plan_.mark)) p.ecn = Ecn::kCe;
+    base::Nanos at = now_;
+    if (plan_.bytes_per_second != 0) {
+      e.link_free = std::max(e.link_free, now_) + p.bytes.size() * base::kNanosPerSecond / plan_.bytes_per_second;
+      if (e.link_free > now_ + 200 * kMillisecond) return;  // the queue is full
+      at = e.link_free;
+    }
+    at += plan_.delay;
+    if (chance(plan_.reorder)) at += random_() % (plan_.reorder_by + 1);
+    if (chance(plan_.duplicate)) packets_.emplace(at + random_() % kMillisecond, p);
+    packets_.emplace(at, std::move(p));
+  }
+
+  void deliver(const Packet& p) {
+    Segment s;
+    if (!parse_segment(p.bytes, p.ecn, s)) return;
+    Connection& c = ends_[p.to].c;
+    if (p.to == 1 && c.state() == State::kClosed && c.end() == End::kOpen) {
+      if (!s.has(wire::kTcpSyn) || s.has(wire::kTcpAck)) return;
+      c.accept({static_cast<Seq>(random_()), static_cast<uint32_t>(random_()), 0}, offer_of(s), now_);
+      return;
+    }
+    c.on_segment(s, now_);
+  }
+
+  std::mt19937_64 random_;
+  LinkPlan plan_;
+  End2 ends_[2];
+  base::Nanos now_ = base::kNanosPerSecond;
+  std::multimap<base::Nanos, Packet> packets_;
+};
+
+}  // namespace penstock::tcp::test
