@@ -13,8 +13,8 @@
 
 namespace penstock::wire {
 
-// Calls visit(kind, offset of the value, length of the value) for each option but NOP, until End, the end of the header,
-// a malformed option, or a visit that returns false. `header_length` is 20–60, options included.
+// Calls visit(kind, offset of the value, length of the value) for each option but NOP, until End, the end of the
+// header, a malformed option, or a visit that returns false. `header_length` is 20–60, options included.
 template <typename Visit>
 inline void for_each_option(const uint8_t* tcp, size_t header_length, Visit&& visit) {
   for (size_t at = kTcpMinLength; at < header_length;) {
