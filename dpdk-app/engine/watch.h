@@ -3,7 +3,6 @@
 // for.
 #pragma once
 
-#include <pcap/pcap.h>
 #include <rte_mbuf.h>
 
 #include <array>
@@ -15,21 +14,9 @@
 #include "base/result.h"
 #include "base/spsc_ring.h"
 #include "base/time.h"
+#include "engine/capture_filter.h"
 #include "flow/command.h"
 #include "flow/counters.h"
-
-namespace penstock::flow {
-// A compiled tcpdump expression. Made by the asker, read by workers.
-struct WatchFilter {
-  bpf_program program{};
-  bool match_all = false;
-
-  WatchFilter() = default;
-  WatchFilter(const WatchFilter&) = delete;
-  ~WatchFilter();
-  bool matches(const uint8_t* frame, uint32_t length, uint32_t captured) const;
-};
-}  // namespace penstock::flow
 
 namespace penstock::engine {
 
@@ -39,8 +26,6 @@ struct Packet;
 constexpr unsigned kMaxCaptures = 8;
 constexpr size_t kCaptureRing = 4096;  // packets per worker and capture
 constexpr size_t kTraceRing = 16384;   // steps per worker
-
-base::Result<std::unique_ptr<flow::WatchFilter>> compile_filter(const std::string& expression);
 
 struct CapturedFrame {
   base::Cycles at = 0;
