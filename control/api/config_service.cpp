@@ -9,12 +9,17 @@ namespace penstock::api {
 
 namespace {
 
-constexpr int kMaxErrors = 1000;    // of an answer; a bundle of 200,000 faults is fixed in steps anyway
-constexpr size_t kListChunk = 500;  // objects per message of List
+constexpr size_t kMaxErrors = 1000;  // of an answer; a bundle of 200,000 faults is fixed in steps anyway
+constexpr size_t kListChunk = 500;   // objects per message of List
 
-grpc::Status too_long(const std::string& message) {
-  if (message.size() <= kMaxRevisionMessage) return grpc::Status::OK;
-  return {grpc::StatusCode::INVALID_ARGUMENT, "message: longer than " + std::to_string(kMaxRevisionMessage) + " bytes"};
+// A message is shown on terminals.
+grpc::Status check_message(const std::string& message) {
+  if (message.size() > kMaxRevisionMessage)
+    return {grpc::StatusCode::INVALID_ARGUMENT,
+            "message: longer than " + std::to_string(kMaxRevisionMessage) + " bytes"};
+  if (std::any_of(message.begin(), message.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }))
+    return {grpc::StatusCode::INVALID_ARGUMENT, "message: has control characters (want one line of text)"};
+  return grpc::Status::OK;
 }
 
 std::vector<model::ObjectKey> keys_of(const model::State& state) {
@@ -41,13 +46,15 @@ grpc::Status to_change(const Objects& objects, model::Change& change, model::Fie
   for (const v1::Object& each : objects) {
     model::Object object;
     to_model(each, object, errors);
-    change.apply.push_back(std::move(object));
+    if (each.object_case() != v1::Object::OBJECT_NOT_SET) change.apply.push_back(std::move(object));
   }
   return grpc::Status::OK;
 }
 
 // What validation says about a field that could not be read, or what holds it, is about the default in its place.
+// What it says about the object as a whole is not.
 bool is_about(const model::FieldError& later, const model::FieldErrors& errors) {
+  if (later.path.empty() || later.path == "spec") return false;
   return std::any_of(errors.begin(), errors.end(), [&](const model::FieldError& unread) {
     return unread.object == later.object &&
            (unread.path.starts_with(later.path) || later.path.starts_with(unread.path));
@@ -57,15 +64,20 @@ bool is_about(const model::FieldError& later, const model::FieldErrors& errors) 
 // Faults of translation, then what validation found in the rest.
 model::FieldErrors merged(const model::FieldErrors& unread, const model::FieldErrors& validated) {
   model::FieldErrors all = unread;
-  for (const model::FieldError& each : validated)
+  for (const model::FieldError& each : validated) {
+    if (all.size() > kMaxErrors) break;  // more are not shown
     if (!is_about(each, unread)) all.push_back(each);
+  }
   return all;
 }
 
 template <typename Response>
 void put_errors(const model::FieldErrors& errors, Response& response) {
   for (const model::FieldError& each : errors) {
-    if (response.errors_size() == kMaxErrors) return;
+    if (response.errors_size() == static_cast<int>(kMaxErrors)) {
+      to_message(model::FieldError{"bundle", "", "more faults are not shown"}, *response.add_errors());
+      return;
+    }
     to_message(each, *response.add_errors());
   }
 }
@@ -124,7 +136,7 @@ grpc::Status ConfigService::Apply(grpc::ServerContext* call, const v1::ApplyRequ
                                   v1::ApplyResponse* response) {
   const ChangePlace place(context_);
   if (!place) return place.refused();
-  if (auto wrong = too_long(request->message()); !wrong.ok()) return wrong;
+  if (auto wrong = check_message(request->message()); !wrong.ok()) return wrong;
   model::Change change;
   model::FieldErrors errors;
   if (auto wrong = to_change(request->objects(), change, errors); !wrong.ok()) return wrong;
@@ -180,7 +192,7 @@ grpc::Status ConfigService::Delete(grpc::ServerContext* call, const v1::DeleteRe
                                    v1::ApplyResponse* response) {
   const ChangePlace place(context_);
   if (!place) return place.refused();
-  if (auto wrong = too_long(request->message()); !wrong.ok()) return wrong;
+  if (auto wrong = check_message(request->message()); !wrong.ok()) return wrong;
   if (static_cast<size_t>(request->keys_size()) > kMaxObjectsPerBundle)
     return {grpc::StatusCode::RESOURCE_EXHAUSTED, "keys: more than " + std::to_string(kMaxObjectsPerBundle)};
   model::Change change;
@@ -202,6 +214,8 @@ grpc::Status ConfigService::Diff(grpc::ServerContext*, const v1::DiffRequest* re
   model::Change change;
   model::FieldErrors errors;
   if (auto wrong = to_change(request->objects(), change, errors); !wrong.ok()) return wrong;
+  if (static_cast<size_t>(request->remove_size()) > kMaxObjectsPerBundle)
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED, "remove: more than " + std::to_string(kMaxObjectsPerBundle)};
   for (const v1::ObjectKey& each : request->remove()) to_model(each, change.remove.emplace_back(), errors);
   const auto before = context_.loop.state();
   loop::DiffResult result = context_.loop.diff(change, request->replace());
@@ -288,7 +302,7 @@ grpc::Status ConfigService::Rollback(grpc::ServerContext* call, const v1::Rollba
                                      v1::ApplyResponse* response) {
   const ChangePlace place(context_);
   if (!place) return place.refused();
-  if (auto wrong = too_long(request->message()); !wrong.ok()) return wrong;
+  if (auto wrong = check_message(request->message()); !wrong.ok()) return wrong;
   loop::ApplyOptions options;
   options.message =
       request->message().empty() ? "rollback to " + std::to_string(request->revision()) : request->message();

@@ -40,7 +40,19 @@ struct Filter {
 
 grpc::Status invalid(const std::string& why) { return {grpc::StatusCode::INVALID_ARGUMENT, why}; }
 
-grpc::Status read_filter(const v1::FlowFilter& message, const FlowNames& names, Filter& filter) {
+// A word that the table does not know is an error: ignored, it would select every entry.
+grpc::Status check_words(const v1::FlowFilter& message, v1::DumpRequest::Table table) {
+  const bool exact = table == v1::DumpRequest::EXACT;
+  if (exact && !message.service().empty()) return invalid("filter.service: only tracked flows have a Service");
+  if (!exact && (!message.interface().empty() || message.has_cookie() || message.has_cookie_mask()))
+    return invalid("filter.interface, cookie and cookieMask: only exact flows have them");
+  if (message.has_cookie_mask() && !message.has_cookie()) return invalid("filter.cookieMask: needs a cookie");
+  return grpc::Status::OK;
+}
+
+grpc::Status read_filter(const v1::FlowFilter& message, v1::DumpRequest::Table table, const FlowNames& names,
+                         Filter& filter) {
+  if (auto wrong = check_words(message, table); !wrong.ok()) return wrong;
   const auto prefix = [](const std::string& text, bool& given, base::Prefix& out) -> std::string {
     if (text.empty()) return "";
     auto parsed = base::Prefix::parse(text);
@@ -111,7 +123,7 @@ grpc::Status FlowsService::Dump(grpc::ServerContext* call, const v1::DumpRequest
   if (!place) return place.refused();
   const FlowNames names(context_.loop.generation());
   Filter filter;
-  if (auto wrong = read_filter(request->filter(), names, filter); !wrong.ok()) return wrong;
+  if (auto wrong = read_filter(request->filter(), request->table(), names, filter); !wrong.ok()) return wrong;
   uint64_t left = request->limit() == 0 ? UINT64_MAX : request->limit();
   v1::DumpResponse chunk;
   const auto added = [&] {
@@ -149,7 +161,7 @@ grpc::Status FlowsService::Delete(grpc::ServerContext* call, const v1::DeleteFlo
   if (!place) return place.refused();
   const FlowNames names(context_.loop.generation());
   Filter filter;
-  if (auto wrong = read_filter(request->filter(), names, filter); !wrong.ok()) return wrong;
+  if (auto wrong = read_filter(request->filter(), v1::DumpRequest::EXACT, names, filter); !wrong.ok()) return wrong;
   if (filter.is_empty() && !request->all()) return invalid("filter: is empty; set `all` to delete every entry");
   loop::Dataplane& dataplane = context_.loop.dataplane();
   std::vector<std::vector<flow::ExactOp>> doomed(dataplane.workers().size());

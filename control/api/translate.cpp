@@ -2,6 +2,7 @@
 
 #include "control/api/manifest.h"
 #include "control/api/translate_kinds.h"
+#include "control/api/unknown_fields.h"
 
 namespace penstock::api {
 
@@ -21,10 +22,17 @@ void check_type(const Message& message, const KindInfo& info, Fields& fields) {
 
 template <typename Object, typename Message>
 bool translate(const Message& message, model::Kind kind, model::Object& out, model::FieldErrors& errors) {
-  model::Name name{.name = message.metadata().name()};
-  const std::string& space = message.metadata().namespace_();
-  if (!space.empty()) name.space = space;
+  constexpr size_t kMostName = 253, kMostSpace = 63;  // kinds.proto, Metadata
+  const std::string &full = message.metadata().name(), &space = message.metadata().namespace_();
+  model::Name name{.name = std::string(beginning_of(full, kMostName))};
+  if (!space.empty()) name.space = beginning_of(space, kMostSpace);
   Fields fields(model::ObjectKey{kind, name}.to_string(), errors);
+  // Every fault repeats the object's name: what is too long for one is cut before it is multiplied.
+  if (full.size() > kMostName) fields.fault({nullptr, "metadata.name"}, "is longer than 253 characters");
+  if (space.size() > kMostSpace) fields.fault({nullptr, "metadata.namespace"}, "is longer than 63 characters");
+  const bool ours = kind != model::Kind::kService && kind != model::Kind::kEndpointSlice;
+  if (const std::string path = ours ? unknown_field(message) : ""; !path.empty())
+    fields.fault({nullptr, path.c_str()}, "is a field that this gateway does not know");
   check_type(message, kinds()[static_cast<size_t>(kind)], fields);
   if (kind == model::Kind::kNode && name.space != "default")
     fields.fault({nullptr, "metadata.namespace"}, "a Node has none");
@@ -74,7 +82,7 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
-  errors.push_back({"bundle", "", "an object of no kind"});
+  Fields("bundle", errors).fault({}, "an object of no kind");
   return false;
 }
 
@@ -100,7 +108,8 @@ bool to_model(const v1::ObjectKey& message, model::ObjectKey& key, model::FieldE
     key.kind = static_cast<model::Kind>(i);
     return true;
   }
-  errors.push_back({message.kind().substr(0, 64) + "/" + key.name.to_string(), "kind", "there is no such kind"});
+  errors.push_back(
+      {std::string(beginning_of(message.kind(), 64)) + "/" + key.name.to_string(), "kind", "there is no such kind"});
   return false;
 }
 

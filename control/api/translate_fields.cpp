@@ -36,7 +36,7 @@ std::optional<double> parse_duration(std::string_view text) {
       if (text.substr(0, letters) == each.name) unit = each.value;
     if (unit == 0) return std::nullopt;
     text.remove_prefix(letters);
-    sum += number * unit;
+    sum += std::round(number * unit * 1e6) / 1e6;  // 1.001 s are 1001 ms, whatever a double makes of it
   }
   return sum;
 }
@@ -44,6 +44,12 @@ std::optional<double> parse_duration(std::string_view text) {
 constexpr const char* kWantDuration = " is not a duration (want \"500ms\", \"10s\", \"1m30s\")";
 
 }  // namespace
+
+std::string_view beginning_of(std::string_view text, size_t most) {
+  if (text.size() <= most) return text;
+  while (most > 0 && (static_cast<uint8_t>(text[most]) & 0xc0) == 0x80) --most;
+  return text.substr(0, most);
+}
 
 std::string Path::to_string() const {
   std::string out = parent ? parent->to_string() : "";
@@ -56,10 +62,14 @@ std::string Path::to_string() const {
 void Fields::fault(const Path& path, std::string reason) {
   ++faults_;
   constexpr size_t kMostPerBundle = 1000;  // as model::kMaxFaults: a reply must stay readable
-  if (errors_.size() < kMostPerBundle) errors_.push_back({object_, path.to_string(), std::move(reason)});
+  if (errors_.size() < kMostPerBundle) {
+    errors_.push_back({object_, path.to_string(), std::move(reason)});
+  } else if (errors_.size() == kMostPerBundle) {
+    errors_.push_back({"bundle", "", "more faults are not shown"});
+  }
 }
 
-std::string Fields::quoted(std::string_view text) { return "\"" + std::string(text.substr(0, 64)) + "\""; }
+std::string Fields::quoted(std::string_view text) { return "\"" + std::string(beginning_of(text, 64)) + "\""; }
 
 void Fields::address(const Path& path, std::string_view text, base::IpAddress& out) {
   const auto parsed = base::IpAddress::parse(text);

@@ -14,6 +14,9 @@
 
 namespace penstock::api {
 
+// At most that many bytes of the text, none of its UTF-8 characters cut: an error must be text to every client.
+std::string_view beginning_of(std::string_view text, size_t most);
+
 struct Path {
   const Path* parent = nullptr;
   const char* name = "";

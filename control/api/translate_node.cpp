@@ -55,7 +55,9 @@ void write_common(const Object& object, const Object& defaults, Message& message
 }
 
 void read_interface(const Path& path, const v1alpha1::Interface& message, model::Interface& object, Fields& fields) {
-  object.name = message.name();
+  constexpr size_t kMostName = 15;  // kinds.proto; VLANs without a name repeat it
+  if (message.name().size() > kMostName) fields.fault({&path, "name"}, "is longer than 15 characters");
+  object.name = beginning_of(message.name(), kMostName);
   object.device = message.device();
   if (message.has_queues()) fields.number({&path, "queues"}, message.queues(), object.queues);
   if (message.has_mac()) fields.mac({&path, "mac"}, message.mac(), object.mac.emplace());

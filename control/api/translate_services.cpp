@@ -186,14 +186,12 @@ void to_message(const model::Service& object, kubernetes::Service& message) {
 
 void to_model(const kubernetes::EndpointSlice& message, model::EndpointSlice& object, Fields& fields) {
   const auto label = message.metadata().labels().find(kServiceLabel);
-  if (label == message.metadata().labels().end()) {
-    fields.fault({nullptr, "metadata.labels"}, std::string(kServiceLabel) + " is missing (it names the Service)");
-  } else {
-    object.service = {object.name.space, label->second};
-  }
+  if (label != message.metadata().labels().end()) object.service = {object.name.space, label->second};
   const std::string& type = message.address_type();
+  object.fqdn = type == "FQDN";
+  if (object.fqdn) return;
   if (!type.empty() && type != "IPv4" && type != "IPv6")
-    fields.fault({nullptr, "addressType"}, Fields::quoted(type) + " is not one of IPv4, IPv6");
+    fields.fault({nullptr, "addressType"}, Fields::quoted(type) + " is not one of IPv4, IPv6, FQDN");
   object.endpoints.reserve(static_cast<size_t>(message.endpoints_size()));
   for (int i = 0; i < message.endpoints_size(); ++i) {
     const Path at{nullptr, "endpoints", i};
@@ -222,7 +220,9 @@ void to_model(const kubernetes::EndpointSlice& message, model::EndpointSlice& ob
 }
 
 void to_message(const model::EndpointSlice& object, kubernetes::EndpointSlice& message) {
-  (*message.mutable_metadata()->mutable_labels())[kServiceLabel] = object.service.name;
+  if (!object.service.name.empty())
+    (*message.mutable_metadata()->mutable_labels())[kServiceLabel] = object.service.name;
+  if (object.fqdn) message.set_address_type("FQDN");
   bool v4 = false, v6 = false;
   for (const model::Endpoint& endpoint : object.endpoints) {
     auto& out = *message.add_endpoints();

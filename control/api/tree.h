@@ -62,6 +62,7 @@ inline const Tree* Tree::find(std::string_view key) const {
 constexpr size_t kMaxManifestBytes = 128u << 20;  // 200,000 objects of 600 bytes
 constexpr size_t kMaxTreeValues = 16u << 20;      // keys and values of all documents
 constexpr size_t kMaxAliasValues = 100'000;       // values that aliases stand for, of all documents
+constexpr size_t kAliasValueBytes = 256;          // text of an alias that counts as one value: 25 MB in all
 constexpr unsigned kMaxTreeDepth = 32;            // our deepest kind needs 8
 constexpr size_t kMaxDocuments = 200'000;         // objects of one bundle
 

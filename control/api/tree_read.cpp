@@ -22,10 +22,13 @@ struct Refusal {  // leaves yaml-cpp through its frames; never this file
 
 uint32_t line_of(const YAML::Mark& mark) { return mark.is_null() ? 0 : static_cast<uint32_t>(mark.line) + 1; }
 
+// Long text counts for several, so that what aliases stand for is bounded in bytes too.
+size_t values_of(const std::string& text) { return 1 + text.size() / kAliasValueBytes; }
+
 size_t values_in(const Tree& tree) {
-  size_t sum = 1;
+  size_t sum = values_of(tree.scalar);
   for (const Tree& item : tree.items) sum += values_in(item);
-  for (const auto& [key, value] : tree.members) sum += 1 + values_in(value);
+  for (const auto& [key, value] : tree.members) sum += values_of(key) + values_in(value);
   return sum;
 }
 

@@ -53,7 +53,8 @@ struct EndpointPort {
 
 struct EndpointSlice {
   Name name;
-  Name service;  // label kubernetes.io/service-name
+  Name service;       // label kubernetes.io/service-name; empty: belongs to none, as Kubernetes allows
+  bool fqdn = false;  // of addressType FQDN, which proxies of L4 pass over: its endpoints are not kept
   std::vector<Endpoint> endpoints;
   std::vector<EndpointPort> ports;
   bool operator==(const EndpointSlice&) const = default;

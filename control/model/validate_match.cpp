@@ -17,9 +17,10 @@ bool has_family(const std::vector<base::Prefix>& prefixes, bool v4) {
 // A prefix whose family the other list does not have could never match.
 void validate_families(const std::vector<base::Prefix>& prefixes, const std::vector<base::Prefix>& others,
                        const char* other, const std::string& at, ObjectFaults& faults) {
+  const bool has[2] = {has_family(others, false), has_family(others, true)};  // [is IPv4]
   for (size_t i = 0; i < prefixes.size(); ++i) {
     const bool v4 = prefixes[i].is_v4();
-    if (!has_family(others, v4))
+    if (!has[v4])
       faults.add(text(at, "[", i, "]"), text(prefixes[i].to_string(), " is ", family(v4), ", but nothing in ", other,
                                              " is: it could never match"));
   }

@@ -140,8 +140,10 @@ void validate_overlaps(const Node& node, ObjectFaults& faults) {
     const base::Prefix* prefix;
     std::string_view interface;
     std::string path;
+    size_t owner;  // the interface or VLAN, counted: names may be given twice
   };
   std::vector<Place> places;
+  size_t owners = 0;
   const auto crowded = [](const auto& interface) { return interface.addresses.size() > kMaxAddresses; };
   for (size_t i = 0; i < node.interfaces.size(); ++i) {
     const Interface& interface = node.interfaces[i];
@@ -149,26 +151,34 @@ void validate_overlaps(const Node& node, ObjectFaults& faults) {
     // Already a fault; and without it the comparison below is bounded.
     if (crowded(interface) || std::any_of(interface.vlans.begin(), interface.vlans.end(), crowded)) return;
     for (size_t j = 0; j < interface.addresses.size(); ++j)
-      places.push_back({&interface.addresses[j], interface.name, text(at, ".addresses[", j, "]")});
-    for (size_t k = 0; k < interface.vlans.size(); ++k)
+      places.push_back({&interface.addresses[j], interface.name, text(at, ".addresses[", j, "]"), owners});
+    ++owners;
+    for (size_t k = 0; k < interface.vlans.size(); ++k, ++owners)
       for (size_t j = 0; j < interface.vlans[k].addresses.size(); ++j)
         places.push_back({&interface.vlans[k].addresses[j], interface.vlans[k].name,
-                          text(at, ".vlans[", k, "].addresses[", j, "]")});
+                          text(at, ".vlans[", k, "].addresses[", j, "]"), owners});
   }
   // In the order of their first address a prefix follows those that contain it: comparing with the open ones is enough.
+  // Link-local ones, which are next to each other in it, go by interface: each is compared with its own link's only.
   std::vector<const Place*> order;
   for (const Place& place : places) order.push_back(&place);
   std::sort(order.begin(), order.end(), [](const Place* a, const Place* b) {
     if (a->prefix->is_v4() != b->prefix->is_v4()) return a->prefix->is_v4();
-    const auto first = a->prefix->network().address <=> b->prefix->network().address;
+    const base::IpAddress at = a->prefix->network().address, bt = b->prefix->network().address;
+    if (at.is_link_local() && bt.is_link_local() && a->owner != b->owner) return a->owner < b->owner;
+    const auto first = at <=> bt;
     return first != 0 ? first < 0 : a->prefix->length < b->prefix->length;
   });
   std::vector<const Place*> open;
   for (const Place* place : order) {
     const base::Prefix network = place->prefix->network();
-    while (!open.empty() && !open.back()->prefix->network().contains(network)) open.pop_back();
+    const auto is_over = [&](const Place* outer) {
+      const base::Prefix wide = outer->prefix->network();
+      return !wide.contains(network) || (wide.address.is_link_local() && outer->owner != place->owner);
+    };
+    while (!open.empty() && is_over(open.back())) open.pop_back();
     for (const Place* outer : open) {
-      const bool apart = outer->interface != place->interface;
+      const bool apart = outer->owner != place->owner;
       const bool same = outer->prefix->address == place->prefix->address;
       if (apart ? network.address.is_link_local() : !same) continue;
       // Report at the one that stands later in the document, and there only once.

@@ -70,11 +70,12 @@ int report(const Shared& shared, const grpc::Status& status) {
   if (status.ok()) return kOk;
   if (status.error_code() == grpc::StatusCode::CANCELLED && Interruptible::interrupted()) return kOk;
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
-    std::cerr << "penstock: no gateway answers at " << shared.address << ": " << status.error_message() << "\n";
+    // Said by a gateway that is going, or by gRPC, whose message says which way it failed.
+    std::cerr << "penstock: no answer from the gateway at " << shared.address << ": " << status.error_message() << "\n";
     return kUnreachable;
   }
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
-    std::cerr << "penstock: no answer within " << shared.timeout << " s (--timeout)\n";
+    std::cerr << "penstock: no answer within " << shared.timeout << " s (--timeout-seconds)\n";
     return kUnreachable;
   }
   std::cerr << "penstock: " << status.error_message() << "\n";
@@ -82,7 +83,10 @@ int report(const Shared& shared, const grpc::Status& status) {
 }
 
 void print_message(const Shared& shared, const google::protobuf::Message& message, bool with_zeros) {
-  const api::Tree tree = api::write_message(message, with_zeros ? api::Defaults::kWrite : api::Defaults::kOmit);
+  print_tree(shared, api::write_message(message, with_zeros ? api::Defaults::kWrite : api::Defaults::kOmit));
+}
+
+void print_tree(const Shared& shared, const api::Tree& tree) {
   std::cout << (shared.output == Output::kJson ? api::to_json(tree) : api::to_yaml(tree)) << std::flush;
 }
 

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "control/api/tree.h"
+
 namespace penstock::cli {
 
 enum ExitStatus : int {
@@ -40,7 +42,7 @@ std::unique_ptr<typename Service::Stub> stub(const Shared& shared) {
   return Service::NewStub(channel(shared));
 }
 
-// A call's context with the deadline of --timeout.
+// A call's context with the deadline of --timeout-seconds.
 std::unique_ptr<grpc::ClientContext> call_context(const Shared& shared);
 
 // Says what went wrong; the exit status that goes with it. Ok: kOk.
@@ -48,6 +50,8 @@ int report(const Shared& shared, const grpc::Status& status);
 
 // The message as JSON or YAML. Only with these outputs.
 void print_message(const Shared& shared, const google::protobuf::Message& message, bool with_zeros = true);
+// What no message of the contract says, in the same two forms.
+void print_tree(const Shared& shared, const api::Tree& tree);
 
 // Once, before any other thread: Ctrl-C and SIGTERM cancel the stream that runs, or end the process.
 void handle_interrupts();

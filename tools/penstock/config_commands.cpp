@@ -279,6 +279,8 @@ int run_delete(const Shared& shared, const Delete& what) {
     const std::string kind = checked_kind(what.kind);
     for (const std::string& name : what.names) *request.add_keys() = key_from(kind, name, what.space);
   } else {
+    if (!what.kind.empty())
+      throw CLI::ValidationError("delete", "-f names the objects; a kind and names go without it");
     const Bundle bundle = read_bundle(what.change.files);
     for (const std::string& error : bundle.errors) std::cerr << error << "\n";
     if (!bundle.errors.empty()) return kRefused;

@@ -114,7 +114,31 @@ const FieldDescriptor* field_named(const Descriptor* message, const std::string&
   return nullptr;
 }
 
-int print_kinds(const Reference& reference) {
+api::Tree tree_of(const Descriptor* message, bool deep) {
+  api::Tree fields = api::Tree::list();
+  for (int i = 0; i < message->field_count(); ++i) {
+    const FieldDescriptor* field = message->field(i);
+    api::Tree& each = fields.items.emplace_back(api::Tree::map());
+    each.add("name", api::Tree::string(field->json_name()));
+    each.add("type", api::Tree::string(type_of(field)));
+    each.add("description", api::Tree::string(comment_of(field)));
+    if (deep && has_fields(field)) each.add("fields", tree_of(field->message_type(), deep));
+  }
+  return fields;
+}
+
+int print_kinds(const Shared& shared, const Reference& reference) {
+  if (shared.output != Output::kTable) {
+    api::Tree kinds = api::Tree::list();
+    for (const api::KindInfo& info : api::kinds()) {
+      api::Tree& each = kinds.items.emplace_back(api::Tree::map());
+      each.add("kind", api::Tree::string(info.kind));
+      each.add("apiVersion", api::Tree::string(info.api_version));
+      each.add("description", api::Tree::string(comment_of(reference.kind(info.kind))));
+    }
+    print_tree(shared, kinds);
+    return kOk;
+  }
   Table table({"KIND", "APIVERSION", "WHAT"});
   for (const api::KindInfo& info : api::kinds()) {
     const std::string comment = comment_of(reference.kind(info.kind));
@@ -124,9 +148,9 @@ int print_kinds(const Reference& reference) {
   return kOk;
 }
 
-int run_explain(const std::string& path, bool recursive) {
+int run_explain(const Shared& shared, const std::string& path, bool recursive) {
   const Reference reference;
-  if (path.empty()) return print_kinds(reference);
+  if (path.empty()) return print_kinds(shared, reference);
   size_t dot = std::min(path.find('.'), path.size());
   const std::string kind = api::kind_named(path.substr(0, dot));
   if (kind.empty()) {
@@ -149,6 +173,14 @@ int run_explain(const std::string& path, bool recursive) {
     if (message) about += " " + comment_of(message);
     dot = end;
   }
+  if (shared.output != Output::kTable) {
+    api::Tree tree = api::Tree::map();
+    tree.add("name", api::Tree::string(title));
+    tree.add("description", api::Tree::string(about));
+    if (message) tree.add("fields", tree_of(message, recursive));
+    print_tree(shared, tree);
+    return kOk;
+  }
   std::cout << coloured(Colour::kBold, title) << "\n";
   print_wrapped(about, 0);
   if (message) {
@@ -169,7 +201,7 @@ void add_explain_command(CLI::App& app, Shared& shared) {
       "  penstock explain Node.spec.interfaces.reversePath");
   command->add_option("field", *path, "Kind or Kind.field.field; all kinds when absent");
   command->add_flag("-r,--recursive", *recursive, "fields of fields too");
-  command->callback([&shared, path, recursive] { shared.status = run_explain(*path, *recursive); });
+  command->callback([&shared, path, recursive] { shared.status = run_explain(shared, *path, *recursive); });
 }
 
 }  // namespace penstock::cli

@@ -57,7 +57,14 @@ int program(const Shared& shared, const std::vector<v1::FlowOperation>& operatio
   }
   stream->WritesDone();
   if (const int status = report(shared, stream->Finish()); status != kOk) return status;
-  std::cout << done << " done" << (failed ? ", " + std::to_string(failed) + " refused" : "") << "\n";
+  if (shared.output == Output::kTable) {
+    std::cout << done << " done" << (failed ? ", " + std::to_string(failed) + " refused" : "") << "\n";
+  } else {
+    api::Tree tree = api::Tree::map();
+    tree.add("done", api::Tree::plain(std::to_string(done)));
+    tree.add("refused", api::Tree::plain(std::to_string(failed)));
+    print_tree(shared, tree);
+  }
   return failed ? kRefused : kOk;
 }
 

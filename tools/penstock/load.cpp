@@ -90,9 +90,20 @@ Outcome run(const Shared& shared, const Load& load, v1::FlowOperation::Kind kind
   return outcome;
 }
 
+double rate_of(const Outcome& outcome) { return static_cast<double>(outcome.done + outcome.failed) / outcome.seconds; }
+
 void print(const char* what, const Outcome& outcome) {
   std::printf("%s: %lu done, %lu refused in %.3f s: %.0f operations/s\n", what, outcome.done, outcome.failed,
-              outcome.seconds, static_cast<double>(outcome.done + outcome.failed) / outcome.seconds);
+              outcome.seconds, rate_of(outcome));
+}
+
+api::Tree tree_of(const Outcome& outcome) {
+  api::Tree tree = api::Tree::map();
+  tree.add("done", api::Tree::plain(std::to_string(outcome.done)));
+  tree.add("refused", api::Tree::plain(std::to_string(outcome.failed)));
+  tree.add("seconds", api::Tree::plain(std::to_string(outcome.seconds)));
+  tree.add("operationsPerSecond", api::Tree::plain(std::to_string(rate_of(outcome))));
+  return tree;
 }
 
 }  // namespace
@@ -100,12 +111,17 @@ void print(const char* what, const Outcome& outcome) {
 int run_load(const Shared& shared, const Load& load) {
   const Outcome added = run(shared, load, v1::FlowOperation::ADD);
   if (!added.status.ok()) return report(shared, added.status);
-  print("add", added);
+  const bool table = shared.output == Output::kTable;
+  api::Tree tree = api::Tree::map();
+  tree.add("add", tree_of(added));
+  if (table) print("add", added);
   if (load.remove) {
     const Outcome removed = run(shared, load, v1::FlowOperation::DELETE);
     if (!removed.status.ok()) return report(shared, removed.status);
-    print("delete", removed);
+    tree.add("delete", tree_of(removed));
+    if (table) print("delete", removed);
   }
+  if (!table) print_tree(shared, tree);
   std::cout << std::flush;
   return added.failed ? kRefused : kOk;
 }

@@ -33,7 +33,12 @@ int main(int argc, char** argv) {
                       .description(""))
       ->default_str("table");
   app.add_option("--timeout-seconds", shared.timeout, "of a call that is no stream")
-      ->check(CLI::PositiveNumber)
+      ->check([](const std::string& text) {
+        char* end = nullptr;
+        const double seconds = std::strtod(text.c_str(), &end);
+        const bool ok = *end == 0 && seconds >= 0.001 && seconds <= 86400;  // false for nan, which Range lets pass
+        return ok ? std::string() : "\"" + text + "\" is not a number from 0.001 to 86400";
+      })
       ->capture_default_str();
   app.require_subcommand(1);
 

@@ -81,13 +81,24 @@ int run_undrain(const Shared& shared) {
   const auto context = call_context(shared);
   const auto status = stub<v1::Node>(shared)->Undrain(context.get(), {}, &response);
   if (!status.ok()) return report(shared, status);
-  std::cout << "serving\n";
+  if (shared.output == Output::kTable) {
+    std::cout << "serving\n";
+  } else {
+    print_message(shared, response);
+  }
   return kOk;
 }
 
 int run_version(const Shared& shared) {
   v1::NodeInfoResponse info;
   const bool answered = ask_info(shared, info).ok();
+  if (shared.output != Output::kTable) {
+    api::Tree tree = api::Tree::map();
+    tree.add("penstock", api::Tree::string(PENSTOCK_VERSION));
+    if (answered) tree.add("gateway", api::Tree::string(info.version()));
+    print_tree(shared, tree);
+    return kOk;
+  }
   std::cout << "penstock " << PENSTOCK_VERSION << "\n"
             << "gateway  " << (answered ? info.version() : "does not answer at " + shared.address) << "\n";
   return kOk;

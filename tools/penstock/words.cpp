@@ -62,8 +62,10 @@ constexpr Word kFlowWords[] = {
 uint64_t parse_uint(const std::string& text, const std::string& key, uint64_t most) {
   char* end = nullptr;
   errno = 0;
-  const uint64_t number = std::strtoull(text.c_str(), &end, 0);
-  if (text.empty() || *end || text[0] == '-' || errno != 0 || number > most)
+  // 010 is ten to everybody who writes a port; 0x10 is for cookies.
+  const int base = text.starts_with("0x") || text.starts_with("0X") ? 16 : 10;
+  const uint64_t number = std::strtoull(text.c_str(), &end, base);
+  if (text.empty() || !std::isxdigit(static_cast<unsigned char>(text[0])) || *end || errno != 0 || number > most)
     throw CLI::ValidationError(key, "\"" + text + "\" is not a number from 0 to " + std::to_string(most));
   return number;
 }

@@ -274,5 +274,17 @@ TEST(Manifest, SurvivesMutations) {
   }
 }
 
+TEST(Manifest, AliasesCountTheBytesTheyStandFor) {
+  std::string text = "a: &x \"" + std::string(100'000, 'x') + "\"\nb: [";
+  for (int i = 0; i < 2000; ++i) text += "*x,";
+  text += "]\n";
+  size_t expanded = 0;
+  const TextError error = read_documents(text, [&](Tree tree, size_t) {
+    if (const Tree* b = tree.find("b"))
+      for (const Tree& item : b->items) expanded += item.scalar.size();
+  });
+  EXPECT_LT(expanded, 64u << 20);
+}
+
 }  // namespace
 }  // namespace penstock::api

@@ -103,6 +103,21 @@ TEST(Translate, ServicesRoundTrip) {
   slice.endpoints[1].ready = slice.endpoints[1].serving = false;
   slice.ports.push_back({.name = "all", .protocol = 17, .port = 0});
   expect_round_trip(slice);
+  expect_round_trip(model::EndpointSlice{.name = {.name = "of-no-service"}});
+  expect_round_trip(model::EndpointSlice{.name = {.name = "names"}, .fqdn = true});
+}
+
+// Both are in real clusters; a bundle with one of them must not be refused for it.
+TEST(Translate, SlicesThatServeNothingAreTaken) {
+  v1::Object message;
+  auto& slice = *message.mutable_endpoint_slice();
+  slice.mutable_metadata()->set_name("names");
+  slice.set_address_type("FQDN");
+  slice.add_endpoints()->add_addresses("host.example");
+  model::Object object;
+  model::FieldErrors errors;
+  EXPECT_TRUE(to_model(message, object, errors)) << errors[0].to_string();
+  EXPECT_TRUE(std::get<model::EndpointSlice>(object).endpoints.empty());
 }
 
 TEST(Translate, ServicePolicyRoundTrip) {
@@ -312,8 +327,8 @@ addressType: IPv6
 endpoints: [{addresses: [10.0.0.1]}, {addresses: [host.example]}]
 ports: [{port: 70000, protocol: ICMP}]
 )",
-      {"metadata.labels: kubernetes.io/service-name is missing", "endpoints[0].addresses: 10.0.0.1 is not IPv6",
-       "endpoints[1].addresses[0]: ", "ports[0].port: 70000", "ports[0].protocol: \"ICMP\" is not one of"});
+      {"endpoints[0].addresses: 10.0.0.1 is not IPv6", "endpoints[1].addresses[0]: ", "ports[0].port: 70000",
+       "ports[0].protocol: \"ICMP\" is not one of"});
   expect_faults(
       ours("ServicePolicy", R"(
   targetRef: {kind: Pod, name: web}
@@ -384,6 +399,22 @@ TEST(Translate, CodecRefusesWhatItDidNotWrite) {
   EXPECT_FALSE(codec.decode(model::key_of(object), bytes.substr(1)).ok());
   EXPECT_FALSE(codec.decode(model::key_of(object), "").ok());
   EXPECT_FALSE(codec.decode(model::key_of(object), bytes + std::string("\xf2\x3e\x01x", 4)).ok());
+}
+
+TEST(Translate, WholeMillisecondsAreWhole) {
+  int wrong = 0;
+  std::string first;
+  for (int ms = 100; ms < 60000; ++ms) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%d.%03ds", ms / 1000, ms % 1000);
+    v1::Object object;
+    object.mutable_node()->mutable_metadata()->set_name("gw");
+    object.mutable_node()->mutable_spec()->mutable_neighbours()->set_retry_interval(text);
+    model::Object out;
+    model::FieldErrors errors;
+    if (!to_model(object, out, errors) && wrong++ == 0) first = text;
+  }
+  EXPECT_EQ(wrong, 0) << "the first is " << first;
 }
 
 }  // namespace

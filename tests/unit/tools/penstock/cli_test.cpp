@@ -37,11 +37,18 @@ TEST(Words, RefusesWhatItDoesNotKnow) {
   for (const std::vector<std::string>& bad : std::initializer_list<std::vector<std::string>>{
            {"source=10.0.0.1"}, {"src"}, {"src=1", "src=2"}, {"src=1", "--src", "2"}})
     EXPECT_THROW(Parsed(flow_words(), bad), CLI::ParseError) << bad[0];
-  for (const char* bad : {"src=10.0.0.256", "sport=65536", "sport=-1", "sport=x", "proto=quic", "action=maybe",
-                          "dscp=64", "pps=nan", "pps=-1", "pps=1x", "idle=5", "idle=500ms", "cookie=", "via=here"}) {
+  for (const char* bad :
+       {"src=10.0.0.256", "sport=65536", "sport=-1", "sport=x", "proto=quic", "action=maybe", "dscp=64", "sport=0x",
+        "sport= 1", "sport=+1", "pps=nan", "pps=-1", "pps=1x", "idle=5", "idle=500ms", "cookie=", "via=here"}) {
     Parsed parsed(flow_words(), {bad});
     EXPECT_THROW(operation_from(parsed.read), CLI::ParseError) << bad;
   }
+}
+
+TEST(Words, NumbersAreDecimalUnlessTheySayOtherwise) {
+  const Parsed parsed(filter_words(), {"sport=010", "cookie=0x10"});
+  EXPECT_EQ(filter_from(parsed.read).src_port(), 10u);
+  EXPECT_EQ(filter_from(parsed.read).cookie(), 16u);
 }
 
 TEST(Words, FilterKnowsWhatIsAbsent) {
