@@ -258,7 +258,6 @@ grpc::Status ConfigService::Watch(grpc::ServerContext* call, const v1::WatchRequ
   const auto watcher = context_.loop.watch();
   if (watcher == nullptr) return place.refused();
   writer->SendInitialMetadata();  // the client knows from here on nothing is missed
-  auto before = context_.loop.state();
   while (!call->IsCancelled() && !context_.stopping.load() && !watcher->ended()) {
     constexpr base::Nanos kLook = 100'000'000;
     uint64_t lost = 0;
@@ -271,8 +270,7 @@ grpc::Status ConfigService::Watch(grpc::ServerContext* call, const v1::WatchRequ
     message.set_message(revision->message);
     message.set_lost(lost);
     for (const model::Difference& each : revision->differences)
-      put_difference(each, before.get(), revision->state.get(), *message.add_differences());
-    before = revision->state;
+      put_difference(each, revision->before.get(), revision->state.get(), *message.add_differences());
     if (!write_patiently(context_, *call, *writer, message)) break;
   }
   watcher->cancel();
@@ -284,6 +282,8 @@ grpc::Status ConfigService::History(grpc::ServerContext*, const v1::HistoryReque
   constexpr uint32_t kDefault = 20, kMost = 1000;
   if (request->limit() > kMost)
     return {grpc::StatusCode::INVALID_ARGUMENT, "limit: want at most " + std::to_string(kMost)};
+  const ReadingPlace place(context_);
+  if (!place) return place.refused();
   auto revisions = context_.loop.history(request->limit() == 0 ? kDefault : request->limit());
   if (!revisions) return {grpc::StatusCode::FAILED_PRECONDITION, revisions.error()};
   for (const loop::RevisionInfo& each : *revisions) {

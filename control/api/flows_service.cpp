@@ -187,8 +187,10 @@ grpc::Status FlowsService::Delete(grpc::ServerContext* call, const v1::DeleteFlo
   return grpc::Status::OK;
 }
 
-grpc::Status FlowsService::Explain(grpc::ServerContext*, const v1::ExplainRequest* request,
+grpc::Status FlowsService::Explain(grpc::ServerContext* call, const v1::ExplainRequest* request,
                                    v1::ExplainResponse* response) {
+  const ReadingPlace place(context_);
+  if (!place) return place.refused();
   const FlowNames names(context_.loop.generation());
   if (names.generation() == nullptr)
     return {grpc::StatusCode::FAILED_PRECONDITION, "nothing is configured yet; apply a Node first"};
@@ -199,6 +201,7 @@ grpc::Status FlowsService::Explain(grpc::ServerContext*, const v1::ExplainReques
   auto frames = frames_of(*request, in);
   if (!frames) return invalid(frames.error());
   for (const std::vector<uint8_t>& frame : *frames) {
+    if (call->IsCancelled()) return grpc::Status::CANCELLED;
     auto explained = context_.loop.dataplane().explain(in.id, frame);
     if (!explained) return {grpc::StatusCode::FAILED_PRECONDITION, explained.error()};
     response->set_generation(explained->generation);

@@ -33,6 +33,8 @@ grpc::Status LimitsService::List(grpc::ServerContext*, const v1::ListLimitsReque
 
 grpc::Status LimitsService::Usage(grpc::ServerContext*, const v1::LimitUsageRequest* request,
                                   v1::LimitUsageResponse* response) {
+  const ReadingPlace place(context_);
+  if (!place) return place.refused();
   const telemetry::Snapshot snapshot = context_.loop.stats();
   for (const telemetry::LimitStats& each : snapshot.limits) {
     const auto& names = request->names();

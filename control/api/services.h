@@ -21,13 +21,14 @@ namespace penstock::api {
 
 constexpr int kMaxLongStreams = 32;     // watches, captures, dumps, programs
 constexpr int kMaxWaitingChanges = 32;  // applies and the like, one at a time in the control thread
+constexpr int kMaxReadings = 16;        // statistics and the like, which the control thread makes between changes
 constexpr size_t kMaxObjectsPerBundle = 200'000;
 constexpr size_t kMaxRevisionMessage = 1024;
 
 struct ServiceContext {
   loop::ControlLoop& loop;
   std::atomic<bool> stopping{false};
-  std::atomic<int> long_streams{0}, changes{0};
+  std::atomic<int> long_streams{0}, changes{0}, readings{0};
   base::Nanos write_patience = kWritePatience, silence_patience = kSilencePatience;
   Orphanage orphanage{};
   Patience patience{};
@@ -47,7 +48,7 @@ bool write_patiently(ServiceContext& context, grpc::ServerContext& call, Stream&
   return stream.Write(message);
 }
 
-// A place among the long streams or the waiting changes, given back at the end of the call.
+// A place among the long streams, the waiting changes or the readings, given back at the end of the call.
 class Place {
  public:
   Place(std::atomic<int>& taken, int most, const char* what)
@@ -71,6 +72,9 @@ struct StreamPlace : Place {
 };
 struct ChangePlace : Place {
   explicit ChangePlace(ServiceContext& context) : Place(context.changes, kMaxWaitingChanges, "changes") {}
+};
+struct ReadingPlace : Place {
+  explicit ReadingPlace(ServiceContext& context) : Place(context.readings, kMaxReadings, "readings") {}
 };
 
 // CLOCK_MONOTONIC time at which the call's deadline passes; 0: it has none.

@@ -59,6 +59,8 @@ void append(const loop::CapturedPacket& packet, size_t interfaces, std::string& 
 
 grpc::Status TelemetryService::Stats(grpc::ServerContext*, const v1::StatsRequest* request,
                                      v1::StatsResponse* response) {
+  const ReadingPlace place(context_);
+  if (!place) return place.refused();
   put_stats(context_.loop.stats(), request->sections(), *response);
   return grpc::Status::OK;
 }

@@ -70,7 +70,7 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
   }
 
   // publish; from here on nothing fails
-  state_ = next;
+  const auto before = std::exchange(state_, next);
   revision_ = revision.number;
   result.ok = true;
   result.revision = revision_;
@@ -90,7 +90,7 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
 
   // retire: devices first (nobody polls them any more), the rest in housekeeping()
   close_ports_after_ = result.generation;
-  announce(revision, result);
+  announce(before, revision, result);
   return result;
 }
 
@@ -231,7 +231,8 @@ void ControlLoop::Core::wait_adopted(ApplyResult& result) {
   shared_.control.last_adopt_us = result.times.adopt;
 }
 
-void ControlLoop::Core::announce(const store::Revision& revision, const ApplyResult& result) {
+void ControlLoop::Core::announce(const std::shared_ptr<const model::State>& before, const store::Revision& revision,
+                                 const ApplyResult& result) {
   {
     const std::lock_guard lock(shared_mutex_);
     ++shared_.control.applied;
@@ -245,7 +246,7 @@ void ControlLoop::Core::announce(const store::Revision& revision, const ApplyRes
                                  {"adopt_us", std::to_string(result.times.adopt)}});
   const std::lock_guard lock(watchers_mutex_);
   if (watchers_.empty()) return;
-  AppliedRevision applied{revision.number, result.generation, revision.time, revision.message, {}, state_};
+  AppliedRevision applied{revision.number, result.generation, revision.time, revision.message, {}, before, state_};
   std::copy_if(result.differences.begin(), result.differences.end(), std::back_inserter(applied.differences), differs);
   std::erase_if(watchers_, [&](const auto& watcher) { return !watcher->push(applied); });
 }

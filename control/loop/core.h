@@ -84,7 +84,8 @@ class ControlLoop::Core {
   void wait_adopted(ApplyResult& result);
   void unprepare(const model::State& next);
   void dry_run(const model::State& next, ApplyResult& result);
-  void announce(const store::Revision& revision, const ApplyResult& result);
+  void announce(const std::shared_ptr<const model::State>& before, const store::Revision& revision,
+                const ApplyResult& result);
   bool republish(ApplyResult& result);  // the same state, other health or draining
   // start.cpp
   base::Result<std::shared_ptr<const model::State>> stored_state();

@@ -23,8 +23,8 @@ struct AppliedRevision {
   uint64_t revision = 0, generation = 0;
   base::Nanos time = 0;  // CLOCK_REALTIME
   std::string message;
-  std::vector<model::Difference> differences;  // without the unchanged ones
-  std::shared_ptr<const model::State> state;   // after it
+  std::vector<model::Difference> differences;         // without the unchanged ones
+  std::shared_ptr<const model::State> before, state;  // before and after it
 };
 
 class Watcher {

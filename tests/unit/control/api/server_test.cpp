@@ -120,6 +120,24 @@ TEST_F(ServerTest, MutualTlsLetsOnlySignedClientsIn) {
   EXPECT_FALSE(ask(grpc::CreateChannel(listen, grpc::InsecureChannelCredentials())).ok());
 }
 
+TEST_F(ServerTest, AReadingTooManyIsRefusedAndChangesGoOn) {
+  serve_node();
+  dataplane_->paused = true;  // the change below keeps the control thread until its workers adopt
+  std::thread change([this] { apply({loop::sample_limit("l", 5)}); });
+  bool refused = false;
+  for (int i = 0; i < 200 && !refused; ++i) {
+    grpc::ClientContext context;
+    context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(20));
+    v1::StatsResponse response;
+    refused =
+        stub<v1::Telemetry>()->Stats(&context, {}, &response).error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED;
+  }
+  EXPECT_TRUE(refused);
+  dataplane_->paused = false;
+  change.join();
+  EXPECT_TRUE(apply({loop::sample_limit("l", 6)}).applied());
+}
+
 TEST_F(ServerTest, AStreamTooManyIsRefusedAndShortCallsGoOn) {
   serve_node();
   std::vector<std::unique_ptr<grpc::ClientContext>> calls;
