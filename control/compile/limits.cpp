@@ -112,7 +112,6 @@ void LimitPart::update(const Round& round) {
   for (const auto& [name, limit] : limits) {
     const uint32_t slot = slots.at(name.to_string());
     next->by_slot[slot] = compile_limit(*limit, slot, frame, round.hz);
-    next->any_separate |= next->by_slot[slot].bucket != flow::LimitBucket::kAggregate;
     attach(*limit, slot, *next_attached, *next);
   }
   std::stable_sort(next->prefixes.begin(), next->prefixes.end(),

@@ -80,7 +80,9 @@ std::vector<PlanError> Engine::start_workers(const WorkerPlan& plan) {
     return {{"spec.workers", "no memory for capture buffers; reserve hugepages or raise --memory"}};
   mesh_ = std::make_unique<Mesh>(static_cast<unsigned>(plan.cores.size()));
   plan_ = plan;
-  sources_ = std::make_unique<flow::SourceBuckets>(plan.sizes.sources * plan.cores.size());
+  using Takers = flow::SourceBuckets::Takers;
+  sources_ = std::make_unique<flow::SourceBuckets>(plan.sizes.sources * plan.cores.size(),
+                                                   plan.cores.size() == 1 ? Takers::kOne : Takers::kMany);
   for (unsigned id = 0; id < plan.cores.size(); ++id) {
     workers_.push_back(std::make_unique<Worker>(id, plan.cores[id], *mesh_, plan.sizes, shared_buckets_.get(),
                                                 *sources_, buffers_.standard(), secret_, slot_));

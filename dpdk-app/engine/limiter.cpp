@@ -16,7 +16,7 @@ base::IpAddress masked(const base::IpAddress& address, uint8_t length) {
 }
 
 // What the bucket is for, as a keyed hash; never 0.
-uint64_t bucket_of(const flow::Limit& limit, const flow::FlowKey& key, const flow::HashSecret& secret) {
+uint64_t id_of(const flow::Limit& limit, const flow::FlowKey& key, const flow::HashSecret& secret) {
   const uint8_t length = key.src.is_v4() ? limit.v4_prefix_length : limit.v6_prefix_length;
   const uint64_t salt = limit.slot + 1;
   switch (limit.bucket) {
@@ -43,11 +43,18 @@ Limiter::Limiter(const flow::HashSecret& secret, flow::SharedBucket* shared, flo
       shares_(std::make_unique<flow::LocalShare[]>(flow::kMaxLimits)),
       sources_(sources) {}
 
-Admission Limiter::take(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, base::Cycles now) {
+uint64_t Limiter::bucket_of(const flow::Limit& limit, const flow::FlowKey& key) const {
+  if (limit.bucket == flow::LimitBucket::kAggregate) return 0;
+  const uint64_t id = id_of(limit, key, secret_);
+  sources_.prefetch(id);
+  return id;
+}
+
+Admission Limiter::take(const flow::Limit& limit, uint64_t bucket, uint32_t units, base::Cycles now) {
   if (limit.bucket == flow::LimitBucket::kAggregate)
     return shares_[limit.slot].take(shared_[limit.slot], limit.rate, limit.chunk, units, now) ? Admission::kPass
                                                                                               : Admission::kOver;
-  switch (sources_.take(bucket_of(limit, key, secret_), limit.rate, units, now)) {
+  switch (sources_.take(bucket, limit.rate, units, now)) {
     case flow::BucketResult::kPass:
       return Admission::kPass;
     case flow::BucketResult::kOver:
@@ -58,13 +65,8 @@ Admission Limiter::take(const flow::Limit& limit, const flow::FlowKey& key, uint
   return Admission::kTableFull;
 }
 
-void Limiter::prefetch(const flow::Limit& limit, const flow::FlowKey& key) const {
-  if (limit.bucket != flow::LimitBucket::kAggregate) sources_.prefetch(bucket_of(limit, key, secret_));
-}
-
-Admission Limiter::admit(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, uint32_t bytes,
-                         base::Cycles now) {
-  const Admission admission = take(limit, key, units, now);
+Admission Limiter::admit(const flow::Limit& limit, uint64_t bucket, uint32_t units, uint32_t bytes, base::Cycles now) {
+  const Admission admission = take(limit, bucket, units, now);
   flow::LimitCounters& count = counters_.limits[limit.slot];
   (admission == Admission::kPass ? count.passed : count.exceeded).add(bytes);
   return admission;

@@ -37,17 +37,17 @@ class Limiter {
   Limiter(const flow::HashSecret& secret, flow::SharedBucket* shared, flow::SourceBuckets& sources,
           flow::WorkerCounters& counters);
 
-  // Asks for the memory that admit() will read.
-  void prefetch(const flow::Limit& limit, const flow::FlowKey& key) const;
+  // The limit's bucket for a packet of this identity, as admit() wants it; asks for the memory that it will read.
+  uint64_t bucket_of(const flow::Limit& limit, const flow::FlowKey& key) const;
 
-  // Takes `units` of limit `limit` for a packet of this identity and counts the outcome.
-  Admission admit(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, uint32_t bytes, base::Cycles now);
+  // Takes `units` of the limit's bucket and counts the outcome.
+  Admission admit(const flow::Limit& limit, uint64_t bucket, uint32_t units, uint32_t bytes, base::Cycles now);
 
   // The gauge of buckets in use, a few sets at a time. One worker only.
   void count_sources(base::Cycles now);
 
  private:
-  Admission take(const flow::Limit& limit, const flow::FlowKey& key, uint32_t units, base::Cycles now);
+  Admission take(const flow::Limit& limit, uint64_t bucket, uint32_t units, base::Cycles now);
 
   const flow::HashSecret secret_;
   flow::SharedBucket* shared_;  // by slot; owned by the engine

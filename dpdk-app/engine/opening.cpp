@@ -114,7 +114,7 @@ bool admit_connection(Packet& p, WorkerState& w, std::span<const uint32_t> slots
   for (const uint32_t slot : slots) {
     const flow::Limit& limit = w.generation->limits->by_slot[slot];
     if (limit.per_second == 0 || limit.unit != flow::LimitUnit::kConnections) continue;
-    const Admission admission = w.limiter.admit(limit, p.key, 1, p.length, w.now);
+    const Admission admission = w.limiter.admit(limit, w.limiter.bucket_of(limit, p.key), 1, p.length, w.now);
     if (admission == Admission::kPass) continue;
     if (admission == Admission::kOver && limit.mark) {
       p.dscp = limit.dscp;

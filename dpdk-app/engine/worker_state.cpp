@@ -114,8 +114,7 @@ flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& h) {
   return key;
 }
 
-void fill_key(Packet& p, const flow::HashSecret& secret) {
-  if (p.has_key) return;
+void make_key(Packet& p, const flow::HashSecret& secret) {
   read_key(p.data, p.headers, p.key);
   p.key_hash = flow::hash_of(p.key, secret);
   p.has_key = true;

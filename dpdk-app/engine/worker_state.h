@@ -134,7 +134,10 @@ void add_own(WorkerState& w, rte_mbuf* m);
 flow::FlowKey key_of(const uint8_t* frame, const wire::Headers& headers);
 
 // The identity of the packet as it arrived. Addresses and ports; ICMP echo: the identifier in both.
-void fill_key(Packet& p, const flow::HashSecret& secret);
+void make_key(Packet& p, const flow::HashSecret& secret);
+inline void fill_key(Packet& p, const flow::HashSecret& secret) {
+  if (!p.has_key) make_key(p, secret);
+}
 
 // The hash that decides the owning worker; the device's own where it computed the same one.
 inline uint32_t owner_hash(Packet& p) {

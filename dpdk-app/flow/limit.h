@@ -36,7 +36,6 @@ struct LimitTable {
   };
   std::vector<ByPrefix> prefixes;
   bool any = false;
-  bool any_separate = false;  // some limit has buckets of its own per source, destination or flow
 };
 
 }  // namespace penstock::flow

@@ -6,28 +6,12 @@
 namespace penstock::flow {
 
 // Twice the places that are asked for: with sets half full the chance that one of eight places overflows is below 1 %.
-SourceBuckets::SourceBuckets(size_t capacity)
-    : mask_(std::bit_ceil(std::max<size_t>(capacity * 2 / kWays, 1)) - 1), sets_(mask_ + 1, base::RegionKind::kTable) {}
+SourceBuckets::SourceBuckets(size_t capacity, Takers takers)
+    : mask_(std::bit_ceil(std::max<size_t>(capacity * 2 / kWays, 1)) - 1),
+      takers_(takers),
+      sets_(mask_ + 1, base::RegionKind::kTable) {}
 
-BucketResult SourceBuckets::charge(std::atomic<base::Cycles>& full_at, const Rate& rate, uint32_t units,
-                                   base::Cycles now) {
-  const auto cost = static_cast<base::Cycles>((static_cast<unsigned __int128>(rate.cost) * units) >> kCostFractionBits);
-  base::Cycles seen = full_at.load(std::memory_order_relaxed);
-  while (true) {
-    // Owing more than a burst means that the rate was changed: the new one holds at once.
-    const base::Cycles debt = seen > now ? std::min(seen - now, std::max(rate.burst, cost)) : 0;
-    if (debt != 0 && debt + cost > rate.burst) {
-      if (now + debt < seen) full_at.compare_exchange_strong(seen, now + debt, std::memory_order_relaxed);
-      return BucketResult::kOver;
-    }
-    if (full_at.compare_exchange_weak(seen, now + debt + cost, std::memory_order_relaxed)) return BucketResult::kPass;
-  }
-}
-
-BucketResult SourceBuckets::take(uint64_t id, const Rate& rate, uint32_t units, base::Cycles now) {
-  Set& set = sets_[(id >> 20) & mask_];
-  for (unsigned way = 0; way < kWays; ++way)
-    if (set.id[way].load(std::memory_order_relaxed) == id) return charge(set.full_at[way], rate, units, now);
+BucketResult SourceBuckets::take_new(Set& set, uint64_t id, const Rate& rate, uint32_t units, base::Cycles now) {
   for (unsigned way = 0; way < kWays; ++way) {
     uint64_t other = set.id[way].load(std::memory_order_relaxed);
     if (set.full_at[way].load(std::memory_order_relaxed) > now) continue;

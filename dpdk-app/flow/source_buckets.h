@@ -6,10 +6,12 @@
 // so its place is free: ageing is built in, nothing is swept or erased. All eight places owing: kTableFull, and the
 // packet must be refused, as a limit that cannot be enforced must not be passed.
 //
-// Any worker, no locks. A write per packet to a line that only packets of the same source share. Two workers that meet
-// a new source in the same instant may make a bucket each; the one not found first is full after one burst.
+// Any worker, no locks; one worker alone needs no atomic exchange either, which costs as much as the rest. A write per
+// packet to a line that only packets of the same source share. Two workers that meet a new source in the same instant
+// may make a bucket each; the one not found first is full after one burst.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -24,7 +26,8 @@ enum class BucketResult : uint8_t { kPass, kOver, kTableFull };
 
 class SourceBuckets {
  public:
-  explicit SourceBuckets(size_t capacity);
+  enum class Takers : uint8_t { kOne, kMany };  // how many threads call take()
+  explicit SourceBuckets(size_t capacity, Takers takers = Takers::kMany);
 
   // Asks for the memory that take(id) will read.
   void prefetch(uint64_t id) const {
@@ -33,7 +36,12 @@ class SourceBuckets {
     __builtin_prefetch(&set.full_at, 1);
   }
   // `id`: hash of limit and subject; any value but 0.
-  BucketResult take(uint64_t id, const Rate& rate, uint32_t units, base::Cycles now);
+  BucketResult take(uint64_t id, const Rate& rate, uint32_t units, base::Cycles now) {
+    Set& set = sets_[(id >> 20) & mask_];
+    for (unsigned way = 0; way < kWays; ++way)
+      if (set.id[way].load(std::memory_order_relaxed) == id) return charge(set.full_at[way], rate, units, now);
+    return take_new(set, id, rate, units, now);
+  }
 
   // Counts buckets that owe something, `count` sets at a time; the total of the last whole pass. One thread.
   size_t count_some(size_t count, base::Cycles now);
@@ -46,9 +54,29 @@ class SourceBuckets {
     std::atomic<base::Cycles> full_at[kWays];
   };
 
-  static BucketResult charge(std::atomic<base::Cycles>& full_at, const Rate& rate, uint32_t units, base::Cycles now);
+  BucketResult charge(std::atomic<base::Cycles>& full_at, const Rate& rate, uint32_t units, base::Cycles now) const {
+    const auto cost =
+        static_cast<base::Cycles>((static_cast<unsigned __int128>(rate.cost) * units) >> kCostFractionBits);
+    base::Cycles seen = full_at.load(std::memory_order_relaxed);
+    while (true) {
+      // Owing more than a burst means that the rate was changed: the new one holds at once.
+      const base::Cycles debt = seen > now ? std::min(seen - now, std::max(rate.burst, cost)) : 0;
+      if (debt != 0 && debt + cost > rate.burst) {
+        if (now + debt < seen) (void)exchange(full_at, seen, now + debt);
+        return BucketResult::kOver;
+      }
+      if (exchange(full_at, seen, now + debt + cost)) return BucketResult::kPass;
+    }
+  }
+  bool exchange(std::atomic<base::Cycles>& full_at, base::Cycles& seen, base::Cycles next) const {
+    if (takers_ == Takers::kMany) return full_at.compare_exchange_strong(seen, next, std::memory_order_relaxed);
+    full_at.store(next, std::memory_order_relaxed);
+    return true;
+  }
+  BucketResult take_new(Set& set, uint64_t id, const Rate& rate, uint32_t units, base::Cycles now);
 
   const size_t mask_;
+  const Takers takers_;
   base::RegionArray<Set> sets_;
   size_t at_ = 0, counted_ = 0, total_ = 0;
 };

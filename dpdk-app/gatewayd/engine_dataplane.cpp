@@ -27,7 +27,7 @@ std::vector<engine::PortPlan> port_plans(const model::Node& node) {
     plan.request.queues = each.queues;
     plan.request.mtu = each.mtu;
     plan.request.has_mac = each.mac.has_value();
-    if (each.mac) plan.request.mac = *each.mac;
+    plan.request.mac = each.mac.value_or(base::MacAddress{});
     plan.request.promiscuous = each.promiscuous;
     plan.twin = each.twin;
     plan.addresses = each.addresses;

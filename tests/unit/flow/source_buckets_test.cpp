@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <random>
 #include <thread>
 
@@ -55,6 +56,25 @@ TEST(SourceBuckets, AnotherRateHoldsAtOnce) {
   EXPECT_EQ(buckets.take(5, slow, 1, kHz), BucketResult::kOver);
   EXPECT_EQ(buckets.take(5, fast, 1, kHz), BucketResult::kOver);  // owes one burst of the new rate, no more
   EXPECT_EQ(buckets.take(5, fast, 1, kHz + kHz / 1000), BucketResult::kPass);
+}
+
+// Without exchanges the answers are the same.
+TEST(SourceBuckets, OneTakerGetsWhatManyWould) {
+  SourceBuckets one(256, SourceBuckets::Takers::kOne), many(256);
+  std::mt19937_64 random(7);
+  std::array<unsigned, 3> seen{};
+  base::Cycles now = 1'000'000;
+  for (int i = 0; i < 200'000; ++i) {
+    now += random() % 2000;
+    const uint64_t id = (random() % 400 + 1) * 0x9e3779b97f4a7c15 | 1;
+    const Rate rate = Rate::of(static_cast<double>(1000 + random() % 3 * 1000), 5, kHz);
+    const auto units = static_cast<uint32_t>(1 + random() % 3);
+    const BucketResult result = one.take(id, rate, units, now);
+    ASSERT_EQ(result, many.take(id, rate, units, now)) << i;
+    ++seen[static_cast<size_t>(result)];
+  }
+  EXPECT_GT(seen[static_cast<size_t>(BucketResult::kPass)], 1000u);
+  EXPECT_GT(seen[static_cast<size_t>(BucketResult::kOver)], 1000u);
 }
 
 }  // namespace
