@@ -65,9 +65,13 @@ class RouteTable {
   uint32_t find(const base::IpAddress& address) const;
 
   const RouteResult& at(uint32_t result) const { return results_[result]; }
-  // Index into next_hops() for a flow hash. Only for kLocal, kConnected and kGateway.
+  // Index into next_hops(). Only for kLocal, kConnected and kGateway.
+  uint32_t next_hop_in(const RouteResult& result, uint32_t ecmp_slot) const {
+    return result.hops == 1 ? result.first : ecmp_slots_[result.first + ecmp_slot];
+  }
+  // The same for a flow hash: by its highest bits, as the lowest chose the worker (flow/shard.h).
   uint32_t next_hop_of(const RouteResult& result, uint32_t flow_hash) const {
-    return result.hops == 1 ? result.first : ecmp_slots_[result.first + (flow_hash % kEcmpSlots)];
+    return next_hop_in(result, flow_hash / (0x1'0000'0000 / kEcmpSlots));
   }
   const NextHop& next_hop(uint32_t index) const { return next_hops_[index]; }
   std::span<const NextHop> next_hops() const { return next_hops_; }

@@ -135,6 +135,7 @@ base::Result<void> CryptoDevice::start(const CryptoDeviceConfig& config) {
   rte_cryptodev_info info;
   rte_cryptodev_info_get(id_, &info);
   features_ = info.feature_flags;
+  if (config.use == CryptoUse::kQueues) features_ &= ~static_cast<uint64_t>(RTE_CRYPTODEV_FF_SYM_CPU_CRYPTO);
   if ((features_ & RTE_CRYPTODEV_FF_SYMMETRIC_CRYPTO) == 0) return base::Error{"offers no symmetric ciphers"};
   if (info.max_nb_queue_pairs != 0 && config.queue_pairs > info.max_nb_queue_pairs)
     return base::Error{"has " + std::to_string(info.max_nb_queue_pairs) + " queue pairs, one per worker is needed"};

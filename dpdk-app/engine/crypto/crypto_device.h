@@ -64,12 +64,18 @@ class CryptoSession {
   CryptoPath path_ = CryptoPath::kCpu;
 };
 
+enum class CryptoUse : uint8_t {
+  kAny,     // the best path that the device offers
+  kQueues,  // its queues only, as with hardware: to measure and to test them
+};
+
 struct CryptoDeviceConfig {
   std::string name;  // "crypto_aesni_gcm0": a vdev is plugged when no device has this name yet
   std::string arguments;
   uint16_t queue_pairs = 1;     // one per worker
   uint32_t max_sessions = 256;  // SAs of all workers, both directions, twice during a rekey
   int socket = 0;
+  CryptoUse use = CryptoUse::kAny;
 };
 
 class CryptoDevice {

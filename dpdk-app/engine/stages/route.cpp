@@ -48,7 +48,7 @@ bool leads_back(const flow::RouteTable& routes, const flow::RouteResult& result,
   if (mode == flow::Rpf::kLoose || result.interface == in) return true;
   if (result.hops <= 1) return false;
   for (uint32_t slot = 0; slot < flow::kEcmpSlots; ++slot)
-    if (routes.next_hop(routes.next_hop_of(result, slot)).interface == in) return true;
+    if (routes.next_hop(routes.next_hop_in(result, slot)).interface == in) return true;
   return false;
 }
 

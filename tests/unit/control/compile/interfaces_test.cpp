@@ -22,9 +22,9 @@ flow::RouteResult route(const flow::Generation& g, std::string_view address) {
   return g.routes->at(g.routes->find(ip(address)));
 }
 
-std::string hop(const flow::Generation& g, std::string_view address, uint32_t hash = 0) {
+std::string hop(const flow::Generation& g, std::string_view address, uint32_t slot = 0) {
   const flow::RouteResult result = route(g, address);
-  const flow::NextHop& next = g.routes->next_hop(g.routes->next_hop_of(result, hash));
+  const flow::NextHop& next = g.routes->next_hop(g.routes->next_hop_in(result, slot));
   const std::string via = next.via == base::IpAddress{} ? "link" : next.via.to_string();
   return via + " dev " + g.interfaces->by_id[next.interface].name;
 }
@@ -173,7 +173,7 @@ TEST(CompileRoutes, Static) {
   EXPECT_EQ(route(*g, "192.168.9.1").kind, RouteKind::kGateway);
   EXPECT_EQ(route(*g, "192.168.9.1").hops, 2);
   std::map<std::string, int> shares;
-  for (uint32_t hash = 0; hash < flow::kEcmpSlots; ++hash) ++shares[hop(*g, "192.168.9.1", hash)];
+  for (uint32_t slot = 0; slot < flow::kEcmpSlots; ++slot) ++shares[hop(*g, "192.168.9.1", slot)];
   EXPECT_EQ(shares["10.0.0.5 dev lan"], 16);
   EXPECT_EQ(shares["203.0.113.9 dev wan"], 48);
   EXPECT_EQ(route(*g, "192.168.1.1").kind, RouteKind::kBlackhole);

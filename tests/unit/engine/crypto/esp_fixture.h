@@ -24,11 +24,12 @@ inline rte_mempool* packet_pool() {
 }
 
 // Opened once for the whole program: a device under each name that this build has.
-inline CryptoDevice* device(const std::string& driver) {
+inline CryptoDevice* device(const std::string& driver, CryptoUse use = CryptoUse::kAny) {
   static auto& devices = *new std::map<std::string, std::unique_ptr<CryptoDevice>>;  // the EAL goes before statics do
-  auto& slot = devices[driver];
+  const std::string name = driver + (use == CryptoUse::kQueues ? "_queues" : "_test");
+  auto& slot = devices[name];
   if (slot == nullptr) {
-    auto opened = CryptoDevice::open({.name = driver + "_test", .arguments = "", .queue_pairs = 2});
+    auto opened = CryptoDevice::open({.name = name, .queue_pairs = 2, .use = use});
     if (!opened.ok()) {
       ADD_FAILURE() << opened.error();
       return nullptr;

@@ -1,5 +1,5 @@
-// Every cipher on every kind of device, all four families, ESN, UDP encapsulation, sizes around padding and MTU: what
-// goes in comes out.
+// Every cipher on every kind of device, called or through its queues, all four families, ESN, UDP encapsulation, sizes
+// around padding and MTU: what goes in comes out.
 #include <algorithm>
 #include <tuple>
 
@@ -11,12 +11,12 @@ namespace {
 constexpr Cipher kAll[] = {Cipher::kAesGcm128,       Cipher::kAesGcm256,       Cipher::kChaCha20Poly1305,
                            Cipher::kAesCbc128Sha256, Cipher::kAesCbc256Sha256, Cipher::kNullSha256};
 
-using Case = std::tuple<Cipher, const char*>;
+using Case = std::tuple<Cipher, const char*, CryptoUse>;
 class RoundTrip : public testing::TestWithParam<Case> {};
 
 TEST_P(RoundTrip, WhatGoesInComesOut) {
-  const auto [cipher, driver] = GetParam();
-  CryptoDevice* d = device(driver);
+  const auto [cipher, driver, use] = GetParam();
+  CryptoDevice* d = device(driver, use);
   ASSERT_NE(d, nullptr);
   if (const auto reason = d->lacks(cipher, true); !reason.empty()) GTEST_SKIP() << reason;
   TestLane lane({d});
@@ -25,6 +25,9 @@ TEST_P(RoundTrip, WhatGoesInComesOut) {
       for (const bool udp : {false, true}) {
         Tunnel t = tunnel_of({.cipher = cipher, .esn = esn, .outer_v6 = outer_v6, .udp = udp}, {d});
         ASSERT_TRUE(t.out && t.in);
+        if (use == CryptoUse::kQueues) {
+          ASSERT_EQ(t.out->session().path(), CryptoPath::kSoftware);
+        }
         std::vector<size_t> sizes;
         for (size_t n = 48; n < 48 + 34; ++n) sizes.push_back(n);
         for (size_t n = t.out->inner_mtu() - 20u; n <= t.out->inner_mtu(); ++n) sizes.push_back(n);
@@ -50,10 +53,12 @@ TEST_P(RoundTrip, WhatGoesInComesOut) {
 
 INSTANTIATE_TEST_SUITE_P(Devices, RoundTrip,
                          testing::Combine(testing::ValuesIn(kAll),
-                                          testing::Values("crypto_aesni_gcm", "crypto_aesni_mb", "crypto_openssl")),
+                                          testing::Values("crypto_aesni_gcm", "crypto_aesni_mb", "crypto_openssl"),
+                                          testing::Values(CryptoUse::kAny, CryptoUse::kQueues)),
                          [](const testing::TestParamInfo<Case>& test) {
                            std::string name = std::string(traits_of(std::get<0>(test.param)).name) + "_" +
-                                              (std::get<1>(test.param) + 7);
+                                              (std::get<1>(test.param) + 7) +
+                                              (std::get<2>(test.param) == CryptoUse::kQueues ? "_queues" : "");
                            std::replace(name.begin(), name.end(), '-', '_');
                            return name;
                          });
