@@ -32,7 +32,7 @@ ROOMS = {
                      "control/compile", "control/publish", "control/telemetry"],
     "control/api": ["base", "wire", "flow", "control/model", "control/store", "control/loop", "control/health",
                     "control/telemetry"],
-    "gatewayd": ["base", "wire", "flow", "engine", "control/model", "control/store", "control/health",
+    "gatewayd": ["base", "wire", "flow", "engine", "engine/crypto", "control/model", "control/store", "control/health",
                  "control/neighbour", "control/compile", "control/publish", "control/telemetry", "control/loop",
                  "control/api"],
     # The CLI stands on the public contract only: messages, the YAML reader of control/api, and bytes.

@@ -35,6 +35,7 @@ std::vector<model::ObjectKey> keys_of(const model::State& state) {
   add(model::Kind::kRateLimit, state.rate_limits);
   add(model::Kind::kEgress, state.egresses);
   add(model::Kind::kMirror, state.mirrors);
+  add(model::Kind::kPeer, state.peers);
   return keys;
 }
 

@@ -199,6 +199,7 @@ const std::vector<KindInfo>& kinds() {
       {"RateLimit", "penstock.io/v1alpha1", "rate_limit"},
       {"Egress", "penstock.io/v1alpha1", "egress"},
       {"Mirror", "penstock.io/v1alpha1", "mirror"},
+      {"Peer", "penstock.io/v1alpha1", "peer"},
   };
   return kAll;
 }

@@ -1,5 +1,6 @@
 // Node: the gateway as a machine. Limits: rates of existing RateLimit objects.
 #include <algorithm>
+#include <map>
 #include <thread>
 
 #include "control/api/services.h"
@@ -42,6 +43,57 @@ grpc::Status NodeService::Workers(grpc::ServerContext*, const v1::WorkersRequest
     worker.set_generation(each.generation);
     for (const std::string& queue : each.queues) worker.add_queues(queue);
   }
+  return grpc::Status::OK;
+}
+
+namespace {
+
+const char* name_of(flow::Encryption encryption) {
+  switch (encryption) {
+    case flow::Encryption::kRequired:
+      return "Required";
+    case flow::Encryption::kPreferred:
+      return "Preferred";
+    case flow::Encryption::kOff:
+      return "Off";
+  }
+  return "";
+}
+
+void write(const loop::AssociationInfo& info, v1::Association& out) {
+  out.set_direction(info.outbound ? "out" : "in");
+  out.set_spi(info.spi);
+  out.set_cipher(info.cipher);
+  out.set_worker(info.worker);
+  out.set_path(info.path);
+  out.set_device(info.device);
+  out.set_why_not_better(info.why_not_better);
+  out.set_packets(info.packets);
+  out.set_bytes(info.bytes);
+  for (const auto& [reason, count] : info.refused) (*out.mutable_refused())[reason] = count;
+}
+
+}  // namespace
+
+grpc::Status NodeService::Peers(grpc::ServerContext*, const v1::PeersRequest* request, v1::PeersResponse* response) {
+  const ReadingPlace place(context_);
+  if (!place) return place.refused();
+  const auto generation = context_.loop.generation();
+  if (generation == nullptr) return grpc::Status::OK;
+  std::map<uint16_t, v1::PeerStatus*> by_slot;
+  for (const flow::Peer& peer : generation->peers->by_slot) {
+    if (peer.slot == flow::kNoPeer || (!request->name().empty() && request->name() != peer.name)) continue;
+    v1::PeerStatus& status = *(by_slot[peer.slot] = response->add_peers());
+    status.set_name(peer.name);
+    status.set_address(peer.remote.to_string());
+    status.set_local_address(peer.local.to_string());
+    status.set_path_mtu(peer.path_mtu);
+    status.set_encryption(name_of(peer.encryption));
+  }
+  if (!request->name().empty() && by_slot.empty()) return {grpc::StatusCode::NOT_FOUND, "there is no such Peer"};
+  for (const loop::AssociationInfo& info : context_.loop.dataplane().associations())
+    if (const auto peer = by_slot.find(info.peer); peer != by_slot.end())
+      write(info, *peer->second->add_associations());
   return grpc::Status::OK;
 }
 

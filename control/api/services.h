@@ -145,6 +145,7 @@ class NodeService final : public v1::Node::Service {
   grpc::Status Workers(grpc::ServerContext*, const v1::WorkersRequest*, v1::WorkersResponse*) override;
   grpc::Status Drain(grpc::ServerContext*, const v1::DrainRequest*, v1::DrainResponse*) override;
   grpc::Status Undrain(grpc::ServerContext*, const v1::UndrainRequest*, v1::UndrainResponse*) override;
+  grpc::Status Peers(grpc::ServerContext*, const v1::PeersRequest*, v1::PeersResponse*) override;
 
  private:
   ServiceContext& context_;

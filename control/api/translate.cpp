@@ -79,6 +79,8 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
       return translate<model::Egress>(message.egress(), model::Kind::kEgress, object, errors);
     case v1::Object::kMirror:
       return translate<model::Mirror>(message.mirror(), model::Kind::kMirror, object, errors);
+    case v1::Object::kPeer:
+      return translate<model::Peer>(message.peer(), model::Kind::kPeer, object, errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -97,6 +99,7 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::RateLimit& o) { write(o, *message.mutable_rate_limit()); }
     void operator()(const model::Egress& o) { write(o, *message.mutable_egress()); }
     void operator()(const model::Mirror& o) { write(o, *message.mutable_mirror()); }
+    void operator()(const model::Peer& o) { write(o, *message.mutable_peer()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -163,6 +166,8 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.egresses, key.name, object);
     case model::Kind::kMirror:
       return find_in(state.mirrors, key.name, object);
+    case model::Kind::kPeer:
+      return find_in(state.peers, key.name, object);
   }
   return false;
 }

@@ -17,6 +17,7 @@ void to_model(const v1alpha1::AccessPolicy& message, model::AccessPolicy& object
 void to_model(const v1alpha1::RateLimit& message, model::RateLimit& object, Fields& fields);
 void to_model(const v1alpha1::Egress& message, model::Egress& object, Fields& fields);
 void to_model(const v1alpha1::Mirror& message, model::Mirror& object, Fields& fields);
+void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields);
 
 // Unit and number of the rate that is set; false: none is.
 bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
@@ -30,5 +31,6 @@ void to_message(const model::AccessPolicy& object, v1alpha1::AccessPolicy& messa
 void to_message(const model::RateLimit& object, v1alpha1::RateLimit& message);
 void to_message(const model::Egress& object, v1alpha1::Egress& message);
 void to_message(const model::Mirror& object, v1alpha1::Mirror& message);
+void to_message(const model::Peer& object, v1alpha1::Peer& message);
 
 }  // namespace penstock::api

@@ -11,6 +11,7 @@ struct Compiler::Memory {
   uint64_t number = 0;
   LimitPart limits;
   InterfacePart interfaces;
+  PeerPart peers;
   RoutePart routes;
   FilterPart filter;
   ServicePart services;
@@ -55,17 +56,6 @@ bool needs_tracking(const flow::Generation& g) {
          std::any_of(g.limits->by_slot.begin(), g.limits->by_slot.end(), per_flow);
 }
 
-// The address of the interface towards `destination`: what the gateway's own packets to it come from. Unspecified:
-// none.
-base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
-                               const flow::InterfaceTable& interfaces) {
-  const flow::RouteResult& route = routes.at(routes.find(destination));
-  if (route.interface >= interfaces.by_id.size()) return {};
-  for (const base::Prefix& each : interfaces.by_id[route.interface].addresses)
-    if (each.is_v4() == destination.is_v4() && !each.address.is_link_local()) return each.address;
-  return {};
-}
-
 // Mirrors with their default sources, which depend on the routes.
 std::vector<flow::MirrorRule> mirrors_of(const Round& round, const FilterPart& filter, const RoutePart& routes,
                                          const InterfacePart& interfaces) {
@@ -99,7 +89,11 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   memory.interfaces.update(round, memory.limits);
   // Without its interfaces nothing further can be named.
   if (!out.errors.empty()) return out;
-  memory.routes.update(round, memory.interfaces);
+  memory.peers.assign(round);
+  if (!out.errors.empty()) return out;
+  memory.routes.update(round, memory.interfaces, memory.peers);
+  if (!out.errors.empty()) return out;
+  memory.peers.resolve(round, *memory.routes.table, *memory.interfaces.table);
   memory.filter.update(round, memory.interfaces, memory.limits);
   memory.services.update(round, health, memory.limits);
   memory.egresses.update(round, memory.interfaces);
@@ -113,6 +107,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   generation->services = memory.services.table;
   generation->filter = memory.filter.filter;
   generation->limits = memory.limits.table;
+  generation->peers = memory.peers.peers;
   generation->egresses = memory.egresses.rules;
   generation->mirrors = std::move(mirrors);
   generation->settings = settings_of(state, draining);

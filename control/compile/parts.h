@@ -26,6 +26,7 @@ static_assert(model::kMaxLimits == flow::kMaxLimits);
 static_assert(model::kMaxEgresses == flow::kMaxEgresses);
 static_assert(model::kMaxMirrors == flow::kMaxMirrors);
 static_assert(model::kMaxNextHops == flow::kMaxNextHops);
+static_assert(model::kMaxPeers == flow::kMaxPeers);
 
 // All of a filter's rules and mirrors together: what rte_acl builds in about a second.
 constexpr size_t kMaxCombinations = 65536;
@@ -77,13 +78,28 @@ struct InterfacePart {  // interfaces.cpp
   std::vector<flow::InterfaceId> ids_of(const std::vector<std::string>& interfaces) const;
 };
 
+// The address of the interface towards `destination`: what the gateway's own packets to it come from. Unspecified:
+// none.
+base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
+                               const flow::InterfaceTable& interfaces);
+
+struct PeerPart {  // peers.cpp
+  NamedSlots slots{flow::kMaxPeers};
+  std::shared_ptr<const flow::PeerTable> peers;
+
+  void assign(const Round& round);
+  std::vector<flow::RouteSpec> routes(const model::State& state) const;
+  void resolve(const Round& round, const flow::RouteTable& table, const flow::InterfaceTable& interfaces);
+};
+
 struct RoutePart {                          // routes.cpp
   std::shared_ptr<const model::Node> node;  // inputs
   std::shared_ptr<const flow::InterfaceTable> interfaces;
+  model::Objects<model::Peer> peers;
   std::shared_ptr<const std::vector<flow::RouteSpec>> specs;
   std::shared_ptr<const flow::RouteTable> table;
 
-  void update(const Round& round, const InterfacePart& interface_part);
+  void update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part);
 };
 
 struct FilterPart {  // filters.cpp

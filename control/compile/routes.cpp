@@ -1,8 +1,9 @@
-// Addresses and static routes of the Node → RouteTable. Building one costs tens of milliseconds even when it is small
-// (rte_fib zeroes its tables), so it is done only when a route really is another.
+// Addresses and static routes of the Node, and what is behind peers → RouteTable. Building one costs tens of
+// milliseconds even when it is small (rte_fib zeroes its tables), so it is done only when a route really is another.
 #include <algorithm>
 
 #include "control/compile/parts.h"
+#include "control/model/diff.h"
 
 namespace penstock::compile {
 
@@ -77,12 +78,15 @@ RouteSpec static_route(const model::Route& route, const InterfacePart& interface
   return spec;
 }
 
-// Of equal prefixes the last wins: static routes, then connected ones, then the gateway's own addresses.
-std::vector<RouteSpec> specs_of(const model::Node& node, const InterfacePart& interfaces) {
+// Of equal prefixes the last wins: static routes, then those through peers, then connected ones, then the gateway's own
+// addresses.
+std::vector<RouteSpec> specs_of(const model::Node& node, const InterfacePart& interfaces,
+                                const std::vector<RouteSpec>& to_peers) {
   std::vector<RouteSpec> specs, connected, local;
   specs.reserve(node.routes.size() + 64);
   Gateways gateways(*interfaces.table);
   for (const model::Route& route : node.routes) specs.push_back(static_route(route, interfaces, gateways));
+  specs.insert(specs.end(), to_peers.begin(), to_peers.end());
   for (const flow::Interface& interface : interfaces.table->by_id)
     for (const base::Prefix& own : interface.addresses) add_address(own, interface.id, connected, local);
   // A host's own address beats the broadcast address of another prefix on the link.
@@ -95,11 +99,14 @@ std::vector<RouteSpec> specs_of(const model::Node& node, const InterfacePart& in
 
 }  // namespace
 
-void RoutePart::update(const Round& round, const InterfacePart& interface_part) {
-  if (table && node == round.state.node && interfaces == interface_part.table) return;
+void RoutePart::update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part) {
+  bool other_peers = false;
+  model::for_each_change(peers, round.state.peers, [&](const auto&, const auto&) { other_peers = true; });
+  if (table && node == round.state.node && interfaces == interface_part.table && !other_peers) return;
   node = round.state.node;
   interfaces = interface_part.table;
-  auto next = node ? specs_of(*node, interface_part) : std::vector<RouteSpec>{};
+  peers = round.state.peers;
+  auto next = node ? specs_of(*node, interface_part, peer_part.routes(round.state)) : std::vector<RouteSpec>{};
   if (table && std::equal(next.begin(), next.end(), specs->begin(), specs->end(), same)) return;
   specs = std::make_shared<const std::vector<RouteSpec>>(std::move(next));
   auto built = flow::RouteTable::build(*specs);

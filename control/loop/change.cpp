@@ -62,9 +62,16 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
     return refused(std::move(result));
   }
 
+  // prepare tunnels
+  if (!prepare_peers(*next, *compiled.generation, result)) {
+    unprepare(*next);
+    return refused(std::move(result));
+  }
+
   // store
   store::Revision revision;
   if (!store_revision(*next, options, result, revision)) {
+    dataplane_.abandon_peers();
     unprepare(*next);
     return refused(std::move(result));
   }
@@ -115,6 +122,14 @@ bool ControlLoop::Core::prepare(const model::State& next, ApplyResult& result) {
     }
   }
   result.times.prepare = watch.lap_us();
+  return result.errors.empty();
+}
+
+bool ControlLoop::Core::prepare_peers(const model::State& next, const flow::Generation& generation,
+                                      ApplyResult& result) {
+  Stopwatch watch;
+  result.errors = dataplane_.prepare_peers(generation, next.peers);
+  result.times.prepare += watch.lap_us();
   return result.errors.empty();
 }
 
@@ -192,6 +207,7 @@ void ControlLoop::Core::publish(std::shared_ptr<const flow::Generation> generati
   result.generation = generation->number;
   std::vector<const flow::WorkerCounters*> counters;
   for (unsigned worker = 0; worker < outbox_.workers(); ++worker) counters.push_back(&dataplane_.counters(worker));
+  dataplane_.commit_peers();
   baselines_.on_publish(publisher_.live().get(), *generation, counters);
   publisher_.publish(generation);
   {

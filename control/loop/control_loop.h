@@ -2,7 +2,8 @@
 // signals, metrics) calls the methods here; those that change something enqueue and wait for their turn.
 //
 // The order of a change, written once (loop/change.cpp):
-//   validate -> prepare ports -> compile -> store -> publish -> adopted by every worker -> retire what nobody reads.
+//   validate -> prepare ports -> compile -> prepare tunnels -> store -> publish -> adopted by every worker -> retire
+//   what nobody reads.
 // A fault before `publish` changes nothing: not the devices, not the store, not the state that state() shows.
 // Health results and drain() take the same road from `compile` on, without a revision: they are not desired state.
 //

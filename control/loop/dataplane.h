@@ -14,6 +14,8 @@
 #include "base/time.h"
 #include "control/model/errors.h"
 #include "control/model/node.h"
+#include "control/model/objects.h"
+#include "control/model/peer.h"
 #include "flow/command.h"
 #include "flow/counters.h"
 #include "flow/generation.h"
@@ -75,6 +77,19 @@ struct Explanation {
   std::vector<uint8_t> output;   // the frame as it would leave
 };
 
+// One security association, as it is now. Names are those of the engine's lists (engine/crypto/verdict.h).
+struct AssociationInfo {
+  uint16_t peer = flow::kNoPeer;  // slot
+  bool outbound = false;
+  uint32_t spi = 0;
+  unsigned worker = 0;  // that owns it
+  std::string cipher;   // "aes-gcm-128"
+  std::string path;     // what it runs on: "look-aside", "cpu", "software"
+  std::string device, why_not_better;
+  uint64_t packets = 0, bytes = 0;  // encrypted or decrypted
+  std::vector<std::pair<std::string, uint64_t>> refused;
+};
+
 class Dataplane {
  public:
   virtual ~Dataplane() = default;
@@ -83,6 +98,14 @@ class Dataplane {
   // parameters changed are an error naming the field ("remove the interface first"); so is another worker set.
   // On an error nothing stays open that was not open before. Paths in errors begin at "spec".
   virtual model::FieldErrors prepare(const model::Node& node, std::vector<PortInfo>& ports) = 0;
+
+  // Makes ready what the peers of the generation encrypt and decrypt with; those that did not change keep what they
+  // have. On an error nothing changes. Until commit_peers() nothing is used, and abandon_peers() forgets it.
+  virtual model::FieldErrors prepare_peers(const flow::Generation& generation,
+                                           const model::Objects<model::Peer>& peers) = 0;
+  virtual void commit_peers() = 0;
+  virtual void abandon_peers() = 0;
+  virtual std::vector<AssociationInfo> associations() const = 0;  // any thread; peer by peer
 
   // Makes `generation` the one to adopt. The dataplane keeps the newest one alive itself; an older one stays valid
   // until oldest_in_use() passes its number.

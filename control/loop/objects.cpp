@@ -34,6 +34,8 @@ std::optional<model::Object> find_object(const model::State& state, const model:
       return copy_of(state.egresses, key.name);
     case Kind::kMirror:
       return copy_of(state.mirrors, key.name);
+    case Kind::kPeer:
+      return copy_of(state.peers, key.name);
   }
   return std::nullopt;
 }

@@ -22,6 +22,7 @@ void for_each_object(const model::State& state, F&& visit) {
   all(Kind::kRateLimit, state.rate_limits);
   all(Kind::kEgress, state.egresses);
   all(Kind::kMirror, state.mirrors);
+  all(Kind::kPeer, state.peers);
 }
 
 // A copy of the object; nothing when there is none.

@@ -80,6 +80,10 @@ base::Result<void> ControlLoop::Core::start() {
     return base::Error{"cannot compile " + revision + ": " +
                        (result.errors.empty() ? result.failure : summary(result.errors))};
   }
+  if (!prepare_peers(**stored, *compiled.generation, result)) {
+    unprepare(**stored);
+    return base::Error{"cannot bring " + revision + " up: " + summary(result.errors)};
+  }
   state_ = *stored;
   publish(std::move(compiled.generation), result);
   refresh_neighbours();

@@ -18,6 +18,7 @@ constexpr size_t kMaxLimits = 1u << 14;
 constexpr size_t kMaxEgresses = 1u << 10;
 constexpr size_t kMaxMirrors = 64;
 constexpr size_t kMaxNextHops = 64;
+constexpr size_t kMaxPeers = 4096;
 
 constexpr size_t kMaxFaults = 1000;        // reported at once: a reply must stay readable and under a gRPC message
 constexpr unsigned kMaxCores = 1024;       // CPU_SETSIZE
@@ -32,6 +33,11 @@ constexpr size_t kMaxSliceEndpoints = 1000;
 constexpr size_t kMaxSlicePorts = 100;
 constexpr size_t kMaxEndpointsPerService = 4096;  // so that a Maglev table of 100 places each stays under its bound
 constexpr uint32_t kMaxMaglevTable = 655373;      // a prime; 2 bytes a place, 1.3 MB a service
+
+constexpr size_t kMaxPeerPrefixes = 64;  // looked through for every packet that comes out of its tunnel
+constexpr uint32_t kMinReplayWindow = 64;
+constexpr uint32_t kMaxReplayWindow = 4096;
+constexpr size_t kMaxPath = 4096;  // PATH_MAX
 
 constexpr unsigned kMinMtu4 = 576;   // RFC 791: every host takes this much
 constexpr unsigned kMinMtu6 = 1280;  // RFC 8200 §5

@@ -13,6 +13,7 @@ Objects<AccessPolicy>& objects_of(State& s, const AccessPolicy*) { return s.acce
 Objects<RateLimit>& objects_of(State& s, const RateLimit*) { return s.rate_limits; }
 Objects<Egress>& objects_of(State& s, const Egress*) { return s.egresses; }
 Objects<Mirror>& objects_of(State& s, const Mirror*) { return s.mirrors; }
+Objects<Peer>& objects_of(State& s, const Peer*) { return s.peers; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -61,6 +62,8 @@ bool remove(State& state, const ObjectKey& key) {
       return state.egresses.erase(key.name) != 0;
     case Kind::kMirror:
       return state.mirrors.erase(key.name) != 0;
+    case Kind::kPeer:
+      return state.peers.erase(key.name) != 0;
   }
   return false;
 }
@@ -85,6 +88,8 @@ const char* to_string(Kind kind) {
       return "Egress";
     case Kind::kMirror:
       return "Mirror";
+    case Kind::kPeer:
+      return "Peer";
   }
   return "?";
 }

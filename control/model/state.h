@@ -10,6 +10,7 @@
 #include "control/model/errors.h"
 #include "control/model/node.h"
 #include "control/model/objects.h"
+#include "control/model/peer.h"
 #include "control/model/policy.h"
 #include "control/model/service.h"
 
@@ -23,9 +24,10 @@ enum class Kind : uint8_t {
   kAccessPolicy,
   kRateLimit,
   kEgress,
-  kMirror
+  kMirror,
+  kPeer
 };
-constexpr size_t kKinds = 8;
+constexpr size_t kKinds = 9;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
 
@@ -38,9 +40,10 @@ struct State {
   Objects<RateLimit> rate_limits;
   Objects<Egress> egresses;
   Objects<Mirror> mirrors;
+  Objects<Peer> peers;
 };
 
-using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror>;
+using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

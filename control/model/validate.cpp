@@ -36,6 +36,7 @@ struct Work {
     for_each_change(before.rate_limits, now.rate_limits, [&](const auto&, const auto& limit) {
       if (limit) rate_limits.insert(limit->name);
     });
+    for_each_change(before.peers, now.peers, [&](const auto&, const auto&) { peers = true; });
     add_referrers();
   }
 
@@ -45,6 +46,7 @@ struct Work {
   std::vector<const AccessPolicy*> access_policies;
   std::vector<const Mirror*> mirrors;
   std::set<Name> rate_limits;
+  bool peers = false;                                        // some peer
   std::set<Name> touched_services, touched_access_policies;  // those removed included
 
  private:
@@ -100,6 +102,7 @@ void validate_counts(const Work& work, Faults& faults) {
   at_most(state.rate_limits.size(), kMaxLimits, Kind::kRateLimit);
   at_most(state.egresses.size(), kMaxEgresses, Kind::kEgress);
   at_most(state.mirrors.size(), kMaxMirrors, Kind::kMirror);
+  at_most(state.peers.size(), kMaxPeers, Kind::kPeer);
   if (work.access_policies.empty()) return;
   size_t rules = 0;
   for (const auto& [name, policy] : state.access_policies) rules += policy->rules.size();
@@ -143,6 +146,7 @@ FieldErrors validate(const State& state, const State* before) {
   for (const Name& name : work.rate_limits) validate_rate_limit(*state.rate_limits.at(name), around, faults);
   for (const Name& name : work.users.egresses) validate_egress(*state.egresses.at(name), around, faults);
   for (const Mirror* mirror : work.mirrors) validate_mirror(*mirror, around, faults);
+  if (work.peers) validate_peers(around, faults);
   return std::move(faults).take();
 }
 

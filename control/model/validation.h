@@ -41,6 +41,9 @@ void validate_rate_limit(const RateLimit& limit, const Surroundings& around, Fau
 void validate_egress(const Egress& egress, const Surroundings& around, Faults& faults);
 void validate_mirror(const Mirror& mirror, const Surroundings& around, Faults& faults);
 
+// validate_peers.cpp: all peers together.
+void validate_peers(const Surroundings& around, Faults& faults);
+
 // validate_match.cpp; `at` is the path of the object that holds the match's fields.
 void validate_match(const Match& match, const std::string& at, const Surroundings& around, ObjectFaults& faults);
 // A list of prefixes or of interface names: host bits, duplicates, names of nothing.

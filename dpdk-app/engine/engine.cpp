@@ -88,6 +88,9 @@ std::vector<PlanError> Engine::start_workers(const WorkerPlan& plan) {
                                                 *sources_, buffers_.standard(), secret_, slot_));
     workers_.back()->state().watch.copies = copies_;
   }
+  associations_ = std::make_unique<Associations>(
+      static_cast<unsigned>(workers_.size()),
+      [this](unsigned worker, auto table) { workers_[worker]->set_associations(std::move(table)); });
   for (auto& worker : workers_) worker->start();
   return {};
 }
@@ -215,6 +218,8 @@ std::unique_ptr<Worker> Engine::make_shadow() {
   constexpr WorkerSizes kSmall{1024, 1024, 1024, 1024, 64};
   auto shadow = std::make_unique<Worker>(flow::kMaxWorkers - 1, 0, *shadow_mesh_, kSmall, shadow_buckets_.get(),
                                          *shadow_sources_, buffers_.standard(), secret_, shadow_slot_);
+  shadow->state().explains = true;
+  shadow->set_associations(associations_->without_any());
   for (const Port& port : ports()) shadow->state().transmit.open(port.id, 1);
   return shadow;
 }

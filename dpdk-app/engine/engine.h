@@ -57,6 +57,8 @@ class Engine {
   const flow::GenerationSlot& slot() const { return slot_; }
   const WorkerPlan& plan() const { return plan_; }
   const flow::HashSecret& secret() const { return secret_; }
+  // Once workers run; see its header for threads.
+  Associations& associations() { return *associations_; }
 
   // A worker without thread or devices over the live generation, with small tables of its own: Explain.
   std::unique_ptr<Worker> make_shadow();
@@ -86,6 +88,7 @@ class Engine {
   mutable std::mutex ports_lock_;  // ports_ is read by status calls of other threads
   std::vector<Port> ports_;        // twins follow their port
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<Associations> associations_;  // goes after the workers have stopped
 };
 
 }  // namespace penstock::engine

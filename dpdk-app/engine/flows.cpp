@@ -198,7 +198,8 @@ void publish_gauges(WorkerState& w) {
   c.fragments_held.set(w.fragments.held());
   for (const flow::EgressRule& rule : w.generation->egresses)
     c.egresses[rule.slot].mappings.set(w.mappings.count_of_egress(rule.slot));
-  c.held.set(w.neighbours.held() + w.fragments.held());
+  const crypto::EspLane* lane = w.associations->lane();
+  c.held.set(w.neighbours.held() + w.fragments.held() + (lane == nullptr ? 0 : lane->in_flight()));
 }
 
 bool import_flow(WorkerState& w, const flow::TrackedFlowView& view) {

@@ -22,10 +22,15 @@ struct SteerNotice {
   bool remove = false;
 };
 
-// A packet for another worker: to process (its flow lives there), or a finished frame to send (it has the queue).
+// A packet for another worker, and why it goes there.
+enum class Errand : uint8_t {
+  kProcess,  // its flow or its association lives there
+  kSend,     // a finished frame for a device whose queue it has: mbuf->port
+  kEncrypt,  // all is decided but the tunnel: Carry::to_peer
+};
 struct Handed {
   rte_mbuf* mbuf = nullptr;
-  bool send_only = false;  // mbuf->port is the egress port
+  Errand errand = Errand::kProcess;
 };
 
 class Mesh {

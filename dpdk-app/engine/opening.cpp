@@ -144,6 +144,7 @@ base::IpAddress masquerade_address(const WorkerState& w, const base::IpAddress& 
   const uint32_t hop = hop_towards(w, destination, hash);
   if (hop == kNone32) return {};
   const flow::InterfaceId out = w.generation->routes->next_hop(hop).interface;
+  if (out >= w.generation->interfaces->by_id.size()) return {};  // a tunnel has no address of its own
   for (const base::Prefix& each : w.generation->interfaces->by_id[out].addresses)
     if (each.is_v4() == destination.is_v4() && !each.address.is_link_local()) return each.address;
   return {};

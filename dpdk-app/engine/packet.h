@@ -13,6 +13,10 @@
 #include "flow/verdict.h"
 #include "wire/parse.h"
 
+namespace penstock::crypto {
+class OutboundSa;
+}
+
 namespace penstock::flow {
 struct Flow;
 struct ExactEntry;
@@ -21,7 +25,8 @@ struct ExactEntry;
 namespace penstock::engine {
 
 constexpr unsigned kBurst = 64;  // packets; 64 beat 256 on an L1-bound path (tables and metadata stay in 32 KiB)
-constexpr uint8_t kMaxHops = 5;  // hand-offs of one packet: shard, fragment, steer, two mapping owners; more is a loop
+constexpr uint8_t kMaxHops =
+    6;  // hand-offs of one packet: shard or SPI, fragment, steer, two mapping owners; more is a loop
 constexpr uint32_t kNone32 = 0xffffffff;
 
 // In the mbuf's private area: what the next worker, or the same one later, must know.
@@ -32,11 +37,13 @@ struct Carry {
   uint8_t protocol;         // of the fragment's transport
   uint8_t hops;             // hand-offs so far
   uint8_t at_owner;         // of a fragment: it was sent to the worker of its unfragmented packets
-  flow::InterfaceId in;     // of a packet in a neighbour's queue; kNoInterface: the gateway's own
+  flow::InterfaceId in;     // of a packet in a neighbour's queue or a crypto device; kNoInterface: the gateway's own
   uint8_t open_here;        // the receiving worker owns a mapping: it opens the flow
   uint8_t has_inside;       // of a hairpin: `inside` and `inside_port` are where it really goes
   uint16_t inside_port;
   base::IpAddress inside;
+  uint16_t from_peer = flow::kNoPeer;  // it came out of the tunnel of this peer
+  uint16_t to_peer = flow::kNoPeer;    // another worker has decided that it goes into the tunnel of this one
 };
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
@@ -69,8 +76,10 @@ struct Findings {
   flow::InterfaceId in = flow::kNoInterface;            //
   flow::InterfaceId out = flow::kNoInterface;           // set by Steer (and Exact)
   uint16_t mtu = 0;                                     // of the way out, for kTooBig and fragmentation
-  uint8_t owner = 0;                                    // kHandOff: to whom
+  uint8_t owner = 0;                                    // kHandOff, or `to_peer` without association: to whom
   uint8_t dscp = 0xff;                                  // to set; 0xff: leave
+  uint16_t from_peer = flow::kNoPeer;                   // it came out of the tunnel of this peer
+  uint16_t to_peer = flow::kNoPeer;                     // it goes into the tunnel of this one
   flow::FlowState state = flow::FlowState::kUntracked;  // as the filter sees it
   bool fragment_out = false;                            // larger than the egress MTU and may be cut
   bool related = false;                                 // ICMP error about `flow`
@@ -82,6 +91,7 @@ struct Findings {
   bool opened = false;          // `flow` was made for this packet
   bool to_group_frame = false;  // unicast IPv4 in a broadcast or multicast frame
   bool traced = false;
+  bool in_clear = false;          // goes to `to_peer` as it is
   uint32_t hash = 0;              // owner hash (flow/shard.h); valid when has_hash
   uint32_t route = 0;             // RouteTable result of the destination
   uint32_t next_hop = kNone32;    // index into RouteTable::next_hops(); kNone32: none
@@ -90,6 +100,7 @@ struct Findings {
   uint64_t mirrors = 0;           // mirror slots, a bit each
   flow::Flow* flow = nullptr;
   flow::ExactEntry* exact = nullptr;
+  crypto::OutboundSa* association = nullptr;  // of `to_peer`; null: `owner` has one
 };
 
 struct Packet : Findings {

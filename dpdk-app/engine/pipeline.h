@@ -2,7 +2,9 @@
 #pragma once
 
 #include "engine/stage_list.h"
+#include "engine/stages/decrypt.h"
 #include "engine/stages/emit.h"
+#include "engine/stages/encrypt.h"
 #include "engine/stages/exact.h"
 #include "engine/stages/filter.h"
 #include "engine/stages/find.h"
@@ -23,6 +25,7 @@ namespace penstock::engine {
 // Packets from devices and from other workers.
 using Pipeline = StageList<0,           //
                            Parse,       // headers, interface, what no host may send
+                           Decrypt,     // ESP for us: the inner packet goes on
                            Shard,       // is another worker the owner?
                            Reassemble,  // later fragments learn the ports of the first
                            Exact,       // programmed exact-match entries
@@ -35,10 +38,11 @@ using Pipeline = StageList<0,           //
                            Steer,       // where to: deliver, forward, punt, reject
                            Reply,       // echo replies, ICMP errors, resets
                            Rewrite,     // NAT, TTL, DSCP, MSS, encapsulation
+                           Encrypt,     // ESP to a peer: the outer packet goes on
                            Resolve,     // next hop's MAC, VLAN tag, fragmentation
                            Emit>;       // transmit queues, hand-off, punt, drop counters
 
 // The gateway's own packets (answers, health checks): routed and sent, nothing decided about them.
-using OwnPipeline = StageList<Pipeline::kCount, Parse, Route, Steer, Rewrite, Resolve, Emit>;
+using OwnPipeline = StageList<Pipeline::kCount, Parse, Route, Steer, Rewrite, Encrypt, Resolve, Emit>;
 
 }  // namespace penstock::engine

@@ -17,7 +17,9 @@ void open_flow(Packet& p, WorkerState& w) {
   const flow::RouteResult& route = g.routes->at(p.route);
   const bool leaves = route.kind == flow::RouteKind::kConnected || route.kind == flow::RouteKind::kGateway;
   const uint32_t hop = leaves ? g.routes->next_hop_of(route, owner_hash(p)) : kNone32;
-  const flow::EgressRule* egress = leaves ? egress_for(p, w, g.routes->next_hop(hop).interface) : nullptr;
+  // What goes to a peer stays in the mesh, with its own source.
+  const bool outside = leaves && g.routes->next_hop(hop).peer == flow::kNoPeer;
+  const flow::EgressRule* egress = outside ? egress_for(p, w, g.routes->next_hop(hop).interface) : nullptr;
   if (p.related) {
     // About no flow: untranslated it would show inside addresses, or loop between us and the router.
     if (egress != nullptr || is_nat_address(w, p.key.dst) || g.services->is_virtual(p.key.dst))

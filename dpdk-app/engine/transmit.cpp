@@ -35,7 +35,7 @@ void Transmit::flush(uint16_t port) {
   if (out.relay_to != 0xff) {
     for (unsigned i = 0; i < count; ++i) {
       out.frames[i]->port = port;
-      if (mesh_.packets(worker_, out.relay_to).push({out.frames[i], true})) {
+      if (mesh_.packets(worker_, out.relay_to).push({out.frames[i], Errand::kSend})) {
         counters_.to_workers.add(1);
       } else {
         refuse(out.frames[i], flow::DropReason::hand_off_full);

@@ -70,6 +70,8 @@ void Watch::record(size_t stage, const Packet& p, uint64_t generation, FrameIs f
   r.out = p.out;
   r.rule = p.rule;
   r.next_hop = p.next_hop;
+  r.from_peer = p.from_peer;
+  r.to_peer = p.to_peer;
   r.generation = generation;
   if (p.flow != nullptr) {
     r.has_flow = true;

@@ -44,6 +44,7 @@ struct TraceRecord {
   flow::DropReason reason = flow::DropReason::kNone;
   flow::InterfaceId in = flow::kNoInterface, out = flow::kNoInterface;
   uint32_t service = 0xffffffff, endpoint = 0xffffffff, rule = 0xffffffff, next_hop = 0xffffffff;
+  uint16_t from_peer = 0xffff, to_peer = 0xffff;
   uint64_t generation = 0;
   bool has_flow = false;
   uint8_t flow_state = 0;

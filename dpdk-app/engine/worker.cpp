@@ -16,6 +16,29 @@
 namespace penstock::engine {
 
 namespace {
+// An inner packet that a crypto device gave back becomes a frame again, here or at the owner of its flow. True: here.
+bool surface_later(WorkerState& w, rte_mbuf* m) {
+  const auto refuse = [&](flow::DropReason reason) {
+    count_drop(w, reason);
+    rte_pktmbuf_free(m);
+    return false;
+  };
+  Carry& carry = carry_of(m);
+  carry.hops = 0;
+  if (carry.in >= w.generation->interfaces->by_id.size()) return refuse(flow::DropReason::interface_down);
+  if (!frame_inner(m, w.generation->interfaces->by_id[carry.in])) return refuse(flow::DropReason::no_buffers);
+  const auto* frame = rte_pktmbuf_mtod(m, const uint8_t*);
+  wire::Headers headers;
+  if (wire::parse({frame, m->data_len}, m->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, headers) !=
+      wire::ParseError::kNone)
+    return true;  // the list finds it too, and names it
+  const unsigned owner = flow::owner_of(flow::owner_hash(frame, headers), w.workers);
+  if (owner == w.id) return true;
+  if (!w.mesh.packets(w.id, owner).push({m, Errand::kProcess})) return refuse(flow::DropReason::hand_off_full);
+  w.counters->to_workers.add(1);
+  return false;
+}
+
 // DPDK wants a name of its own for every ring; workers without threads come and go.
 rte_ring* make_command_ring() {
   static std::atomic<unsigned> made{0};
@@ -32,7 +55,9 @@ Worker::Worker(unsigned id, unsigned core, Mesh& mesh, const WorkerSizes& sizes,
       slot_(slot),
       commands_(make_command_ring()),
       started_(base::read_cycles()),
-      cycles_per_ms_(std::max<base::Cycles>(1, base::cycles_per_second() / 1000)) {}
+      cycles_per_ms_(std::max<base::Cycles>(1, base::cycles_per_second() / 1000)) {
+  associations_next_ = associations_seen_ = state_.associations;
+}
 
 Worker::~Worker() {
   stop();
@@ -61,6 +86,24 @@ void Worker::set_queues(std::vector<RxQueue> queues) {
   }
   queues_next_.store(next, std::memory_order_release);
   while (queues_next_.load(std::memory_order_acquire) != nullptr) std::this_thread::yield();
+}
+
+void Worker::set_associations(std::shared_ptr<const WorkerAssociations> next) {
+  associations_next_.store(next.get(), std::memory_order_release);
+  if (!thread_.joinable()) {
+    state_.associations = next.get();
+    associations_seen_.store(next.get());
+  }
+  while (associations_seen_.load(std::memory_order_acquire) != next.get()) std::this_thread::yield();
+  associations_ = std::move(next);  // the old one goes
+}
+
+void Worker::read_clock() {
+  state_.now = base::read_cycles();
+  const uint64_t ms = (state_.now - started_) / cycles_per_ms_;
+  state_.now_ms = static_cast<base::Millis>(ms);
+  state_.now_ns = started_ns_ + static_cast<base::Nanos>(ms) * 1'000'000;
+  state_.watch.now = state_.now;
 }
 
 void Worker::thread_main() {
@@ -95,19 +138,21 @@ bool Worker::adopt_generation() {
 bool Worker::run_round() {
   WorkerState& w = state_;
   ++w.round;
-  w.now = base::read_cycles();
-  w.now_ms = static_cast<base::Millis>((w.now - started_) / cycles_per_ms_);
-  w.watch.now = w.now;
+  read_clock();
   if (QueueList* next = queues_next_.load(std::memory_order_acquire); next != nullptr) [[unlikely]] {
     queues_now_ = std::move(*next);
     delete next;
     queues_next_.store(nullptr, std::memory_order_release);
   }
+  if (const auto* next = associations_next_.load(std::memory_order_acquire); next != w.associations) [[unlikely]] {
+    w.associations = next;
+    associations_seen_.store(next, std::memory_order_release);
+  }
   if (!adopt_generation()) {
     run_commands();
     return false;
   }
-  const unsigned packets = receive_devices() + receive_workers();
+  const unsigned packets = receive_devices() + receive_crypto() + receive_workers();
   run_commands();
   process_released();
   process_own();
@@ -141,26 +186,62 @@ unsigned Worker::receive_devices() {
   return total;
 }
 
+// What crypto devices have finished: inner packets go on to the owner of their flow, outer ones on their way.
+unsigned Worker::receive_crypto() {
+  WorkerState& w = state_;
+  crypto::EspLane* lane = w.associations->lane();
+  if (lane == nullptr || lane->in_flight() == 0) return 0;
+  crypto::EspPacket done[kBurst];
+  const auto count = static_cast<unsigned>(lane->collect(done));
+  rte_mbuf *inner[kBurst], *outer[kBurst];
+  unsigned inners = 0, outers = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    const bool inbound = done[i].sa->direction() == crypto::Direction::kInbound;
+    rte_mbuf* m = done[i].packet;
+    if (done[i].verdict != crypto::EspVerdict::done) {
+      count_drop(w, drop_reason_of(done[i].verdict));
+      rte_pktmbuf_free(m);
+    } else if (inbound) {
+      if (surface_later(w, m)) inner[inners++] = m;
+    } else if (frame_own(m)) {
+      outer[outers++] = m;
+    } else {
+      count_drop(w, flow::DropReason::no_buffers);
+      rte_pktmbuf_free(m);
+    }
+  }
+  if (inners != 0) process(inner, inners, Origin::kWorker);
+  if (outers != 0) process(outer, outers, Origin::kOwn);
+  return count;
+}
+
 unsigned Worker::receive_workers() {
   WorkerState& w = state_;
   if (w.workers == 1) return 0;
   unsigned total = 0;
   for (unsigned from = 0; from < w.workers; ++from) {
     if (from == w.id) continue;
-    rte_mbuf* packets[kBurst];
-    unsigned count = 0;
+    rte_mbuf *packets[kBurst], *leaving[kBurst];
+    unsigned count = 0, to_encrypt = 0;
     Handed handed;
     for (unsigned taken = 0; taken < kBurst && w.mesh.packets(from, w.id).pop(handed); ++taken) {
       w.counters->from_workers.add(1);
       ++total;
-      if (handed.send_only) {
-        w.transmit.send(handed.mbuf->port, handed.mbuf);
-      } else {
-        packets[count++] = handed.mbuf;
+      switch (handed.errand) {
+        case Errand::kProcess:
+          packets[count++] = handed.mbuf;
+          break;
+        case Errand::kSend:
+          w.transmit.send(handed.mbuf->port, handed.mbuf);
+          break;
+        case Errand::kEncrypt:
+          leaving[to_encrypt++] = handed.mbuf;
+          break;
       }
     }
     read_notices();
     if (count != 0) process(packets, count, Origin::kWorker);
+    if (to_encrypt != 0) process(leaving, to_encrypt, Origin::kOwn);
   }
   return total;
 }
@@ -212,18 +293,19 @@ void Worker::process_released() {
 }
 
 void Worker::process_own() {
-  // Own packets make no further own packets: the list has no Reply.
-  for (unsigned at = 0; at < state_.own_count; at += kBurst)
-    process(&state_.own[at], std::min(kBurst, state_.own_count - at), Origin::kOwn);
+  // The list has no Reply, but pieces of what is too long for a tunnel come behind it.
+  for (unsigned at = 0; at < state_.own_count;) {
+    const unsigned part = std::min(kBurst, state_.own_count - at);
+    process(&state_.own[at], part, Origin::kOwn);
+    at += part;
+  }
   state_.own_count = 0;
 }
 
 void Worker::inject_burst(rte_mbuf** packets, unsigned count) {
   WorkerState& w = state_;
   ++w.round;
-  w.now = base::read_cycles();
-  w.now_ms = static_cast<base::Millis>((w.now - started_) / cycles_per_ms_);
-  w.watch.now = w.now;
+  read_clock();
   if (!adopt_generation()) return rte_pktmbuf_free_bulk(packets, count);
   w.counters->received.add(count);
   run_commands();

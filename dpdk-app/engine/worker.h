@@ -1,7 +1,7 @@
 // A worker: one thread on one core, run to completion. run_round() is the whole of its life, in order:
 //
-//   clock → generation → devices → other workers → notices → commands → pipeline → own packets → ageing → flush →
-//   quiescent
+//   clock → generation → devices → crypto devices → other workers → notices → commands → pipeline → own packets →
+//   ageing → flush → quiescent
 //
 // Notices are read after packets were taken from devices, and before they are processed: a reply can never overtake the
 // notice that its flow belongs elsewhere.
@@ -49,6 +49,8 @@ class Worker {
 
   // Control thread: takes effect at the next round; returns when the worker no longer uses the old list.
   void set_queues(std::vector<RxQueue> queues);
+  // The same for what it encrypts and decrypts with.
+  void set_associations(std::shared_ptr<const WorkerAssociations> next);
   std::vector<RxQueue> queues() const { return queues_now_.queues; }
 
   // Runs one round on the caller's thread; for workers without a thread (Explain, stories, benchmarks).
@@ -62,8 +64,10 @@ class Worker {
 
  private:
   void thread_main();
+  void read_clock();
   bool adopt_generation();
   unsigned receive_devices();
+  unsigned receive_crypto();
   unsigned receive_workers();
   void read_notices();
   void run_commands();
@@ -79,9 +83,12 @@ class Worker {
   flow::Command* current_ = nullptr;  // being worked on over several rounds
   QueueList queues_now_;              // the worker's copy
   std::atomic<QueueList*> queues_next_{nullptr};
+  std::shared_ptr<const WorkerAssociations> associations_;  // the control thread's hold on what the worker reads
+  std::atomic<const WorkerAssociations*> associations_next_, associations_seen_;
   std::atomic<bool> stop_{false};
   std::thread thread_;
   base::Cycles started_ = 0, cycles_per_ms_ = 1;
+  const base::Nanos started_ns_ = base::monotonic_now();
   unsigned empty_rounds_ = 0;
   Burst burst_;
 };

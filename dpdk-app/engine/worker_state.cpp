@@ -5,11 +5,16 @@
 
 namespace penstock::engine {
 
+namespace {
+const WorkerAssociations kNoAssociations;
+}
+
 WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& sizes, flow::SharedBucket* shared_buckets,
                          flow::SourceBuckets& sources, rte_mempool* packets, const flow::HashSecret& hash_secret)
     : id(worker),
       workers(the_mesh.workers()),
       secret(hash_secret),
+      associations(&kNoAssociations),
       counters(std::make_unique<flow::WorkerCounters>()),
       rules_(flow::kMaxRules, base::RegionKind::kSparse),
       services_(flow::kMaxServices, base::RegionKind::kSparse),
@@ -43,6 +48,7 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
 void WorkerState::adopt(const flow::Generation* next) {
   generation = next;
   any_rpf = clamps = false;
+  has_peers = !next->peers->by_slot.empty();
   filters = !next->filter->empty();
   tracks_plain = next->filter->uses_state();
   for (const flow::Limit& each : next->limits->by_slot)

@@ -12,6 +12,7 @@
 #include "base/region.h"
 #include "base/spsc_ring.h"
 #include "base/time.h"
+#include "engine/associations.h"
 #include "engine/limiter.h"
 #include "engine/mesh.h"
 #include "engine/neighbours.h"
@@ -68,6 +69,7 @@ struct WorkerState {
   const flow::Generation* generation = nullptr;
   base::Cycles now = 0;
   base::Millis now_ms = 0;
+  base::Nanos now_ns = 0;  // monotonic, to the millisecond
   uint64_t round = 0;
   bool has_replies = false;   // some packet waits for Reply
   bool filters = false;       // rules, mirrors or a default deny are there
@@ -75,6 +77,10 @@ struct WorkerState {
   bool clamps = false;        // some interface clamps the MSS
   bool tracks = false;        // some packet may open a flow
   bool tracks_plain = false;  // every forwarded packet does
+  bool has_peers = false;     // other gateways of the mesh
+  bool explains = false;      // shows what would happen: no other worker, no crypto device
+
+  const WorkerAssociations* associations;  // never null
 
   std::unique_ptr<flow::WorkerCounters> counters;
   base::RegionArray<base::PacketCounter> rules_;  // what `counters` points to

@@ -11,7 +11,7 @@
 
 namespace penstock::flow {
 
-constexpr size_t kMaxStages = 24;
+constexpr size_t kMaxStages = 32;
 constexpr size_t kFlowStates = 16;  // see flow/tcp_state.h
 
 struct StageCounters {

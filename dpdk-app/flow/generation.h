@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "flow/filter.h"
 #include "flow/limit.h"
+#include "flow/peer_table.h"
 #include "flow/route_table.h"
 #include "flow/service_table.h"
 
@@ -116,6 +117,7 @@ struct Generation {
   std::shared_ptr<const ServiceTable> services;
   std::shared_ptr<const Filter> filter;  // access rules and mirror matches
   std::shared_ptr<const LimitTable> limits;
+  std::shared_ptr<const PeerTable> peers = std::make_shared<const PeerTable>();
   std::vector<EgressRule> egresses;  // in order; first whose `from` holds the source wins
   std::vector<MirrorRule> mirrors;   // index = slot
   Settings settings;

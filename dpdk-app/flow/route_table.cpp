@@ -45,7 +45,9 @@ struct WordsHash {
 };
 
 struct NextHopHash {
-  size_t operator()(const NextHop& hop) const { return hash_of(hop.via, hop.interface, HashSecret{}); }
+  size_t operator()(const NextHop& hop) const {
+    return hash_of(hop.via, hop.interface | static_cast<uint64_t>(hop.peer) << 16, HashSecret{});
+  }
 };
 
 // Shorter prefixes first, so that none is written over what it contains; of equal ones only the last is kept.

@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/result.h"
+#include "flow/peer_table.h"
 
 struct rte_fib;
 struct rte_fib6;
@@ -29,8 +30,9 @@ enum class RouteKind : uint8_t {
 };
 
 struct NextHop {
-  uint16_t interface = 0xffff;  // InterfaceId
+  uint16_t interface = 0xffff;  // InterfaceId; of a tunnel: none, its underlay has one
   base::IpAddress via;          // unspecified (::) on a connected route
+  uint16_t peer = kNoPeer;      // through the tunnel to this peer
   bool operator==(const NextHop&) const = default;
 };
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "control/loop/dataplane.h"
 #include "engine/engine.h"
@@ -15,6 +17,11 @@ class EngineDataplane : public loop::Dataplane {
   explicit EngineDataplane(engine::Engine& engine) : engine_(engine) {}
 
   model::FieldErrors prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) override;
+  model::FieldErrors prepare_peers(const flow::Generation& generation,
+                                   const model::Objects<model::Peer>& peers) override;
+  void commit_peers() override;
+  void abandon_peers() override;
+  std::vector<loop::AssociationInfo> associations() const override;
   void publish(std::shared_ptr<const flow::Generation> generation) override;
   uint64_t oldest_in_use() const override { return engine_.oldest_in_use(); }
   void close_ports_not_in(const model::Node& node) override;
@@ -42,7 +49,11 @@ class EngineDataplane : public loop::Dataplane {
   void copy_exact(engine::Worker& shadow, flow::FlowKey key, flow::InterfaceId interface);
   bool copy_flow(engine::Worker& shadow, const flow::FlowKey& key);
 
+  using Tunnels = std::map<uint16_t, model::Peer>;  // by slot: what the associations were made from
+
   engine::Engine& engine_;
+  Tunnels tunnels_;  // control thread, this and the next
+  std::optional<Tunnels> next_tunnels_;
   mutable std::mutex live_lock_;
   std::shared_ptr<const flow::Generation> live_;
   std::mutex capture_lock_;

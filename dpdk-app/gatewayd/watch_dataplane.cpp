@@ -41,6 +41,9 @@ std::string detail_of(const engine::TraceRecord& r, const flow::Generation& g) {
       if (e.slot == r.endpoint) part += " -> " + e.address.to_string() + ":" + std::to_string(e.port);
     add(part);
   }
+  const auto peer = [&g](uint16_t slot) { return slot < g.peers->by_slot.size() ? g.peers->by_slot[slot].name : "?"; };
+  if (r.from_peer != flow::kNoPeer) add("from peer " + peer(r.from_peer));
+  if (r.to_peer != flow::kNoPeer) add("to peer " + peer(r.to_peer));
   if (r.next_hop < g.routes->next_hops().size()) {
     const flow::NextHop& hop = g.routes->next_hop(r.next_hop);
     add((hop.via.is_unspecified() ? std::string("on link") : "via " + hop.via.to_string()) + " dev " +

@@ -47,6 +47,7 @@ int main(int argc, char** argv) {
   cli::add_flows_commands(app, shared);
   cli::add_limits_commands(app, shared);
   cli::add_node_commands(app, shared);
+  cli::add_peer_commands(app, shared);
   cli::add_telemetry_commands(app, shared);
   cli::add_top_command(app, shared);
   cli::add_completion_command(app, shared);

@@ -69,6 +69,13 @@ std::string summary(const v1alpha1::Mirror& mirror) {
   return sample + "to " + (to.has_erspan() ? "ERSPAN collector " + to.erspan().collector() : to.interface());
 }
 
+std::string summary(const v1alpha1::Peer& peer) {
+  const auto& spec = peer.spec();
+  const std::string encryption = spec.has_encryption() ? spec.encryption() : "Required";
+  const std::string cipher = spec.has_cipher() ? spec.cipher() : "AES-GCM-128";
+  return joined(spec.prefixes()) + " at " + spec.address() + (encryption == "Off" ? " in clear" : ", " + cipher);
+}
+
 }  // namespace
 
 std::string target_text(const v1alpha1::LimitTarget& target) {
@@ -119,6 +126,8 @@ std::string summary_of(const v1::Object& object) {
       return summary(object.egress());
     case v1::Object::kMirror:
       return summary(object.mirror());
+    case v1::Object::kPeer:
+      return summary(object.peer());
     case v1::Object::OBJECT_NOT_SET:
       break;
   }

@@ -19,10 +19,11 @@ void write_trailer(uint8_t* at, size_t padding, uint8_t next_header) {
 }
 
 void fill_aead_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
-  base::store_be64(esp + kEspHeaderLength, job.sequence);
+  const uint64_t iv = job.sequence + sa.spec().first_iv;
+  base::store_be64(esp + kEspHeaderLength, iv);
   const base::Bytes key = sa.spec().key.secret();
   std::memcpy(job.iv, key.data() + sa.traits().key_length, 4);
-  base::store_be64(job.iv + 4, job.sequence);
+  base::store_be64(job.iv + 4, iv);
   write_aad(job.aad, sa.spec().spi, job.sequence, sa.spec().esn);
   job.data = esp + kEspHeaderLength + sa.traits().iv_length;
   job.length = static_cast<uint32_t>(ciphertext);
@@ -33,7 +34,7 @@ void fill_hmac_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob
   const size_t iv = sa.traits().iv_length;
   std::memset(job.iv, 0, sizeof job.iv);
   if (iv != 0) {
-    base::store_be64(esp + kEspHeaderLength, job.sequence);
+    base::store_be64(esp + kEspHeaderLength, job.sequence + sa.spec().first_iv);
     base::store_be64(esp + kEspHeaderLength + 8, 0);
   }
   job.data = esp;

@@ -82,6 +82,10 @@ struct SaSpec {
   Key key;
   Key integrity_key;
   bool esn = true;
+  // Outbound: added to the sequence number where an IV is made of it. Keys that outlive this program need one that
+  // never comes again, as the sequence number does (RFC 4106 §3.1: an IV twice under one key gives both away): wall
+  // time in ns.
+  uint64_t first_iv = 0;
   uint32_t replay_window = 1024;  // inbound; a multiple of 64 (replay_window.h)
 
   base::IpAddress local;  // of the tunnel, one family; outbound it is the source

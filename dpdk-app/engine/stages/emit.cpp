@@ -29,7 +29,8 @@ void hand_off(Packet& p, WorkerState& w, Dropped& dropped) {
   Carry& carry = carry_of(p.mbuf);
   if (carry.hops >= kMaxHops) return discard(p, w, dropped, DropReason::hand_off_loop);
   ++carry.hops;
-  if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, false})) return discard(p, w, dropped, DropReason::hand_off_full);
+  if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, Errand::kProcess}))
+    return discard(p, w, dropped, DropReason::hand_off_full);
   w.counters->to_workers.add(1);
 }
 

@@ -13,14 +13,6 @@ namespace {
 using flow::DropReason;
 using flow::Verdict;
 
-// wire::ParseError and the first drop reasons are the same list.
-DropReason reason_of(wire::ParseError error) {
-  static_assert(static_cast<int>(DropReason::truncated_ethernet) ==
-                static_cast<int>(wire::ParseError::kTruncatedEthernet));
-  static_assert(static_cast<int>(DropReason::bad_fragment) == static_cast<int>(wire::ParseError::kBadFragment));
-  return static_cast<DropReason>(error);
-}
-
 wire::Ipv4Checksum checksum_known(const rte_mbuf& m) {
   return (m.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD
              ? wire::Ipv4Checksum::kVerifiedByDevice
@@ -79,19 +71,12 @@ void classify(Packet& p, const flow::Interface& in) {
     }
     return;
   }
-  if (h.is(wire::kHasSourceRoute)) return drop(p, DropReason::source_route);
-  const uint8_t* ip = p.data + h.l2_length;
-  DropReason martian;
-  if (h.family == 4) {
-    martian = martian_v4(base::load_be32(ip + 12), base::load_be32(ip + 16));
-  } else {
-    if (is_neighbour_discovery(h)) {
-      p.verdict = Verdict::kPunt;
-      return;
-    }
-    martian = martian_v6(ip + 8, ip + 24);
+  if (h.family == 6 && is_neighbour_discovery(h) && !h.is(wire::kHasSourceRoute)) {
+    p.verdict = Verdict::kPunt;
+    return;
   }
-  if (martian != DropReason::kNone) return drop(p, martian);
+  if (const DropReason reason = forbidden(p); reason != DropReason::kNone) return drop(p, reason);
+  const uint8_t* ip = p.data + h.l2_length;
   // Unicast IP in a group frame is a host's mistake or a trick (RFC 1122 §3.3.6).
   if (to_group && h.family == 4 && ip[16] < 224 && base::load_be32(ip + 16) != 0xffffffff) p.to_group_frame = true;
 }
@@ -100,9 +85,25 @@ void reset(Packet& p) {
   static_cast<Findings&>(p) = {};
   p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
   p.length = rte_pktmbuf_pkt_len(p.mbuf);
+  p.from_peer = carry_of(p.mbuf).from_peer;
 }
 
 }  // namespace
+
+// wire::ParseError and the first drop reasons are the same list.
+DropReason reason_of(wire::ParseError error) {
+  static_assert(static_cast<int>(DropReason::truncated_ethernet) ==
+                static_cast<int>(wire::ParseError::kTruncatedEthernet));
+  static_assert(static_cast<int>(DropReason::bad_fragment) == static_cast<int>(wire::ParseError::kBadFragment));
+  return static_cast<DropReason>(error);
+}
+
+flow::DropReason forbidden(const Packet& p) {
+  if (p.headers.is(wire::kHasSourceRoute)) return DropReason::source_route;
+  const uint8_t* ip = p.data + p.headers.l2_length;
+  return p.headers.family == 4 ? martian_v4(base::load_be32(ip + 12), base::load_be32(ip + 16))
+                               : martian_v6(ip + 8, ip + 24);
+}
 
 void Parse::run(Burst& burst, WorkerState& w) {
   const flow::InterfaceTable& table = *w.generation->interfaces;

@@ -7,6 +7,12 @@
 
 namespace penstock::engine {
 
+// The packet path's name of what the parser found.
+flow::DropReason reason_of(wire::ParseError error);
+
+// What no host may send, by its addresses and options; kNone: nothing is wrong. Of an IP packet.
+flow::DropReason forbidden(const Packet& p);
+
 struct Parse {
   static constexpr const char* kName = "parse";
   static bool wanted(const Burst&, const WorkerState&) { return true; }

@@ -13,12 +13,13 @@ using flow::DropReason;
 using flow::Verdict;
 
 // The next hop's own address, or on a connected route the packet's destination as it leaves.
-base::IpAddress hop_address(const Packet& p, const flow::NextHop& hop) {
+base::IpAddress hop_address(const Packet& p, const WorkerState& w, const flow::NextHop& hop) {
   if (p.redirected) {
     const base::IpAddress& named = p.exact->action.redirect_via;
     if (!named.is_unspecified()) return named;
   }
   if (!hop.via.is_unspecified()) return hop.via;
+  if (p.in_clear) return w.generation->peers->by_slot[p.to_peer].remote;
   // Direct server return: the frame goes to the server, the packet stays addressed to the service.
   if (p.flow != nullptr && p.flow->mode == flow::FlowMode::kDsr && p.direction == 0) return p.flow->reply.src;
   const uint8_t* ip = p.data + p.headers.l2_length;
@@ -81,7 +82,7 @@ void resolve(Packet& p, WorkerState& w) {
   static const flow::NextHop kOnLink;
   const flow::NextHop& hop = p.redirected ? kOnLink : w.generation->routes->next_hop(p.next_hop);
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
-  Neighbour* neighbour = w.neighbours.find(p.out, hop_address(p, hop), w.now_ms);
+  Neighbour* neighbour = w.neighbours.find(p.out, hop_address(p, w, hop), w.now_ms);
   if (neighbour == nullptr) return drop(p, DropReason::neighbour_table_full);
   trim_padding(p);
   if (!write_l2(p, out)) return drop(p, DropReason::no_buffers);

@@ -58,7 +58,8 @@ void check_reverse_path(Burst& burst, const WorkerState& w) {
   Lookup sources;
   for (unsigned i = 0; i < burst.count; ++i) {
     const Packet& p = burst.packets[i];
-    if (p.verdict == Verdict::kContinue && p.flow == nullptr && interfaces.by_id[p.in].rpf != flow::Rpf::kOff)
+    if (p.verdict == Verdict::kContinue && p.flow == nullptr && p.from_peer == flow::kNoPeer &&
+        interfaces.by_id[p.in].rpf != flow::Rpf::kOff)
       sources.add(i, p.headers.family, source_of(p));
   }
   sources.find(routes);

@@ -1,5 +1,6 @@
 #include "engine/stages/steer.h"
 
+#include "engine/crypto/sa.h"
 #include "engine/tunnel.h"
 #include "wire/headers.h"
 
@@ -46,20 +47,64 @@ void refuse(Packet& p, WorkerState& w, DropReason reason, Answer answer) {
   w.has_replies = true;
 }
 
+// What does not fit `mtu` is cut, or its sender is told. False: the packet goes no further.
+bool fit(Packet& p, WorkerState& w, uint16_t mtu, bool may_cut) {
+  const unsigned length = p.headers.end - p.headers.l2_length;
+  if (length <= mtu) [[likely]]
+    return true;
+  p.mtu = mtu;
+  if (may_cut && !p.headers.is(wire::kDontFragment)) {
+    p.fragment_out = true;
+    return true;
+  }
+  refuse(p, w, DropReason::too_big, Answer::kTooBig);
+  return false;
+}
+
+// Into the tunnel to a peer: `p.next_hop` becomes that of the underlay.
+void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
+  const flow::Generation& g = *w.generation;
+  const flow::Peer& peer = g.peers->by_slot[to];
+  const uint32_t hash = owner_hash(p);
+  p.next_hop = g.routes->next_hop_of(g.routes->at(peer.route), hash);
+  p.out = g.routes->next_hop(p.next_hop).interface;
+  p.to_peer = to;
+  p.verdict = Verdict::kForward;
+  const WorkerAssociations::Lanes lanes = w.associations->lanes_of(to);
+  const bool live = lanes.count != 0 || lanes.relay != WorkerAssociations::kNobody;
+  if (!live || peer.encryption == flow::Encryption::kOff) {
+    if (peer.encryption == flow::Encryption::kRequired) return drop(p, DropReason::no_association);
+    p.in_clear = true;
+    fit(p, w, g.interfaces->by_id[p.out].mtu, true);
+  } else if (fit(p, w, lanes.inner_mtu, true)) {
+    p.owner = static_cast<uint8_t>(lanes.relay);
+    if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
+  }
+}
+
 // Leaves through `p.next_hop`: what RFC 1812 §5.2.1.2 asks before a packet is forwarded.
 void forward(Packet& p, WorkerState& w, bool own) {
-  p.out = p.redirected ? p.exact->action.redirect_interface : w.generation->routes->next_hop(p.next_hop).interface;
-  const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   if (!own && p.headers.hop_limit <= 1) return refuse(p, w, DropReason::ttl_expired, Answer::kTtlExpired);
-  const uint16_t overhead = tunnel_overhead(p);
-  const unsigned ip_length = p.headers.end - p.headers.l2_length;
-  if (ip_length + overhead > out.mtu) [[unlikely]] {
-    p.mtu = static_cast<uint16_t>(out.mtu - overhead);
-    // A tunnel's inside is not cut: the sender learns the smaller MTU instead.
-    if (p.headers.is(wire::kDontFragment) || overhead != 0) return refuse(p, w, DropReason::too_big, Answer::kTooBig);
-    p.fragment_out = true;
+  if (!p.redirected) {
+    const flow::NextHop& hop = w.generation->routes->next_hop(p.next_hop);
+    if (hop.peer != flow::kNoPeer) return enter_tunnel(p, w, hop.peer);
+    p.out = hop.interface;
+  } else {
+    p.out = p.exact->action.redirect_interface;
   }
+  const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   p.verdict = Verdict::kForward;
+  // IP-in-IP's inside is not cut: the sender learns the smaller MTU instead.
+  const uint16_t overhead = tunnel_overhead(p);
+  fit(p, w, static_cast<uint16_t>(out.mtu - overhead), overhead == 0);
+}
+
+// Another worker decided this, perhaps in an older generation.
+void rejoin_tunnel(Packet& p, WorkerState& w, uint16_t to) {
+  const auto& peers = w.generation->peers->by_slot;
+  if (to >= peers.size() || peers[to].slot == flow::kNoPeer || w.associations->lanes_of(to).count == 0)
+    return drop(p, DropReason::no_association);
+  enter_tunnel(p, w, to);
 }
 
 // The interface an exact entry redirects to may have gone since it was programmed.
@@ -70,6 +115,7 @@ bool names_interface(const Packet& p, const WorkerState& w) {
 }
 
 void decide(Packet& p, WorkerState& w, bool own) {
+  if (own && carry_of(p.mbuf).to_peer != flow::kNoPeer) return rejoin_tunnel(p, w, carry_of(p.mbuf).to_peer);
   if (p.redirected && !names_interface(p, w)) return drop(p, DropReason::no_route);
   if (p.redirected || p.next_hop != kNone32) return forward(p, w, own);  // an exact entry or a flow knows
   const flow::RouteTable& routes = *w.generation->routes;

@@ -89,3 +89,7 @@ def egress(name, *sources, **spec):
 
 def mirror(name, to, match=None, **spec):
     return _object("Mirror", name, {"match": match or {}, "to": to, **spec})
+
+
+def peer(name, address, *prefixes, **spec):
+    return _object("Peer", name, {"address": address, "prefixes": list(prefixes), **spec})

@@ -215,6 +215,23 @@ TEST(Translate, PoliciesRoundTrip) {
             .source = ip("192.0.2.1"),
             .session = 0};
   expect_round_trip(mirror);
+
+  model::Peer peer{.name = named("rack2"), .address = ip("192.0.2.2"), .prefixes = {net("10.2.0.0/16")}};
+  expect_round_trip(peer);
+  peer = {.name = named("rack2"),
+          .address = ip("192.0.2.2"),
+          .local = ip("192.0.2.1"),
+          .prefixes = {net("10.2.0.0/16"), net("2001:db8:2::/48")},
+          .encryption = model::Encryption::kPreferred,
+          .cipher = model::PeerCipher::kAesCbc256Sha256,
+          .encapsulation = model::Encapsulation::kUdp,
+          .extended_sequence = false,
+          .replay_window = 4096,
+          .path_mtu = 1400,
+          .priority = -5,
+          .weight = 7,
+          .key_file = "/etc/penstock/rack2.keys"};
+  expect_round_trip(peer);
 }
 
 std::string faults_of(const std::string& yaml) {
@@ -372,6 +389,13 @@ TEST(Translate, PolicyFaults) {
                 {"spec.match.protocol: ", "spec.truncate: 70000", "spec.to: want one of interface, erspan"});
   expect_faults(ours("Mirror", "  {to: {erspan: {collector: x, source: y, session: 70000}}}"),
                 {"spec.to.erspan.collector: ", "spec.to.erspan.source: ", "spec.to.erspan.session: 70000"});
+  expect_faults(
+      ours("Peer",
+           "  {address: x, localAddress: y, prefixes: [z], encryption: Maybe, cipher: ROT13, encapsulation: GRE, "
+           "pathMtu: 70000, weight: 70000}"),
+      {"spec.address: ", "spec.localAddress: ", "spec.prefixes[0]: ",
+       "spec.encryption: \"Maybe\" is not one of Required, Preferred, Off", "spec.cipher: \"ROT13\"",
+       "spec.encapsulation: \"GRE\" is not one of ESP, UDP", "spec.pathMtu: 70000", "spec.weight: 70000"});
 }
 
 TEST(Translate, TypesMustAgree) {

@@ -104,6 +104,10 @@ class FakeDataplane : public Dataplane {
     }
     return {};
   }
+  model::FieldErrors prepare_peers(const flow::Generation&, const model::Objects<model::Peer>&) override { return {}; }
+  void commit_peers() override {}
+  void abandon_peers() override {}
+  std::vector<AssociationInfo> associations() const override { return {}; }
   void publish(std::shared_ptr<const flow::Generation> generation) override {
     slot_->current.store(generation.get());
     locked([&] {

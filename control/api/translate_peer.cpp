@@ -1,0 +1,57 @@
+// Kind Peer.
+#include "control/api/translate_kinds.h"
+
+namespace penstock::api {
+
+namespace {
+
+constexpr Choice<model::Encryption> kEncryptions[] = {{"Required", model::Encryption::kRequired},
+                                                      {"Preferred", model::Encryption::kPreferred},
+                                                      {"Off", model::Encryption::kOff}};
+constexpr Choice<model::PeerCipher> kCiphers[] = {{"AES-GCM-128", model::PeerCipher::kAesGcm128},
+                                                  {"AES-GCM-256", model::PeerCipher::kAesGcm256},
+                                                  {"ChaCha20-Poly1305", model::PeerCipher::kChaCha20Poly1305},
+                                                  {"AES-CBC-128-HMAC-SHA256", model::PeerCipher::kAesCbc128Sha256},
+                                                  {"AES-CBC-256-HMAC-SHA256", model::PeerCipher::kAesCbc256Sha256}};
+constexpr Choice<model::Encapsulation> kEncapsulations[] = {{"ESP", model::Encapsulation::kEsp},
+                                                            {"UDP", model::Encapsulation::kUdp}};
+
+}  // namespace
+
+void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields) {
+  const v1alpha1::PeerSpec& spec = message.spec();
+  const Path path{nullptr, "spec"};
+  fields.address({&path, "address"}, spec.address(), object.address);
+  if (spec.has_local_address()) fields.address({&path, "localAddress"}, spec.local_address(), object.local.emplace());
+  fields.prefixes(path, "prefixes", spec.prefixes(), object.prefixes);
+  if (spec.has_encryption()) fields.choice({&path, "encryption"}, spec.encryption(), kEncryptions, object.encryption);
+  if (spec.has_cipher()) fields.choice({&path, "cipher"}, spec.cipher(), kCiphers, object.cipher);
+  if (spec.has_encapsulation())
+    fields.choice({&path, "encapsulation"}, spec.encapsulation(), kEncapsulations, object.encapsulation);
+  if (spec.has_extended_sequence_numbers()) object.extended_sequence = spec.extended_sequence_numbers();
+  if (spec.has_replay_window()) object.replay_window = spec.replay_window();
+  fields.number({&path, "pathMtu"}, spec.path_mtu(), object.path_mtu);
+  object.priority = spec.priority();
+  if (spec.has_weight()) fields.number({&path, "weight"}, spec.weight(), object.weight);
+  object.key_file = spec.static_keys().file();
+}
+
+void to_message(const model::Peer& object, v1alpha1::Peer& message) {
+  const model::Peer defaults;
+  v1alpha1::PeerSpec& spec = *message.mutable_spec();
+  spec.set_address(object.address.to_string());
+  if (object.local) spec.set_local_address(object.local->to_string());
+  for (const base::Prefix& prefix : object.prefixes) spec.add_prefixes(prefix.to_string());
+  if (object.encryption != defaults.encryption) spec.set_encryption(name_of(object.encryption, kEncryptions));
+  if (object.cipher != defaults.cipher) spec.set_cipher(name_of(object.cipher, kCiphers));
+  if (object.encapsulation != defaults.encapsulation)
+    spec.set_encapsulation(name_of(object.encapsulation, kEncapsulations));
+  if (!object.extended_sequence) spec.set_extended_sequence_numbers(false);
+  if (object.replay_window != defaults.replay_window) spec.set_replay_window(object.replay_window);
+  if (object.path_mtu != 0) spec.set_path_mtu(object.path_mtu);
+  if (object.priority != 0) spec.set_priority(object.priority);
+  if (object.weight != defaults.weight) spec.set_weight(object.weight);
+  if (!object.key_file.empty()) spec.mutable_static_keys()->set_file(object.key_file);
+}
+
+}  // namespace penstock::api

@@ -1,0 +1,95 @@
+// Rules of Peer. Peers are looked at together: what one says can be wrong only beside another.
+#include <algorithm>
+
+#include "control/model/validation.h"
+
+namespace penstock::model {
+
+namespace {
+
+constexpr uint32_t kReplayStep = 64;
+constexpr int32_t kMaxPriority = 1'000'000;
+
+void validate_address(const Peer& peer, const Surroundings& around, ObjectFaults& faults) {
+  if (const char* why = why_no_host(peer.address)) faults.add("spec.address", text(peer.address.to_string(), " ", why));
+  const auto is_own = [&](const base::IpAddress& address) {
+    return std::any_of(around.connected.begin(), around.connected.end(),
+                       [&](const Connected& c) { return c.prefix.address == address; });
+  };
+  if (is_own(peer.address)) faults.add("spec.address", text(peer.address.to_string(), " is this gateway's own"));
+  if (!peer.local) return;
+  if (peer.local->is_v4() != peer.address.is_v4())
+    faults.add("spec.localAddress",
+               text("is ", family(peer.local->is_v4()), ", but the peer's is ", family(peer.address.is_v4())));
+  if (!is_own(*peer.local))
+    faults.add("spec.localAddress", text(peer.local->to_string(), " is not an address of this gateway"));
+}
+
+void validate_numbers(const Peer& peer, ObjectFaults& faults) {
+  if (peer.path_mtu != 0)
+    want_range(faults, "spec.pathMtu", peer.path_mtu, peer.address.is_v4() ? kMinMtu4 : kMinMtu6, kMaxMtu, "bytes");
+  want_range(faults, "spec.weight", peer.weight, 1, kMaxHopWeight);
+  if (peer.priority < -kMaxPriority || peer.priority > kMaxPriority)
+    faults.add("spec.priority",
+               text(peer.priority, " is out of range (want ", -kMaxPriority, " to ", kMaxPriority, ")"));
+  if (peer.replay_window % kReplayStep != 0)
+    faults.add("spec.replayWindow", text(peer.replay_window, " is no multiple of ", kReplayStep));
+  want_range(faults, "spec.replayWindow", peer.replay_window, kMinReplayWindow, kMaxReplayWindow, "packets");
+}
+
+void validate_keys(const Peer& peer, ObjectFaults& faults) {
+  const std::string& file = peer.key_file;
+  if (peer.encryption == Encryption::kOff) {
+    if (!file.empty()) faults.add("spec.staticKeys", "has no use with encryption Off");
+    return;
+  }
+  if (file.empty()) {
+    faults.add("spec.staticKeys.file", "is missing");
+  } else if (file[0] != '/' || file.size() > kMaxPath ||
+             std::any_of(file.begin(), file.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; })) {
+    faults.add("spec.staticKeys.file", text("want an absolute path of at most ", kMaxPath, " characters"));
+  }
+}
+
+// A tunnel whose own packets lead into a tunnel never comes to an end.
+void validate_reach(const Peer& peer, const std::set<base::IpAddress>& addresses, const Surroundings& around,
+                    ObjectFaults& faults) {
+  if (peer.prefixes.empty()) faults.add("spec.prefixes", "at least one prefix is needed");
+  if (peer.prefixes.size() > kMaxPeerPrefixes) {
+    faults.add("spec.prefixes", text("too many (at most ", kMaxPeerPrefixes, ")"));
+    return;
+  }
+  validate_prefixes(peer.prefixes, "spec.prefixes", faults);
+  for (size_t i = 0; i < peer.prefixes.size(); ++i) {
+    const base::Prefix& prefix = peer.prefixes[i];
+    const std::string at = text("spec.prefixes[", i, "]");
+    if (const auto inside = addresses.lower_bound(prefix.network().address);
+        inside != addresses.end() && prefix.contains(*inside))
+      faults.add(at, text(prefix.to_string(), " holds ", inside->to_string(), ", the address of a peer"));
+    for (const Connected& own : around.connected)
+      if (own.prefix.network() == prefix.network())
+        faults.add(at, text(prefix.to_string(), " is on the link of interface \"", own.interface, "\""));
+  }
+}
+
+}  // namespace
+
+void validate_peers(const Surroundings& around, Faults& all) {
+  std::set<base::IpAddress> addresses;
+  std::map<base::IpAddress, const Peer*> users;
+  for (const auto& [name, peer] : around.state.peers) addresses.insert(peer->address);
+  for (const auto& [name, peer] : around.state.peers) {
+    ObjectFaults faults(all, Kind::kPeer, name);
+    validate_name(faults, name);
+    validate_address(*peer, around, faults);
+    validate_reach(*peer, addresses, around, faults);
+    validate_numbers(*peer, faults);
+    validate_keys(*peer, faults);
+    const auto [user, fresh] = users.try_emplace(peer->address, peer.get());
+    if (!fresh)
+      faults.add("spec.address",
+                 text(peer->address.to_string(), " is already the address of Peer/", user->second->name.to_string()));
+  }
+}
+
+}  // namespace penstock::model

@@ -1,0 +1,127 @@
+// Security associations: what each worker encrypts and decrypts with, and the control thread's side of it.
+//
+// An association belongs to one worker (crypto/sa.h). A peer's outbound ones are its lanes: lane k of n belongs to
+// worker k mod workers, and a worker spreads its flows over the lanes it has, by flow, so that a flow keeps its order.
+// A worker without a lane of the peer gives its packets to one that has. An inbound one belongs to the worker that its
+// SPI names (flow::owner_of), which is where the decrypt stage sends its packets.
+//
+// Control thread: stage() and remove() collect what is to change, commit() hands every worker its new table, waits
+// until none reads the old one, and frees what is no longer in use; abandon() forgets what was staged. list(): any
+// thread. Failure: an Error that names the association; then nothing is staged for that peer. Keys: see crypto/key.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "engine/crypto/esp_lane.h"
+#include "engine/crypto/sa.h"
+#include "flow/peer_table.h"
+
+namespace penstock::engine {
+
+constexpr size_t kMaxLanes = 64;               // associations of a peer and direction: a worker pair each
+constexpr uint32_t kMaxCryptoSessions = 8192;  // 1000 peers with 4 associations, twice while they change
+
+// One worker's table; immutable. What it points to is the worker's.
+class WorkerAssociations {
+ public:
+  struct Lanes {  // of one peer
+    uint32_t first = 0;
+    uint16_t count = 0;        // 0: this worker has none
+    uint16_t relay = kNobody;  // then: a worker that has one
+    uint16_t inner_mtu = 0;    // the longest inner datagram
+  };
+  static constexpr uint16_t kNobody = 0xffff;
+  struct Inbound {
+    crypto::InboundSa* sa = nullptr;
+    uint32_t spi = 0;
+    uint16_t peer = flow::kNoPeer;
+  };
+
+  Lanes lanes_of(uint16_t peer) const { return peer < by_peer_.size() ? by_peer_[peer] : Lanes{}; }
+  // Only with count != 0.
+  crypto::OutboundSa* outbound(Lanes lanes, uint32_t flow_hash) const {
+    // The lowest bits chose the worker.
+    return lanes_[lanes.first + (flow_hash >> 7) % lanes.count];
+  }
+  const Inbound* inbound(uint32_t spi) const {
+    if (by_spi_.empty()) return nullptr;
+    for (size_t at = place_of(spi);; at = (at + 1) & (by_spi_.size() - 1)) {
+      const Inbound& each = by_spi_[at];
+      if (each.sa == nullptr) return nullptr;
+      if (each.spi == spi) return &each;
+    }
+  }
+  crypto::EspLane* lane() const { return lane_; }
+
+ private:
+  friend class Associations;
+  size_t place_of(uint32_t spi) const { return spi * 0x9e3779b1u & (by_spi_.size() - 1); }
+
+  crypto::EspLane* lane_ = nullptr;
+  std::vector<Lanes> by_peer_;
+  std::vector<crypto::OutboundSa*> lanes_;
+  std::vector<Inbound> by_spi_;  // open addressing, at most half full; its size is a power of two
+};
+
+struct AssociationFacts {  // one association, for people
+  uint16_t peer = flow::kNoPeer;
+  crypto::Direction direction = crypto::Direction::kOutbound;
+  uint32_t spi = 0;
+  unsigned worker = 0;
+  const char* cipher = "";
+  const char* path = "";  // "cpu"
+  std::string device, why_not_better;
+  uint64_t packets = 0, bytes = 0;                        // done
+  std::vector<std::pair<const char*, uint64_t>> refused;  // by name, those that are not 0
+};
+
+class Associations {
+ public:
+  // Gives worker `id` its table and returns when it reads no older one.
+  using HandOver = std::function<void(unsigned worker, std::shared_ptr<const WorkerAssociations>)>;
+
+  Associations(unsigned workers, HandOver hand_over);
+
+  // Replaces all associations of the peer. Opens the crypto devices when they are needed for the first time.
+  base::Result<void> stage(uint16_t peer, std::vector<crypto::SaSpec> outbound, std::vector<crypto::SaSpec> inbound);
+  void remove(uint16_t peer);
+  void commit();
+  void abandon();
+
+  // The longest inner datagram of a staged or live peer; 0: it has no outbound association.
+  uint16_t inner_mtu(uint16_t peer) const;
+  std::vector<AssociationFacts> list() const;
+  // For a worker that only explains: knows which peers have associations, and has none itself. Any thread.
+  std::shared_ptr<const WorkerAssociations> without_any() const;
+
+ private:
+  struct Peer {
+    std::vector<std::unique_ptr<crypto::OutboundSa>> outbound;
+    std::vector<std::unique_ptr<crypto::InboundSa>> inbound;
+    bool in_flight() const;
+  };
+  using Peers = std::map<uint16_t, std::shared_ptr<Peer>>;
+
+  base::Result<void> open_devices();
+  const Peers& next() const { return staged_ ? *staged_ : live_; }
+  std::shared_ptr<const WorkerAssociations> table_of(unsigned worker) const;
+
+  const unsigned workers_;
+  const HandOver hand_over_;
+  std::vector<std::unique_ptr<crypto::CryptoDevice>> devices_;  // the sessions of associations live in them
+  std::vector<crypto::CryptoDevice*> device_list_;
+  std::vector<std::unique_ptr<crypto::EspLane>> lanes_;  // by worker
+  mutable std::mutex lock_;                              // live_ is read by list()
+  Peers live_;
+  std::unique_ptr<Peers> staged_;
+  std::vector<std::shared_ptr<Peer>> retired_;  // not freed yet: something is with a crypto device
+};
+
+}  // namespace penstock::engine

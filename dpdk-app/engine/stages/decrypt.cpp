@@ -1,0 +1,193 @@
+#include "engine/stages/decrypt.h"
+
+#include <cstring>
+
+#include "engine/crypto/esp_in.h"
+#include "engine/stages/parse.h"
+#include "wire/headers.h"
+
+namespace penstock::engine {
+
+namespace {
+
+using crypto::EspVerdict;
+using flow::DropReason;
+using flow::Verdict;
+
+bool ends_here(const Packet& p, const flow::PeerTable& peers) {
+  const uint8_t* ip = p.data + p.headers.l2_length;
+  return peers.ends_here(p.headers.family == 4 ? base::IpAddress::v4_from(ip + wire::kIpv4DstAt)
+                                               : base::IpAddress::v6_from(ip + wire::kIpv6DstAt));
+}
+
+bool is_esp(const Packet& p, const flow::PeerTable& peers) {
+  const wire::Headers& h = p.headers;
+  const bool in_udp = h.protocol == wire::kProtocolUdp && h.dst_port == wire::kPortEspInUdp;
+  return (h.protocol == wire::kProtocolEsp || in_udp) && ends_here(p, peers);
+}
+
+// 0: none is there, or it is not ESP.
+uint32_t spi_of(const Packet& p) {
+  const unsigned at = p.headers.l4_offset + (p.headers.protocol == wire::kProtocolUdp ? wire::kUdpLength : 0u);
+  return at + 4 > p.headers.end || p.headers.is(wire::kIsFragment) ? 0 : base::load_be32(p.data + at);
+}
+
+// True: the packet is ESP with an association of this worker, and `out` is ready. False: it has a verdict, or is no
+// ESP after all and goes on.
+bool prepare(Packet& p, WorkerState& w, crypto::EspPacket& out) {
+  const uint32_t named = spi_of(p);
+  if (const unsigned owner = flow::owner_of(named, w.workers); named != 0 && owner != w.id) {
+    p.verdict = Verdict::kHandOff;
+    p.owner = static_cast<uint8_t>(owner);
+    return false;
+  }
+  const uint16_t l2 = p.headers.l2_length;
+  rte_pktmbuf_adj(p.mbuf, l2);
+  uint32_t spi = 0;
+  const EspVerdict verdict = crypto::find_esp(p.mbuf, spi, out.place);
+  if (verdict == EspVerdict::non_esp_marker) {  // key exchange: the host's own
+    rte_pktmbuf_prepend(p.mbuf, l2);
+    return false;
+  }
+  if (verdict != EspVerdict::done) {
+    drop(p, drop_reason_of(verdict));
+    return false;
+  }
+  const WorkerAssociations::Inbound* inbound = w.associations->inbound(spi);
+  if (inbound == nullptr) {
+    drop(p, DropReason::esp_unknown_spi);
+    return false;
+  }
+  out.packet = p.mbuf;
+  out.sa = inbound->sa;
+  carry_of(p.mbuf).in = p.in;
+  carry_of(p.mbuf).from_peer = inbound->peer;
+  return true;
+}
+
+// RFC 4301 §5.2 step 4. The association may be older than the generation, or younger.
+bool may_come_from(const flow::Generation& g, uint16_t peer, const base::IpAddress& source) {
+  return peer < g.peers->by_slot.size() && g.peers->by_slot[peer].reaches(source);
+}
+
+// The inner packet takes the place of the outer one.
+void surface(Packet& p, Burst& burst, WorkerState& w) {
+  const flow::Interface& in = w.generation->interfaces->by_id[p.in];
+  if (!frame_inner(p.mbuf, in)) return drop(p, DropReason::no_buffers);
+  p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
+  p.length = rte_pktmbuf_pkt_len(p.mbuf);
+  p.has_hash = p.to_group_frame = false;
+  if (const auto error = wire::parse(frame_of(p), p.length, wire::Ipv4Checksum::kVerifiedByDevice, p.headers);
+      error != wire::ParseError::kNone)
+    return drop(p, reason_of(error));
+  if (const DropReason reason = forbidden(p); reason != DropReason::kNone) return drop(p, reason);
+  Carry& carry = carry_of(p.mbuf);
+  if (const uint8_t* ip = p.data + p.headers.l2_length;
+      !may_come_from(*w.generation, carry.from_peer,
+                     p.headers.family == 4 ? base::IpAddress::v4_from(ip + wire::kIpv4SrcAt)
+                                           : base::IpAddress::v6_from(ip + wire::kIpv6SrcAt)))
+    return drop(p, DropReason::esp_selector_mismatch);
+  carry.hops = 0;
+  p.from_peer = carry.from_peer;
+  burst.has_fragments |= p.headers.is(wire::kIsFragment);
+  if (const unsigned owner = flow::owner_of(owner_hash(p), w.workers); owner != w.id) {
+    p.verdict = Verdict::kHandOff;
+    p.owner = static_cast<uint8_t>(owner);
+  }
+}
+
+void settle(Packet& p, const crypto::EspPacket& esp, Burst& burst, WorkerState& w) {
+  switch (esp.verdict) {
+    case EspVerdict::done:
+      return surface(p, burst, w);
+    case EspVerdict::in_flight:
+      p.verdict = Verdict::kHeld;
+      return;
+    default:
+      return drop(p, drop_reason_of(esp.verdict));
+  }
+}
+
+void decrypt(Burst& burst, WorkerState& w) {
+  const flow::PeerTable& peers = *w.generation->peers;
+  crypto::EspPacket found[kBurst];
+  uint8_t who[kBurst];
+  unsigned count = 0;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    Packet& p = burst.packets[i];
+    if (p.verdict != Verdict::kContinue || p.headers.family == 0 || p.from_peer != flow::kNoPeer) continue;
+    if (!is_esp(p, peers) || !prepare(p, w, found[count])) continue;
+    who[count++] = static_cast<uint8_t>(i);
+  }
+  if (count == 0) return;
+  w.associations->lane()->decrypt({found, count}, w.now_ns);
+  for (unsigned k = 0; k < count; ++k) settle(burst.packets[who[k]], found[k], burst, w);
+}
+
+// Does the way to this address lead into the tunnel of a peer that must encrypt?
+bool must_encrypt(const flow::Generation& g, uint32_t route) {
+  const flow::RouteResult& result = g.routes->at(route);
+  if (result.kind != flow::RouteKind::kGateway) return false;
+  const uint16_t peer = g.routes->next_hop(g.routes->next_hop_in(result, 0)).peer;  // all of a prefix, or none
+  return peer != flow::kNoPeer && g.peers->by_slot[peer].encryption == flow::Encryption::kRequired;
+}
+
+void refuse_clear(Burst& burst, const flow::Generation& g) {
+  uint32_t v4[kBurst], results[kBurst];
+  uint8_t v6[kBurst][16], who4[kBurst], who6[kBurst];
+  unsigned count4 = 0, count6 = 0;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    const Packet& p = burst.packets[i];
+    if (p.verdict != Verdict::kContinue || p.headers.family == 0 || p.from_peer != flow::kNoPeer) continue;
+    const uint8_t* ip = p.data + p.headers.l2_length;
+    if (p.headers.family == 4) {
+      who4[count4] = static_cast<uint8_t>(i);
+      v4[count4++] = base::load_be32(ip + wire::kIpv4SrcAt);
+    } else {
+      who6[count6] = static_cast<uint8_t>(i);
+      std::memcpy(v6[count6++], ip + wire::kIpv6SrcAt, 16);
+    }
+  }
+  if (count4 != 0) g.routes->find_v4(v4, results, count4);
+  for (unsigned i = 0; i < count4; ++i)
+    if (must_encrypt(g, results[i])) drop(burst.packets[who4[i]], DropReason::clear_refused);
+  if (count6 != 0) g.routes->find_v6(v6, results, count6);
+  for (unsigned i = 0; i < count6; ++i)
+    if (must_encrypt(g, results[i])) drop(burst.packets[who6[i]], DropReason::clear_refused);
+}
+
+}  // namespace
+
+flow::DropReason drop_reason_of(crypto::EspVerdict verdict) {
+  // The two lists go side by side; the packet path's has the prefix.
+  constexpr auto kShift =
+      static_cast<unsigned>(DropReason::esp_shared_buffer) - static_cast<unsigned>(EspVerdict::shared_buffer);
+  static_assert(static_cast<unsigned>(DropReason::esp_congestion_lost) ==
+                static_cast<unsigned>(EspVerdict::congestion_lost) + kShift);
+  static_assert(static_cast<unsigned>(EspVerdict::congestion_lost) + 1 == crypto::kEspVerdicts);
+  return static_cast<DropReason>(static_cast<unsigned>(verdict) + kShift);
+}
+
+bool frame_inner(rte_mbuf* m, const flow::Interface& in) {
+  const bool v4 = *rte_pktmbuf_mtod(m, uint8_t*) >> 4 == 4;
+  const uint16_t length = in.vlan != 0 ? 18 : 14;
+  auto* frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(m, length));
+  if (frame == nullptr) return false;
+  std::memcpy(frame, in.mac.bytes.data(), 6);
+  std::memset(frame + 6, 0, 6);  // nobody's: it was never on a wire
+  if (in.vlan != 0) {
+    base::store_be16(frame + 12, wire::kEtherTypeVlan);
+    base::store_be16(frame + 14, in.vlan);
+  }
+  base::store_be16(frame + length - 2, v4 ? wire::kEtherTypeIpv4 : wire::kEtherTypeIpv6);
+  m->port = in.port;
+  return true;
+}
+
+void Decrypt::run(Burst& burst, WorkerState& w) {
+  decrypt(burst, w);
+  // What another worker sent has been looked at there.
+  if (burst.origin == Origin::kDevice && w.generation->peers->demands_encryption) refuse_clear(burst, *w.generation);
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,23 @@
+// Decrypt: ESP to one of our tunnel ends (RFC 4303 §3.4, RFC 3948) goes to the worker that its SPI names; there the
+// inner packet takes the place of the outer one, and goes on, or to the owner of its flow. What comes in clear from
+// behind a peer that must encrypt ends here, before it could touch the flow that it pretends to belong to.
+#pragma once
+
+#include "engine/packet.h"
+#include "engine/worker_state.h"
+
+namespace penstock::engine {
+
+struct Decrypt {
+  static constexpr const char* kName = "decrypt";
+  static bool wanted(const Burst&, const WorkerState& w) { return w.has_peers; }
+  static void run(Burst& burst, WorkerState& w);
+};
+
+// The name under which a packet refused by ESP is dropped.
+flow::DropReason drop_reason_of(crypto::EspVerdict verdict);
+
+// Makes the inner packet, at which the buffer begins, a frame of the interface `in`. False: no headroom.
+bool frame_inner(rte_mbuf* m, const flow::Interface& in);
+
+}  // namespace penstock::engine

@@ -1,0 +1,112 @@
+#include "engine/stages/encrypt.h"
+
+#include <cstring>
+
+#include "engine/crypto/sa.h"
+#include "engine/fragment.h"
+#include "engine/stages/decrypt.h"
+#include "wire/headers.h"
+
+namespace penstock::engine {
+
+namespace {
+
+using crypto::EspVerdict;
+using flow::DropReason;
+using flow::Verdict;
+
+constexpr uint16_t kEthernetLength = 14;
+
+// To a worker that has an association of the peer, as a packet about which all else is decided.
+void relay(Packet& p, WorkerState& w) {
+  if (w.explains) {
+    rte_pktmbuf_free(p.mbuf);
+    p.verdict = Verdict::kHeld;
+    return;
+  }
+  carry_of(p.mbuf) = Carry{};
+  carry_of(p.mbuf).to_peer = p.to_peer;
+  if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, Errand::kEncrypt})) return drop(p, DropReason::hand_off_full);
+  w.counters->to_workers.add(1);
+  p.verdict = Verdict::kHeld;
+}
+
+// The pieces are packets of their own and go on as such: encrypted one by one, they find the underlay by themselves.
+void relay_pieces(Packet& p, WorkerState& w) {
+  Fragments pieces;
+  if (!cut_ipv4(p, p.mtu, pieces)) return drop(p, DropReason::no_buffers);
+  w.counters->generated.add(pieces.count);
+  w.counters->merged.add(1);
+  for (unsigned i = 0; i < pieces.count; ++i) {
+    carry_of(pieces.mbufs[i]) = Carry{};
+    carry_of(pieces.mbufs[i]).to_peer = p.to_peer;
+    add_own(w, pieces.mbufs[i]);
+  }
+  rte_pktmbuf_free(p.mbuf);
+  p.verdict = Verdict::kHeld;
+}
+
+// The outer packet takes the place of the inner one. Only Resolve and Emit come after this: what they look at is set.
+void submerge(Packet& p) {
+  if (!frame_own(p.mbuf)) return drop(p, DropReason::no_buffers);
+  p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
+  p.length = rte_pktmbuf_pkt_len(p.mbuf);
+  const crypto::SaSpec& spec = p.association->spec();
+  wire::Headers& h = p.headers;
+  h = {};
+  h.family = spec.remote.is_v4() ? 4 : 6;
+  h.protocol = spec.udp_encapsulation ? wire::kProtocolUdp : wire::kProtocolEsp;
+  h.l2_length = kEthernetLength;
+  h.l4_offset = static_cast<uint16_t>(kEthernetLength + (h.family == 4 ? wire::kIpv4MinLength : wire::kIpv6Length));
+  h.payload_offset = h.l4_offset;
+  h.end = static_cast<uint16_t>(p.length);
+  p.flow = nullptr;
+  p.in = flow::kNoInterface;  // the gateway's own now: nobody hears of its fate
+}
+
+void settle(Packet& p, EspVerdict verdict) {
+  switch (verdict) {
+    case EspVerdict::done:
+      return submerge(p);
+    case EspVerdict::in_flight:
+      p.verdict = Verdict::kHeld;
+      return;
+    default:
+      return drop(p, drop_reason_of(verdict));
+  }
+}
+
+}  // namespace
+
+bool frame_own(rte_mbuf* m) {
+  const bool v4 = *rte_pktmbuf_mtod(m, uint8_t*) >> 4 == 4;
+  auto* frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(m, kEthernetLength));
+  if (frame == nullptr) return false;
+  std::memset(frame, 0, 12);
+  base::store_be16(frame + 12, v4 ? wire::kEtherTypeIpv4 : wire::kEtherTypeIpv6);
+  return true;
+}
+
+void Encrypt::run(Burst& burst, WorkerState& w) {
+  crypto::EspPacket leaving[kBurst];
+  uint8_t who[kBurst];
+  unsigned count = 0;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    Packet& p = burst.packets[i];
+    if (p.verdict != Verdict::kForward || p.to_peer == flow::kNoPeer || p.in_clear) continue;
+    if (p.fragment_out) {
+      relay_pieces(p, w);
+    } else if (p.association == nullptr) {
+      relay(p, w);
+    } else {
+      rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
+      leaving[count] = {.packet = p.mbuf, .sa = p.association};
+      who[count++] = static_cast<uint8_t>(i);
+    }
+  }
+  if (count == 0) return;
+  w.associations->lane()->encrypt({leaving, count}, w.now_ns);
+  for (unsigned k = 0; k < count; ++k) settle(burst.packets[who[k]], leaving[k].verdict);
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,48 @@
+// Other gateways of one generation: where their tunnels begin and end. What travels in a tunnel is the route table's
+// business (NextHop::peer); keys and sequence numbers are the workers' (engine/associations.h), by the slot named here.
+// Immutable once built; any thread.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+
+namespace penstock::flow {
+
+constexpr size_t kMaxPeers = 4096;
+constexpr uint16_t kNoPeer = 0xffff;
+
+enum class Encryption : uint8_t {
+  kRequired,   // nothing in clear, in either direction
+  kPreferred,  // in clear while there is no association
+  kOff,        // in clear
+};
+
+struct Peer {
+  uint16_t slot = kNoPeer;  // kNoPeer: unused
+  Encryption encryption = Encryption::kRequired;
+  uint16_t path_mtu = 0;  // of the underlay: the longest outer datagram
+  uint32_t route = 0;     // RouteTable result that leads to `remote`
+  base::IpAddress local, remote;
+  std::vector<base::Prefix> prefixes;  // where packets from its tunnel may come from
+  std::string name;
+
+  bool reaches(const base::IpAddress& source) const {
+    return std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& each) { return each.contains(source); });
+  }
+};
+
+struct PeerTable {
+  std::vector<Peer> by_slot;
+  std::vector<base::IpAddress> locals;  // our ends, each once
+  bool demands_encryption = false;      // of some peer: what comes from its prefixes in clear is dropped
+
+  bool ends_here(const base::IpAddress& address) const {
+    return std::find(locals.begin(), locals.end(), address) != locals.end();
+  }
+};
+
+}  // namespace penstock::flow

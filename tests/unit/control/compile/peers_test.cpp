@@ -1,0 +1,128 @@
+// Peers → routes through tunnels, and the table of tunnels.
+#include <gtest/gtest.h>
+
+#include "tests/unit/control/compile/sample_compiler.h"
+
+namespace penstock::compile {
+namespace {
+
+model::Peer peer(std::string name, std::string_view address, std::vector<base::Prefix> prefixes) {
+  model::Peer out;
+  out.name = named(std::move(name));
+  out.address = ip(address);
+  out.prefixes = std::move(prefixes);
+  out.key_file = "/keys";
+  return out;
+}
+
+const flow::Peer* tunnel(const flow::Generation& g, std::string_view name) {
+  for (const flow::Peer& each : g.peers->by_slot)
+    if (each.slot != flow::kNoPeer && each.name == name) return &each;
+  return nullptr;
+}
+
+// How many of the 64 slots lead to each peer.
+std::map<std::string, int> shares(const flow::Generation& g, std::string_view address) {
+  std::map<std::string, int> out;
+  const flow::RouteResult& result = g.routes->at(g.routes->find(ip(address)));
+  if (result.kind != flow::RouteKind::kGateway) return out;
+  for (uint32_t slot = 0; slot < flow::kEcmpSlots; ++slot) {
+    const flow::NextHop& hop = g.routes->next_hop(g.routes->next_hop_in(result, slot));
+    ++out[hop.peer == flow::kNoPeer ? "none" : g.peers->by_slot[hop.peer].name];
+  }
+  return out;
+}
+
+using Shares = std::map<std::string, int>;
+
+TEST(CompilePeers, ATunnelHasTwoEndsAndItsUnderlay) {
+  model::State state;
+  state.node = std::make_shared<const model::Node>(model::sample_node());
+  put(state.peers, peer("b", "203.0.113.2", {net("10.2.0.0/16"), net("2001:db8:2::/48")}));
+  Bench bench;
+  const auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  const flow::Peer* b = tunnel(*g, "default/b");
+  ASSERT_NE(b, nullptr);
+  EXPECT_EQ(b->local, ip("203.0.113.1"));
+  EXPECT_EQ(b->remote, ip("203.0.113.2"));
+  EXPECT_EQ(b->path_mtu, 1500);
+  EXPECT_EQ(g->routes->at(b->route).kind, flow::RouteKind::kConnected);
+  EXPECT_TRUE(b->reaches(ip("10.2.9.9")));
+  EXPECT_FALSE(b->reaches(ip("10.3.0.1")));
+  EXPECT_TRUE(g->peers->ends_here(ip("203.0.113.1")));
+  EXPECT_FALSE(g->peers->ends_here(ip("203.0.113.2")));
+  EXPECT_TRUE(g->peers->demands_encryption);
+  EXPECT_EQ(shares(*g, "10.2.0.1"), (Shares{{"default/b", 64}}));
+  EXPECT_EQ(shares(*g, "2001:db8:2::1"), (Shares{{"default/b", 64}}));
+  EXPECT_EQ(shares(*g, "8.8.8.8"), (Shares{{"none", 64}}));
+}
+
+TEST(CompilePeers, PriorityThenWeight) {
+  model::State state;
+  state.node = std::make_shared<const model::Node>(model::sample_node());
+  auto b = peer("b", "203.0.113.2", {net("10.2.0.0/16")}), c = peer("c", "203.0.113.3", {net("10.2.0.0/16")}),
+       d = peer("d", "203.0.113.4", {net("10.2.0.0/16"), net("10.4.0.0/16")});
+  c.weight = 3;
+  d.priority = 1;
+  put(state.peers, b);
+  put(state.peers, c);
+  put(state.peers, d);
+  Bench bench;
+  auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  EXPECT_EQ(shares(*g, "10.2.0.1"), (Shares{{"default/b", 16}, {"default/c", 48}}));
+  EXPECT_EQ(shares(*g, "10.4.0.1"), (Shares{{"default/d", 64}}));
+  const uint16_t slot = tunnel(*g, "default/d")->slot;
+  state.peers.erase(named("b"));
+  state.peers.erase(named("c"));
+  g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  EXPECT_EQ(shares(*g, "10.2.0.1"), (Shares{{"default/d", 64}}));
+  EXPECT_EQ(tunnel(*g, "default/d")->slot, slot);  // keeps its slot
+}
+
+TEST(CompilePeers, TheSameRoutesAreNotBuiltAgain) {
+  model::State state;
+  state.node = std::make_shared<const model::Node>(model::sample_node());
+  auto b = peer("b", "203.0.113.2", {net("10.2.0.0/16")});
+  put(state.peers, b);
+  Bench bench;
+  const auto before = bench(state);
+  b.encryption = model::Encryption::kPreferred;
+  put(state.peers, b);
+  const auto after = bench(state);
+  ASSERT_TRUE(before && after) << bench.last_errors;
+  EXPECT_EQ(before->routes, after->routes);
+  EXPECT_FALSE(after->peers->demands_encryption);
+}
+
+TEST(CompilePeers, WhatLeadsNowhereIsAFault) {
+  model::State state;
+  auto node = model::sample_node();
+  node.routes.clear();
+  node.interfaces[1].vlans.clear();
+  state.node = std::make_shared<const model::Node>(node);
+  put(state.peers, peer("b", "192.0.2.9", {net("10.2.0.0/16")}));
+  Bench bench;
+  EXPECT_EQ(bench.errors_of(state), "Peer/default/b spec.address: no route of the Node leads to 192.0.2.9");
+}
+
+TEST(CompilePeers, ThePathMtuIsTheSmaller) {
+  model::State state;
+  auto node = model::sample_node();
+  node.interfaces[0].mtu = 9000;
+  state.node = std::make_shared<const model::Node>(node);
+  auto b = peer("b", "203.0.113.2", {net("10.2.0.0/16")});
+  Bench bench;
+  for (const auto& [asked, got] : {std::pair{0, 9000}, {1400, 1400}, {9000, 9000}}) {
+    b.path_mtu = static_cast<uint16_t>(asked);
+    put(state.peers, b);
+    const auto g = bench(state);
+    ASSERT_TRUE(g) << bench.last_errors;
+    EXPECT_EQ(tunnel(*g, "default/b")->path_mtu, got);
+  }
+}
+
+}  // namespace
+}  // namespace penstock::compile

@@ -1,0 +1,106 @@
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "control/model/limits.h"
+#include "tests/unit/control/model/sample_state.h"
+
+namespace penstock::model {
+namespace {
+
+Peer sample_peer(std::string name = "rack2", std::string_view address = "203.0.113.2",
+                 std::vector<base::Prefix> prefixes = {net("10.2.0.0/16"), net("2001:db8:2::/48")}) {
+  Peer peer;
+  peer.name = named(std::move(name));
+  peer.address = ip(address);
+  peer.prefixes = std::move(prefixes);
+  peer.key_file = "/etc/penstock/rack2.keys";
+  return peer;
+}
+
+std::string with_peer(const std::function<void(Peer&)>& change) {
+  State state = sample_state();
+  Peer peer = sample_peer();
+  change(peer);
+  put(state.peers, peer);
+  return faults_of(state);
+}
+
+const std::string at = "Peer/default/rack2 spec.";
+
+TEST(ValidatePeer, TheSampleIsGood) {
+  EXPECT_EQ(with_peer([](Peer&) {}), "");
+}
+
+TEST(ValidatePeer, Addresses) {
+  EXPECT_EQ(with_peer([](Peer& p) { p.address = ip("203.0.113.1"); }),
+            at + "address: 203.0.113.1 is this gateway's own");
+  EXPECT_NE(with_peer([](Peer& p) { p.address = ip("224.0.0.1"); }), "");
+  EXPECT_NE(with_peer([](Peer& p) { p.address = {}; }), "");
+  EXPECT_EQ(with_peer([](Peer& p) { p.local = ip("203.0.113.1"); }), "");
+  EXPECT_EQ(with_peer([](Peer& p) { p.local = ip("203.0.113.77"); }),
+            at + "localAddress: 203.0.113.77 is not an address of this gateway");
+  EXPECT_EQ(with_peer([](Peer& p) { p.local = ip("2001:db8:1::1"); }),
+            at + "localAddress: is IPv6, but the peer's is IPv4");
+}
+
+TEST(ValidatePeer, Prefixes) {
+  EXPECT_EQ(with_peer([](Peer& p) { p.prefixes.clear(); }), at + "prefixes: at least one prefix is needed");
+  EXPECT_EQ(with_peer([](Peer& p) { p.prefixes = {net("203.0.0.0/16")}; }),
+            at + "prefixes[0]: 203.0.0.0/16 holds 203.0.113.2, the address of a peer");
+  EXPECT_EQ(with_peer([](Peer& p) { p.prefixes = {net("0.0.0.0/0")}; }),
+            at + "prefixes[0]: 0.0.0.0/0 holds 203.0.113.2, the address of a peer");
+  EXPECT_EQ(with_peer([](Peer& p) { p.prefixes.push_back(net("10.0.0.0/24")); }),
+            at + "prefixes[2]: 10.0.0.0/24 is on the link of interface \"lan\"");
+  EXPECT_NE(with_peer([](Peer& p) { p.prefixes.push_back(net("10.2.0.1/16")); }).find("has host bits set"),
+            std::string::npos);
+  EXPECT_EQ(with_peer([](Peer& p) { p.prefixes.resize(kMaxPeerPrefixes + 1); }),
+            at + "prefixes: too many (at most 64)");
+}
+
+TEST(ValidatePeer, Numbers) {
+  EXPECT_EQ(with_peer([](Peer& p) { p.path_mtu = 100; }), at + "pathMtu: 100 is out of range (want 576 to 9000 bytes)");
+  EXPECT_EQ(with_peer([](Peer& p) { p.weight = 0; }), at + "weight: 0 is out of range (want 1 to 256)");
+  EXPECT_EQ(with_peer([](Peer& p) { p.replay_window = 100; }), at + "replayWindow: 100 is no multiple of 64");
+  EXPECT_EQ(with_peer([](Peer& p) { p.replay_window = 8192; }),
+            at + "replayWindow: 8192 is out of range (want 64 to 4096 packets)");
+  EXPECT_EQ(with_peer([](Peer& p) { p.priority = 2'000'000; }),
+            at + "priority: 2000000 is out of range (want -1000000 to 1000000)");
+}
+
+TEST(ValidatePeer, Keys) {
+  EXPECT_EQ(with_peer([](Peer& p) { p.key_file.clear(); }), at + "staticKeys.file: is missing");
+  const std::string path = at + "staticKeys.file: want an absolute path of at most 4096 characters";
+  EXPECT_EQ(with_peer([](Peer& p) { p.key_file = "keys"; }), path);
+  EXPECT_EQ(with_peer([](Peer& p) { p.key_file = "/keys\n"; }), path);
+  EXPECT_EQ(with_peer([](Peer& p) { p.key_file = "/" + std::string(kMaxPath, 'k'); }), path);
+  EXPECT_EQ(with_peer([](Peer& p) { p.encryption = Encryption::kOff; }),
+            at + "staticKeys: has no use with encryption Off");
+}
+
+TEST(ValidatePeer, SeveralTogether) {
+  State state = sample_state();
+  put(state.peers, sample_peer());
+  put(state.peers, sample_peer("rack3", "203.0.113.3"));  // one prefix behind two is fine
+  EXPECT_EQ(faults_of(state), "");
+  put(state.peers, sample_peer("rack4", "203.0.113.2", {net("10.4.0.0/16")}));
+  EXPECT_EQ(faults_of(state),
+            "Peer/default/rack4 spec.address: 203.0.113.2 is already the address of Peer/default/rack2");
+  put(state.peers, sample_peer("rack4", "10.2.0.4", {net("10.4.0.0/16")}));
+  EXPECT_EQ(faults_of(state),
+            "Peer/default/rack2 spec.prefixes[0]: 10.2.0.0/16 holds 10.2.0.4, the address of a peer\n"
+            "Peer/default/rack3 spec.prefixes[0]: 10.2.0.0/16 holds 10.2.0.4, the address of a peer");
+}
+
+TEST(ValidatePeer, AnotherNodeIsAskedAgain) {
+  State state = sample_state();
+  put(state.peers, sample_peer());
+  const State before = state;
+  Node node = *state.node;
+  node.interfaces[0].addresses = {net("203.0.113.2/24"), net("2001:db8:1::1/64")};
+  state.node = std::make_shared<const Node>(node);
+  EXPECT_EQ(lines(validate(state, &before)), at + "address: 203.0.113.2 is this gateway's own");
+}
+
+}  // namespace
+}  // namespace penstock::model

@@ -1,0 +1,254 @@
+// Two gateways back to back: what one encrypts the other decrypts, whichever workers have the associations; what may
+// not travel is dropped by name.
+#include <set>
+
+#include "unit/engine/world.h"
+
+namespace penstock::engine::test {
+namespace {
+
+using flow::DropReason;
+
+constexpr uint32_t kSpi[2] = {0x10000, 0x20000};  // of what gateway 0 and gateway 1 receive; the worker is added
+
+// Gateway `n` of two: its fabric is port 0 (198.51.100.1 and .2), behind it 10.<n + 1>.0.0/16 at port 1.
+class Gateway {
+ public:
+  Gateway(unsigned n, unsigned workers, unsigned out_lanes, unsigned in_lanes)
+      : world(workers), associations(workers, [this](unsigned id, auto table) {
+          world.worker(id).set_associations(std::move(table));
+        }) {
+    const std::string own = std::to_string(n + 1), other = std::to_string(2 - n);
+    world.interface(0).addresses = {net(("198.51.100." + own + "/24").c_str())};
+    const auto remote = net(("10." + other + ".0.0/16").c_str());
+    const auto behind = net(("10." + own + ".0.0/16").c_str());
+    world.routes = {{net("198.51.100.0/24"), flow::RouteKind::kConnected, {{0, {}}}, {}},
+                    {net(("198.51.100." + own + "/32").c_str()), flow::RouteKind::kLocal, {{0, {}}}, {}},
+                    {behind, flow::RouteKind::kConnected, {{1, {}}}, {}},
+                    {remote, flow::RouteKind::kGateway, {{.peer = 0}}, {}}};
+    peer.slot = 0;
+    peer.name = "default/other";
+    peer.local = ip(("198.51.100." + own).c_str());
+    peer.remote = ip(("198.51.100." + other).c_str());
+    peer.path_mtu = 1500;
+    peer.prefixes = {remote};
+    publish();
+    world.resolve(0, ("198.51.100." + other).c_str());
+    world.resolve(1, ("10." + own + ".0.5").c_str());
+    std::vector<crypto::SaSpec> out, in;
+    for (unsigned lane = 0; lane < out_lanes; ++lane) out.push_back(spec(kSpi[1 - n] + lane));
+    for (unsigned lane = 0; lane < in_lanes; ++lane) in.push_back(spec(kSpi[n] + lane));
+    const auto staged = associations.stage(0, std::move(out), std::move(in));
+    EXPECT_TRUE(staged.ok()) << staged.error();
+    associations.commit();
+  }
+
+  crypto::SaSpec spec(uint32_t spi) const {
+    crypto::SaSpec s;
+    s.spi = spi;
+    std::vector<uint8_t> key(20, static_cast<uint8_t>(spi >> 16));
+    key[0] = static_cast<uint8_t>(spi);
+    auto taken = crypto::Key::take(key);
+    s.key = std::move(*taken);
+    s.local = peer.local;
+    s.remote = peer.remote;
+    return s;
+  }
+
+  void publish() {
+    auto table = std::make_shared<flow::PeerTable>();
+    table->by_slot = {peer};
+    table->locals = {peer.local};
+    table->demands_encryption = peer.encryption == flow::Encryption::kRequired;
+    world.publish();  // the routes first: the peer's way is one of them
+    table->by_slot[0].route = world.state().generation->routes->find(peer.remote);
+    world.next.peers = std::move(table);
+    world.publish();
+  }
+
+  World world;
+  flow::Peer peer;
+  Associations associations;
+};
+
+// What left a gateway by the fabric, as it arrives at the other: on the wire it has that one's address.
+std::vector<uint8_t> on_the_wire(const Out& out) {
+  std::vector<uint8_t> frame = out.frame;
+  const auto to = to_gateway(0).dst;
+  std::copy(to.bytes.begin(), to.bytes.end(), frame.begin());
+  return frame;
+}
+
+struct Case {
+  unsigned workers, out_lanes, in_lanes;
+};
+class Mesh : public testing::TestWithParam<Case> {};
+
+TEST_P(Mesh, WhatOneEncryptsTheOtherDecrypts) {
+  const Case c = GetParam();
+  Gateway a(0, c.workers, c.out_lanes, c.in_lanes), b(1, c.workers, c.in_lanes, c.out_lanes);
+  std::set<uint32_t> spis;
+  for (uint16_t port = 1000; port < 1064; ++port) {
+    const auto inner = udp(to_gateway(1), "10.1.0.5", port, "10.2.0.5", 53, 100);
+    a.world.arrive(1, inner);
+    const auto sent = a.world.take();
+    ASSERT_EQ(sent.size(), 1u);
+    EXPECT_EQ(sent[0].port, 0);
+    EXPECT_EQ(sent[0].headers.protocol, wire::kProtocolEsp);
+    EXPECT_EQ(sent[0].src, ip("198.51.100.1"));
+    EXPECT_EQ(sent[0].dst, ip("198.51.100.2"));
+    spis.insert(base::load_be32(sent[0].frame.data() + 34));
+    b.world.arrive(0, on_the_wire(sent[0]));
+    const auto received = b.world.take();
+    ASSERT_EQ(received.size(), 1u) << port;
+    EXPECT_EQ(received[0].port, 1);
+    EXPECT_EQ(received[0].src, ip("10.1.0.5"));
+    EXPECT_EQ(received[0].headers.src_port, port);
+    EXPECT_EQ(received[0].headers.hop_limit, 62);
+    ASSERT_EQ(received[0].frame.size(), inner.size());
+    EXPECT_TRUE(std::equal(inner.begin() + 42, inner.end(), received[0].frame.begin() + 42));
+    EXPECT_EQ(wire::verify_l4(received[0].frame, received[0].headers), wire::ChecksumState::kGood);
+  }
+  EXPECT_EQ(spis.size(), c.out_lanes);
+  a.world.expect_balance();
+  b.world.expect_balance();
+}
+
+TEST_P(Mesh, ALongPacketIsCutBeforeItIsEncryptedOrItsSenderTold) {
+  const Case c = GetParam();
+  Gateway a(0, c.workers, c.out_lanes, c.in_lanes), b(1, c.workers, c.in_lanes, c.out_lanes);
+  a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53, 1472, false));
+  const auto pieces = a.world.take();
+  ASSERT_EQ(pieces.size(), 2u);
+  size_t bytes = 0;
+  for (const Out& piece : pieces) {
+    EXPECT_LE(piece.frame.size(), 14u + 1500);
+    EXPECT_FALSE(piece.headers.is(wire::kIsFragment));
+    b.world.arrive(0, on_the_wire(piece));
+  }
+  for (const Out& piece : b.world.take()) {
+    EXPECT_TRUE(piece.headers.is(wire::kIsFragment));
+    bytes += piece.frame.size() - 34;
+  }
+  EXPECT_EQ(bytes, 1480u);
+  a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53, 1472, true));
+  const auto told = a.world.take();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].port, 1);
+  EXPECT_EQ(told[0].headers.icmp_code, wire::kIcmpFragmentationNeeded);
+  EXPECT_EQ(base::load_be16(told[0].frame.data() + told[0].headers.l4_offset + 6), a.associations.inner_mtu(0));
+  EXPECT_EQ(a.world.drops(DropReason::too_big), 1u);
+  a.world.expect_balance();
+  b.world.expect_balance();
+}
+
+INSTANTIATE_TEST_SUITE_P(Workers, Mesh,
+                         testing::Values(Case{1, 1, 1}, Case{1, 3, 2}, Case{2, 2, 2}, Case{2, 1, 1}, Case{3, 2, 3}),
+                         [](const auto& test) {
+                           return std::to_string(test.param.workers) + "workers" +
+                                  std::to_string(test.param.out_lanes) + "and" + std::to_string(test.param.in_lanes);
+                         });
+
+TEST(MeshPolicy, ClearTextOfAPeerThatMustEncryptIsRefused) {
+  Gateway b(1, 2, 2, 2);
+  const auto spoofed = udp(to_gateway(0), "10.1.0.5", 1000, "10.2.0.5", 53);
+  b.world.arrive(0, spoofed);
+  b.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.6", 53));  // and from inside
+  EXPECT_TRUE(b.world.take().empty());
+  EXPECT_EQ(b.world.drops(DropReason::clear_refused), 2u);
+  b.peer.encryption = flow::Encryption::kPreferred;
+  b.publish();
+  b.world.arrive(0, spoofed);
+  EXPECT_EQ(b.world.take().size(), 1u);
+}
+
+TEST(MeshPolicy, WithoutAnAssociationRequiredDropsAndPreferredSendsInClear) {
+  Gateway a(0, 1, 1, 1);
+  a.associations.remove(0);
+  a.associations.commit();
+  const auto packet = udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53);
+  a.world.arrive(1, packet);
+  EXPECT_TRUE(a.world.take().empty());
+  EXPECT_EQ(a.world.drops(DropReason::no_association), 1u);
+  a.peer.encryption = flow::Encryption::kPreferred;
+  a.publish();
+  a.world.arrive(1, packet);
+  const auto sent = a.world.take();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_EQ(sent[0].port, 0);
+  EXPECT_EQ(sent[0].dst, ip("10.2.0.5"));
+  a.world.expect_balance();
+}
+
+TEST(MeshPolicy, SourcesNotBehindThePeerAreRefused) {
+  Gateway a(0, 1, 1, 1), b(1, 1, 1, 1);
+  a.world.routes.push_back({net("10.77.0.0/16"), flow::RouteKind::kConnected, {{1, {}}}, {}});
+  a.publish();
+  a.world.arrive(1, udp(to_gateway(1), "10.77.0.5", 1000, "10.2.0.5", 53));
+  const auto sent = a.world.take();
+  ASSERT_EQ(sent.size(), 1u);
+  b.world.arrive(0, on_the_wire(sent[0]));
+  EXPECT_TRUE(b.world.take().empty());
+  EXPECT_EQ(b.world.drops(DropReason::esp_selector_mismatch), 1u);
+}
+
+TEST(MeshPolicy, ForgedAndReplayedPacketsHaveNames) {
+  Gateway a(0, 1, 1, 1), b(1, 1, 1, 1);
+  a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53));
+  const auto sent = a.world.take();
+  ASSERT_EQ(sent.size(), 1u);
+  auto frame = on_the_wire(sent[0]);
+  auto forged = frame;
+  forged[60] ^= 1;
+  b.world.arrive(0, forged);
+  EXPECT_EQ(b.world.drops(DropReason::esp_failed_authentication), 1u);
+  b.world.arrive(0, frame);
+  EXPECT_EQ(b.world.take().size(), 1u);
+  b.world.arrive(0, frame);
+  EXPECT_EQ(b.world.drops(DropReason::esp_replayed), 1u);
+  auto unknown = frame;
+  unknown[35] ^= 0x40;
+  b.world.arrive(0, unknown);
+  EXPECT_EQ(b.world.drops(DropReason::esp_unknown_spi), 1u);
+  EXPECT_TRUE(b.world.take().empty());
+  b.world.expect_balance();
+}
+
+TEST(MeshAssociations, ReplacedAndRemovedWhilePacketsPass) {
+  Gateway a(0, 2, 2, 2), b(1, 2, 2, 2);
+  const auto pass = [&](uint16_t port) {
+    a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", port, "10.2.0.5", 53));
+    const auto sent = a.world.take();
+    if (sent.size() != 1) return false;
+    b.world.arrive(0, on_the_wire(sent[0]));
+    return b.world.take().size() == 1;
+  };
+  EXPECT_TRUE(pass(1));
+  for (uint32_t round = 1; round < 20; ++round) {
+    for (Gateway* each : {&a, &b}) {
+      std::vector<crypto::SaSpec> out, in;
+      for (uint32_t lane = 0; lane < 2; ++lane) {
+        out.push_back(each->spec(kSpi[each == &a ? 1 : 0] + 2 * round + lane));
+        in.push_back(each->spec(kSpi[each == &a ? 0 : 1] + 2 * round + lane));
+      }
+      ASSERT_TRUE(each->associations.stage(0, std::move(out), std::move(in)).ok());
+      each->associations.commit();
+      EXPECT_EQ(each->associations.list().size(), 4u);
+    }
+    EXPECT_TRUE(pass(static_cast<uint16_t>(round)));
+  }
+}
+
+TEST(MeshAssociations, AnSpiBelongsToOnePeer) {
+  Gateway a(0, 1, 1, 1);
+  std::vector<crypto::SaSpec> out, in;
+  out.push_back(a.spec(0x5000));
+  in.push_back(a.spec(kSpi[0]));
+  const auto staged = a.associations.stage(1, std::move(out), std::move(in));
+  ASSERT_FALSE(staged.ok());
+  EXPECT_NE(staged.error().find("0x00010000: is another association's"), std::string::npos) << staged.error();
+  EXPECT_EQ(a.associations.list().size(), 2u);
+}
+
+}  // namespace
+}  // namespace penstock::engine::test

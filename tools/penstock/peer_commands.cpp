@@ -1,0 +1,64 @@
+// peer show: tunnels to other gateways and their security associations.
+#include <iostream>
+
+#include "control/api/node.grpc.pb.h"
+#include "tools/penstock/cli.h"
+
+namespace penstock::cli {
+
+namespace {
+
+std::string spi_text(uint32_t spi) {
+  char text[16];
+  std::snprintf(text, sizeof text, "0x%08x", spi);
+  return text;
+}
+
+void print_peer(const v1::PeerStatus& peer) {
+  std::cout << coloured(Colour::kBold, peer.name()) << "  " << peer.local_address() << " -> " << peer.address()
+            << ", path MTU " << peer.path_mtu() << ", encryption " << peer.encryption() << "\n";
+  if (peer.associations().empty()) {
+    std::cout << "  no associations\n";
+    return;
+  }
+  Table table({"DIRECTION", "SPI", "CIPHER", "WORKER", "PATH", "DEVICE", "PACKETS", "BYTES", "REFUSED"});
+  std::string why;
+  for (const v1::Association& each : peer.associations()) {
+    uint64_t refused = 0;
+    for (const auto& [reason, count] : each.refused()) refused += count;
+    table.add({each.direction(), spi_text(each.spi()), each.cipher(), count_text(each.worker()), each.path(),
+               each.device(), count_text(each.packets()), count_text(each.bytes()), count_text(refused)});
+    if (why.empty()) why = each.why_not_better();
+  }
+  table.print();
+  if (!why.empty()) std::cout << "  no better path: " << why << "\n";
+}
+
+int run_show(const Shared& shared, const std::string& name) {
+  v1::PeersRequest request;
+  if (!name.empty()) request.set_name(name.find('/') == std::string::npos ? "default/" + name : name);
+  v1::PeersResponse response;
+  const auto context = call_context(shared);
+  const auto status = stub<v1::Node>(shared)->Peers(context.get(), request, &response);
+  if (!status.ok()) return report(shared, status);
+  if (shared.output != Output::kTable) {
+    print_message(shared, response);
+    return kOk;
+  }
+  for (const v1::PeerStatus& peer : response.peers()) print_peer(peer);
+  if (response.peers().empty()) std::cout << "no peers\n";
+  return kOk;
+}
+
+}  // namespace
+
+void add_peer_commands(CLI::App& app, Shared& shared) {
+  auto* peer = app.add_subcommand("peer", "Other gateways of the mesh");
+  peer->fallthrough()->require_subcommand(1);
+  auto name = std::make_shared<std::string>();
+  auto* show = peer->add_subcommand("show", "Tunnels and what their security associations are doing")->fallthrough();
+  show->add_option("name", *name, "of a Peer, with or without its namespace; default: all");
+  show->callback([&shared, name] { shared.status = run_show(shared, *name); });
+}
+
+}  // namespace penstock::cli
