@@ -3,9 +3,10 @@
 //
 // The packet begins at its IP header, with finished checksums, and is encrypted in place; it ends up beginning at the
 // outer IP header. A packet refused by prepare_out() is as it was (segments may have become one). Hot; the SA's owner.
-// IVs: AEAD takes the sequence number and SaSpec::first_iv (RFC 4106 §3.1: unique is enough). CBC needs one that nobody can foretell: the
-// sequence number is encrypted as the first block under the same key (NIST SP 800-38A, appendix C), which costs a
-// block. Does not: fragment (see needs_fragmentation, OutboundSa::inner_mtu), pad against traffic analysis.
+// IVs: AEAD takes the sequence number and SaSpec::first_iv (RFC 4106 §3.1: unique is enough). CBC needs one that nobody
+// can foretell: the sequence number is encrypted as the first block under the same key (NIST SP 800-38A, appendix C),
+// which costs a block. Does not: fragment (see needs_fragmentation, OutboundSa::inner_mtu), pad against traffic
+// analysis.
 #pragma once
 
 #include "engine/crypto/esp_job.h"

@@ -1,5 +1,5 @@
 """The rig: everything a system test needs to tell a story about the running gateway in a few lines."""
-from . import objects, traffic
+from . import mesh, objects, traffic, uml
 from .gateway import CliError, Gateway, cli_path, settle
 from .lab import Lab, LabError, run, wait_until
 from .packets import Wire, listening, udp_frame, write_pcap
