@@ -56,6 +56,25 @@ class TwoSites(Mesh):
         self.assertIn(MARK.decode(), self.ask(False, MARK) or "")
         self.assertTrue(MARK in capture.stop())
 
+    def test_tshark_reads_it_with_the_keys(self):
+        algorithms = {"AES-GCM-128": ("AES-GCM with 16 octet ICV [RFC4106]", "NULL"), "AES-GCM-256": ("AES-GCM with 16 octet ICV [RFC4106]", "NULL"),
+                      "AES-CBC-128-HMAC-SHA256": ("AES-CBC [RFC3602]", "HMAC-SHA-256-128 [RFC4868]")}
+        self.echo()
+        for cipher, (encryption, integrity) in algorithms.items():
+            with self.subTest(cipher=cipher):
+                keys = Keys(cipher, 1, 2)
+                self.connect(keys)
+                capture = self.capture()
+                self.assertIn(MARK.decode(), self.ask(False, MARK) or "")
+                capture.stop()
+                tables = []
+                for lines in keys.lines.values():
+                    for spi, key, second in lines:
+                        second = f"0x{second.hex()}" if second else ""
+                        tables += ["-o", f'uat:esp_sa:"IPv4","*","*","{spi:#010x}","{encryption}","0x{key.hex()}","{integrity}","{second}"']
+                read = rig.run("tshark", "-r", capture.path, "-o", "esp.enable_encryption_decode:TRUE", *tables, "-T", "fields", "-e", "udp.payload").stdout
+                self.assertEqual(read.count(MARK.hex()), 2, read)
+
     def test_udp_encapsulation(self):
         self.connect(Keys("AES-GCM-256", 1, 2, lanes=2), encapsulation="UDP")
         capture = self.capture()
