@@ -40,7 +40,7 @@ struct Peer {
   PeerCipher cipher = PeerCipher::kAesGcm128;
   Encapsulation encapsulation = Encapsulation::kEsp;
   bool extended_sequence = true;  // ESN
-  uint32_t replay_window = 1024;  // packets; a multiple of 64
+  uint32_t replay_window = 1024;  // packets; a multiple of 64; 0: replays are taken
   uint16_t path_mtu = 0;          // of the underlay; 0: the egress interface's MTU
   int32_t priority = 0;           // of several peers with one prefix the lowest number counts
   uint16_t weight = 1;            // shares of flows among those of equal priority

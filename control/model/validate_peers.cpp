@@ -32,6 +32,11 @@ void validate_numbers(const Peer& peer, ObjectFaults& faults) {
   if (peer.priority < -kMaxPriority || peer.priority > kMaxPriority)
     faults.add("spec.priority",
                text(peer.priority, " is out of range (want ", -kMaxPriority, " to ", kMaxPriority, ")"));
+  if (peer.replay_window == 0) {
+    if (peer.extended_sequence)
+      faults.add("spec.replayWindow", "0 needs extendedSequenceNumbers false: the window knows their higher half");
+    return;
+  }
   if (peer.replay_window % kReplayStep != 0)
     faults.add("spec.replayWindow", text(peer.replay_window, " is no multiple of ", kReplayStep));
   want_range(faults, "spec.replayWindow", peer.replay_window, kMinReplayWindow, kMaxReplayWindow, "packets");

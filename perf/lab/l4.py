@@ -4,88 +4,21 @@ import ipaddress
 import json
 import os
 import pathlib
-import platform
-import re
 import socket
 import statistics
 import struct
 import sys
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / "system"), str(pathlib.Path(__file__).resolve().parent)]
-import rig  # noqa: E402
-from rig import objects  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from subject import SERVERS, GatewayRun, arp_replies, frame, machine, objects, peers, rig, spread, udp_datagram  # noqa: E402
 
-import peers  # noqa: E402
-
-GATEWAY_MAC = bytes.fromhex("020000000001")
-SERVER_MAC = bytes.fromhex("020000000009")
-CLIENT_MAC = bytes.fromhex("020000000002")
 VIP, SERVICE_PORT, NAT_FLOWS = "203.0.113.10", 80, 100_000
-SERVERS = [f"192.0.2.{10 + n}" for n in range(10)]
-
-
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    total = (total & 0xffff) + (total >> 16)
-    return ~((total & 0xffff) + (total >> 16)) & 0xffff
-
-
-def udp_frame(source, source_port, destination, port):
-    """64 bytes with the frame check sequence: 60 here."""
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 46, 0, 0, 64, 17, 0, source, destination)
-    head = head[:10] + struct.pack("!H", checksum(head)) + head[12:]
-    return GATEWAY_MAC + CLIENT_MAC + b"\x08\x00" + head + struct.pack("!HHHH", source_port, port, 26, 0) + bytes(18)
-
-
-def arp_replies():
-    """The next hops say where they are, once in every turn of the file: the device has nobody behind it who could be asked."""
-    return [GATEWAY_MAC + SERVER_MAC + b"\x08\x06" + struct.pack(
-        "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 2, SERVER_MAC, socket.inet_aton(a), GATEWAY_MAC, socket.inet_aton("192.0.2.1")) +
-        bytes(18) for a in SERVERS]
 
 
 def packets(flows, destination, port):
     base = int(ipaddress.ip_address("10.0.0.1"))
-    return [udp_frame(struct.pack("!I", base + n % 25000), 1024 + n // 25000 * 7919 % 60000, destination(n), port)
-            for n in range(flows)]
-
-
-class GatewayRun:
-    """The gateway on one polling core with one port; how many packets it sends."""
-
-    def __init__(self, lab, device, core, bundle, huge):
-        self.gateway = rig.Gateway(lab.namespaces.get("gw") or lab.namespace("gw"), f"gateway{time.monotonic_ns()}",
-                                   options=[] if huge else ["--no-huge", "--memory", "3072"])
-        node = objects.node(objects.interface("in", device, "192.0.2.1/24", mac="02:00:00:00:00:01"), cores=[core], idle="poll",
-                            workers={"flows": 1 << 18, "buffers": peers.PACKET_BUFFERS, "sources": 1 << 18},
-                            routes=[objects.route("198.18.0.0/16", SERVERS[0])])
-        self.gateway.start(seconds=60)
-        self.gateway.apply(node, bundle)
-
-    def sample(self):
-        stats = self.gateway.json("stats")
-        worker = stats["workers"][0]
-        return (int(stats["ports"][0]["tx"]["packets"]), int(stats["time"]) / 1e9,
-                int(worker["busyCycles"]) + int(worker["idleCycles"]), int(worker["flows"]) if "flows" in worker else 0)
-
-    def measure(self, seconds, flows):
-        """(packets per second, cycles per packet, cycles per second)"""
-        rig.wait_until(lambda: self.sample()[0] > 0 and self.sample()[3] >= flows, 60, 0.2,
-                       f"traffic and {flows} flows: {self.sample()}, {self.gateway.drops()}")
-        time.sleep(1)
-        first, drops = self.sample(), self.gateway.drops()
-        time.sleep(seconds)
-        last = self.sample()
-        sent, duration = last[0] - first[0], last[1] - first[1]
-        lost = {k: v for k, v in self.gateway.drops_since(drops).items() if k not in ("punt_limited", "punt_queue_full")}
-        if sum(lost.values()) > sent / 1000:
-            raise rig.LabError(f"the gateway drops what it should forward: {lost}")
-        return sent / duration, (last[2] - first[2]) / sent, (last[2] - first[2]) / duration
-
-    def stop(self):
-        self.gateway.process.kill()
+    return [frame(udp_datagram(struct.pack("!I", base + n % 25000), 1024 + n // 25000 * 7919 % 60000, destination(n), port, 46))
+            for n in range(flows)]   # 64 bytes with the frame check sequence
 
 
 def filter_and_limits():
@@ -100,16 +33,6 @@ def filter_and_limits():
 def service():
     made = objects.service("web", VIP, (SERVICE_PORT, 8080, "UDP"))
     return [made, *objects.endpoints(made, *SERVERS)]
-
-
-def machine():
-    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    return {"cpu": cpu.group(1) if cpu else platform.machine(), "cores": os.cpu_count(), "kernel": platform.release(),
-            "dpdk": rig.run("pkg-config", "--modversion", "libdpdk", check=False).stdout.strip()}
-
-
-def spread(values):
-    return (max(values) - min(values)) / statistics.median(values)
 
 
 def measure_all(lab, options, huge):

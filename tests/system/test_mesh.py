@@ -187,6 +187,14 @@ class TwoSites(Mesh):
         wire.send(*recorded)
         self.assertEqual(self.site[2].gateway.drops_since(before), {"esp_replayed": 5})
 
+    def test_a_restart_of_one_side_without_replay_windows(self):
+        self.connect(Keys("AES-GCM-128", 1, 2, lanes=2), replayWindow=0, extendedSequenceNumbers=False)
+        for site in (1, 2):
+            self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address()), 3)
+            self.site[site].gateway.kill()
+            self.site[site].gateway.start()   # with the keys of the stored Peer
+        self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address(), timeout=3), 3)
+
     def test_sources_that_are_not_behind_the_peer(self):
         keys = Keys("AES-GCM-128", 1, 2, lanes=2)
         self.connect(keys)

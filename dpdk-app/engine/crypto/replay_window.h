@@ -21,7 +21,8 @@ constexpr uint32_t kMaxReplayWindow = 4096;  // what reordering over several pat
 
 class ReplayWindow {
  public:
-  // `size`: a multiple of 64 from kMinReplayWindow to kMaxReplayWindow (SaSpec's validation sees to it).
+  // `size`: 0 for no window (every number but zero is new; not with ESN), or a multiple of 64 from kMinReplayWindow to
+  // kMaxReplayWindow (SaSpec's validation sees to it).
   explicit ReplayWindow(uint32_t size = kMinReplayWindow, bool extended = true) : size_(size), extended_(extended) {}
 
   // kZero: the counter starts at 1, and a sender that cycled is not to be believed (§3.3.3).
@@ -41,7 +42,7 @@ class ReplayWindow {
   // The packet is authentic: its number is used up. Anything but kNew: it was used up since find().
   Place mark(uint64_t sequence) {
     const Place place = place_of(sequence);
-    if (place != Place::kNew) return place;
+    if (place != Place::kNew || size_ == 0) return place;
     if (sequence > top_) slide(sequence);
     words_[word_of(sequence)] |= bit_of(sequence);
     return place;
@@ -76,7 +77,7 @@ class ReplayWindow {
 
   Place place_of(uint64_t sequence) const {
     if (sequence == 0) return Place::kZero;
-    if (sequence > top_) return Place::kNew;
+    if (sequence > top_ || size_ == 0) return Place::kNew;
     if (sequence < bottom()) return Place::kTooOld;
     return (words_[word_of(sequence)] & bit_of(sequence)) != 0 ? Place::kSeen : Place::kNew;
   }

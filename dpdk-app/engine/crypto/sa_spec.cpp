@@ -66,8 +66,11 @@ const char* sentence_of(EspVerdict verdict) { return kSentences[static_cast<size
 base::Result<void> check(const SaSpec& spec) {
   if (spec.spi < kMinSpi) return base::Error{"spi: 0 to 255 are reserved (RFC 4303 2.1)"};
   if (auto keys = check_keys(spec); !keys.ok()) return keys;
-  if (spec.replay_window < kMinReplayWindow || spec.replay_window > kMaxReplayWindow || spec.replay_window % 64 != 0)
-    return base::Error{"replayWindow: " + number(spec.replay_window) + "; a multiple of 64 from 64 to 4096"};
+  const bool no_window = spec.replay_window == 0 && !spec.esn;
+  if (!no_window &&
+      (spec.replay_window < kMinReplayWindow || spec.replay_window > kMaxReplayWindow || spec.replay_window % 64 != 0))
+    return base::Error{"replayWindow: " + number(spec.replay_window) +
+                       "; a multiple of 64 from 64 to 4096, or 0 without ESN"};
   if (spec.local.is_v4() != spec.remote.is_v4()) return base::Error{"local and remote differ in family"};
   if (spec.local.is_unspecified() || spec.remote.is_unspecified())
     return base::Error{"local and remote: both tunnel addresses are needed"};

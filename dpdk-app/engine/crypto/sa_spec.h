@@ -86,7 +86,7 @@ struct SaSpec {
   // never comes again, as the sequence number does (RFC 4106 §3.1: an IV twice under one key gives both away): wall
   // time in ns.
   uint64_t first_iv = 0;
-  uint32_t replay_window = 1024;  // inbound; a multiple of 64 (replay_window.h)
+  uint32_t replay_window = 1024;  // inbound; a multiple of 64, or 0 (replay_window.h)
 
   base::IpAddress local;  // of the tunnel, one family; outbound it is the source
   base::IpAddress remote;

@@ -64,6 +64,9 @@ TEST(ValidatePeer, Numbers) {
   EXPECT_EQ(with_peer([](Peer& p) { p.replay_window = 100; }), at + "replayWindow: 100 is no multiple of 64");
   EXPECT_EQ(with_peer([](Peer& p) { p.replay_window = 8192; }),
             at + "replayWindow: 8192 is out of range (want 64 to 4096 packets)");
+  EXPECT_EQ(with_peer([](Peer& p) { p.replay_window = 0; }),
+            at + "replayWindow: 0 needs extendedSequenceNumbers false: the window knows their higher half");
+  EXPECT_EQ(with_peer([](Peer& p) { p.replay_window = 0, p.extended_sequence = false; }), "");
   EXPECT_EQ(with_peer([](Peer& p) { p.priority = 2'000'000; }),
             at + "priority: 2000000 is out of range (want -1000000 to 1000000)");
 }

@@ -91,6 +91,16 @@ TEST(ReplayWindow, ZeroIsNeverValid) {
   EXPECT_EQ(window.mark(0), Place::kZero);
 }
 
+TEST(ReplayWindow, WithoutOneEveryNumberButZeroIsNew) {
+  ReplayWindow window(0, false);
+  for (const uint32_t number : {5u, 5u, 1u, 0xffffffffu, 5u, 2u}) {
+    const auto found = window.find(number);
+    EXPECT_EQ(found.place, ReplayWindow::Place::kNew);
+    EXPECT_EQ(window.mark(found.sequence), ReplayWindow::Place::kNew);
+  }
+  EXPECT_EQ(window.find(0).place, ReplayWindow::Place::kZero);
+}
+
 TEST(ReplayWindow, TheFirstPacketOfAllStaysInTheFirstSubspace) {
   const ReplayWindow window(64, true);
   EXPECT_EQ(window.find(1).sequence, 1u);
