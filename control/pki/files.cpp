@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -160,14 +161,19 @@ base::Result<void> remove_file(const std::string& path) {
   return {};
 }
 
-void remove_leftovers(const std::string& directory) {
-  DIR* open_directory = opendir(directory.c_str());
-  if (open_directory == nullptr) return;
+std::vector<std::string> names_in(const std::string& directory, std::string_view prefix) {
   std::vector<std::string> names;
+  DIR* open_directory = opendir(directory.c_str());
+  if (open_directory == nullptr) return names;
   while (const dirent* entry = readdir(open_directory))
-    if (std::string_view(entry->d_name).starts_with(kTemporaryPrefix)) names.emplace_back(entry->d_name);
+    if (std::string_view(entry->d_name).starts_with(prefix)) names.emplace_back(entry->d_name);
   closedir(open_directory);
-  for (const std::string& name : names) unlink((directory + "/" + name).c_str());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+void remove_leftovers(const std::string& directory) {
+  for (const std::string& name : names_in(directory, kTemporaryPrefix)) unlink((directory + "/" + name).c_str());
 }
 
 base::Result<void> make_directory(const std::string& path) {

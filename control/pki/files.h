@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -53,6 +54,8 @@ bool file_exists(const std::string& path);  // of any kind, dangling links too
 base::Result<void> write_file(const std::string& path, std::string_view bytes, unsigned mode);
 base::Result<void> rename_file(const std::string& from, const std::string& to);  // and syncs the directory
 base::Result<void> remove_file(const std::string& path);                         // a missing one is no fault
+// Names in the directory that begin with `prefix`, sorted; none when it cannot be read.
+std::vector<std::string> names_in(const std::string& directory, std::string_view prefix);
 // Temporary files that a run left which did not come to its end. Only under a lock.
 void remove_leftovers(const std::string& directory);
 

@@ -1,6 +1,7 @@
 // Certificates as no authority of ours would make them, and a directory that goes with the test.
 #pragma once
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
