@@ -96,6 +96,7 @@ uint32_t parse_milliseconds(const std::string& text, const std::string& what);
 
 // ---- the command groups, one file each ----
 
+void add_ca_commands(CLI::App& app, Shared& shared);         // ca ...
 void add_config_commands(CLI::App& app, Shared& shared);     // apply diff validate get delete history rollback
 void add_explain_command(CLI::App& app, Shared& shared);     // explain
 void add_flows_commands(CLI::App& app, Shared& shared);      // flows ...

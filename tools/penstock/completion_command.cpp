@@ -50,7 +50,7 @@ int run_completion(const CLI::App& root, const std::string& shell) {
   print_cases(root, root, "");
   std::cout << "  esac\n"
             << "  case \"${COMP_WORDS[COMP_CWORD-1]}\" in\n"
-            << "    -f|--filename|-w|--write|--pcap|--tls-ca|--tls-cert|--tls-key)\n"
+            << "    -f|--filename|-w|--write|--pcap|--tls-ca|--tls-cert|--tls-key|--dir|--out-dir|--csr)\n"
             << "      COMPREPLY=($(compgen -f -- \"$current\")); return ;;\n"
             << "    -o|--output) words=\"table json yaml\" ;;\n"
             << "  esac\n"

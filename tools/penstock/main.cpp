@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.require_subcommand(1);
 
+  cli::add_ca_commands(app, shared);
   cli::add_config_commands(app, shared);
   cli::add_explain_command(app, shared);
   cli::add_flows_commands(app, shared);
