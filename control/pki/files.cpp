@@ -173,7 +173,8 @@ std::vector<std::string> names_in(const std::string& directory, std::string_view
 }
 
 void remove_leftovers(const std::string& directory) {
-  for (const std::string& name : names_in(directory, kTemporaryPrefix)) unlink((directory + "/" + name).c_str());
+  const std::string start = directory + "/";
+  for (const std::string& name : names_in(directory, kTemporaryPrefix)) unlink(std::string(start).append(name).c_str());
 }
 
 base::Result<void> make_directory(const std::string& path) {

@@ -49,9 +49,12 @@ size_t Index::revoked() const {
 
 std::string Index::text() const {
   std::string out = std::string(kFormat) + trust_domain + " " + std::to_string(list_number) + "\n";
-  for (const Entry& entry : entries)
-    out += entry.serial + " " + entry.root + " " + std::to_string(entry.not_before) + " " +
-           std::to_string(entry.not_after) + " " + std::to_string(entry.revoked) + " " + entry.id.text() + "\n";
+  for (const Entry& entry : entries) {
+    out.append(entry.serial).append(" ").append(entry.root).append(" ");
+    for (const Seconds time : {entry.not_before, entry.not_after, entry.revoked})
+      out.append(std::to_string(time)).append(" ");
+    out.append(entry.id.text()).append("\n");
+  }
   return out;
 }
 

@@ -72,7 +72,7 @@ std::string subject_of(const Certificate& certificate) {
 }
 
 std::string sentence(int error, X509* about, const Seconds now) {
-  const std::string reason = X509_verify_cert_error_string(error);
+  std::string reason = X509_verify_cert_error_string(error);
   if (about == nullptr) return reason;
   X509_up_ref(about);
   const auto certificate = Certificate::from_x509(X509Ptr(about), "certificate");

@@ -222,6 +222,27 @@ TEST_F(Verify, ChainsThatAreNone) {
   EXPECT_TRUE(verify(bundle({&root_}), many, {.now = kNow}).believed());
 }
 
+TEST_F(Verify, WhatATlsPeerSent) {
+  const Identity middle = forge(intermediate(), &root_), leaf = forge({}, &middle);
+  const auto sent = [&](size_t others) {
+    const StoreContextPtr context(X509_STORE_CTX_new());
+    STACK_OF(X509)* untrusted = sk_X509_new_null();
+    sk_X509_push(untrusted, leaf.certificate.native());  // as TLS has it
+    for (size_t i = 0; i < others; ++i) sk_X509_push(untrusted, middle.certificate.native());
+    X509_STORE_CTX_init(context.get(), nullptr, leaf.certificate.native(), untrusted);
+    auto chain = peer_chain(context.get());
+    sk_X509_free(untrusted);
+    return chain;
+  };
+  const auto chain = sent(1);
+  ASSERT_TRUE(chain.ok()) << chain.error();
+  EXPECT_EQ(chain->size(), 2u);
+  EXPECT_TRUE(verify(bundle({&root_}), *chain, {.now = kNow}).believed());
+  EXPECT_TRUE(says(sent(kMaxChain).error(), "more than 8 certificates"));
+  const StoreContextPtr empty(X509_STORE_CTX_new());
+  EXPECT_TRUE(says(peer_chain(empty.get()).error(), "no certificate"));
+}
+
 TEST_F(Verify, ChangedBytes) {
   X509* raw = leaf_.certificate.native();
   unsigned char* der = nullptr;
