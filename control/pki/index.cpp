@@ -64,7 +64,9 @@ base::Result<Index> parse_index(std::string_view text, const std::string& name) 
   while (!text.empty()) {
     const size_t end = text.find('\n');
     const auto fault = [&](const std::string& reason) {
-      return base::Error{name + ": line " + std::to_string(number) + ": " + reason};
+      std::string message = name;
+      message.append(": line ").append(std::to_string(number)).append(": ").append(reason);
+      return base::Error{std::move(message)};
     };
     ++number;
     if (end == std::string_view::npos) return fault("is cut short");
