@@ -57,6 +57,20 @@ telemetry::PortStats stats_of(const PortInfo& port, const PortCounters& counters
   return out;
 }
 
+telemetry::AssociationStats stats_of(AssociationInfo&& info, const flow::PeerTable& peers) {
+  telemetry::AssociationStats out;
+  if (info.peer < peers.by_slot.size()) out.peer = peers.by_slot[info.peer].name;
+  out.direction = info.outbound ? "out" : "in";
+  out.spi = info.spi;
+  out.worker = info.worker;
+  out.cipher = std::move(info.cipher);
+  out.path = std::move(info.path);
+  out.device = std::move(info.device);
+  out.done = {info.packets, info.bytes};
+  out.refused = std::move(info.refused);
+  return out;
+}
+
 ApplyResult refusal(const std::string& why) {
   ApplyResult result;
   result.failure = why;
@@ -133,7 +147,11 @@ telemetry::Snapshot ControlLoop::Core::stats() {
   for (const auto& port : dataplane_.ports()) {
     source.ports.push_back(stats_of(port, dataplane_.port_counters(port.port)));
   }
-  return telemetry::collect(std::move(source));
+  telemetry::Snapshot snapshot = telemetry::collect(std::move(source));
+  if (now.generation != nullptr)
+    for (auto& info : dataplane_.associations())
+      snapshot.associations.push_back(stats_of(std::move(info), *now.generation->peers));
+  return snapshot;
 }
 
 ControlLoop::ControlLoop(Dataplane& dataplane, std::unique_ptr<store::Store> store, Options options)

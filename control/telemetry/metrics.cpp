@@ -5,6 +5,7 @@
 #include <prometheus/metric_type.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <utility>
 
@@ -324,6 +325,24 @@ void add_egresses_and_mirrors(const Snapshot& s, Builder& b) {
   }
 }
 
+void add_associations(const Snapshot& s, Builder& b) {
+  for (size_t i = 0; i < s.associations.size() && i < kMaxAssociationSeries; ++i) {
+    const AssociationStats& a = s.associations[i];
+    char spi[16];
+    std::snprintf(spi, sizeof spi, "0x%08x", a.spi);
+    const Labels labels = {{"peer", a.peer},     {"direction", a.direction},
+                           {"spi", spi},         {"worker", std::to_string(a.worker)},
+                           {"cipher", a.cipher}, {"path", a.path}};
+    b.counter("penstock_association_packets_total", "Packets encrypted, or decrypted and found in order.", labels,
+              a.done.packets);
+    b.counter("penstock_association_bytes_total", "Bytes encrypted, or decrypted and found in order.", labels,
+              a.done.bytes);
+    for (const auto& [reason, packets] : a.refused)
+      b.counter("penstock_association_refused_total", "Packets refused, by reason.",
+                {{"peer", a.peer}, {"direction", a.direction}, {"spi", spi}, {"reason", reason}}, packets);
+  }
+}
+
 void add_control(const Snapshot& s, Builder& b, const std::string& version) {
   const ControlStats& c = s.control;
   b.gauge("penstock_build_info", "1, with the version as a label.", {{"version", version}}, 1);
@@ -375,6 +394,7 @@ std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const
   add_rules(snapshot, builder);
   add_limits(snapshot, builder);
   add_egresses_and_mirrors(snapshot, builder);
+  add_associations(snapshot, builder);
   add_health(snapshot, builder);
   return std::move(builder).take();
 }

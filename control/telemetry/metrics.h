@@ -28,6 +28,7 @@ constexpr size_t kMaxEndpointSeries = 10000;
 constexpr size_t kMaxRuleSeries = 2000;
 constexpr size_t kMaxLimitSeries = 2000;
 constexpr size_t kMaxHealthSeries = 10000;
+constexpr size_t kMaxAssociationSeries = 4000;
 
 // All families of a snapshot; without series where there is nothing.
 std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const std::string& version);

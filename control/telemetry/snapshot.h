@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/time.h"
@@ -110,6 +111,16 @@ struct MirrorStats {
   uint64_t lost = 0;
 };
 
+struct AssociationStats {  // a security association of a tunnel
+  std::string peer;        // "namespace/name"
+  std::string direction;   // "out", "in"
+  uint32_t spi = 0;
+  unsigned worker = 0;
+  std::string cipher, path, device;
+  Traffic done;                                           // encrypted, or decrypted and found in order
+  std::vector<std::pair<std::string, uint64_t>> refused;  // packets by reason, those that are not 0
+};
+
 struct FlowStateStats {
   std::string state;   // "established", "udp_stream"
   uint64_t flows = 0;  // gauge
@@ -149,6 +160,7 @@ struct Snapshot {
   std::vector<LimitStats> limits;
   std::vector<EgressStats> egresses;
   std::vector<MirrorStats> mirrors;
+  std::vector<AssociationStats> associations;
   std::vector<FlowStateStats> flows_by_state;  // every state, zero or not
   std::vector<HealthStats> health;
   ControlStats control;

@@ -83,14 +83,14 @@ std::vector<PlanError> Engine::start_workers(const WorkerPlan& plan) {
   using Takers = flow::SourceBuckets::Takers;
   sources_ = std::make_unique<flow::SourceBuckets>(plan.sizes.sources * plan.cores.size(),
                                                    plan.cores.size() == 1 ? Takers::kOne : Takers::kMany);
+  associations_ = std::make_unique<Associations>(
+      static_cast<unsigned>(plan.cores.size()),
+      [this](unsigned worker, auto table) { workers_[worker]->set_associations(std::move(table)); });
   for (unsigned id = 0; id < plan.cores.size(); ++id) {
     workers_.push_back(std::make_unique<Worker>(id, plan.cores[id], *mesh_, plan.sizes, shared_buckets_.get(),
                                                 *sources_, buffers_.standard(), secret_, slot_));
     workers_.back()->state().watch.copies = copies_;
   }
-  associations_ = std::make_unique<Associations>(
-      static_cast<unsigned>(workers_.size()),
-      [this](unsigned worker, auto table) { workers_[worker]->set_associations(std::move(table)); });
   for (auto& worker : workers_) worker->start();
   return {};
 }

@@ -256,6 +256,18 @@ class TwoSites(Mesh):
         self.assertEqual([a["packets"] for a in before], [a["packets"] for a in after])
         self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address()), 3)
 
+    def test_metrics_of_each_association(self):
+        self.connect(Keys("AES-GCM-128", 1, 2, lanes=2))
+        self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address(), count=5), 5)
+        rig.settle()
+        page = self.site[1].gateway.metrics()
+        counts = {direction: sum(int(float(line.rsplit(" ", 1)[1])) for line in page.splitlines()
+                                 if line.startswith("penstock_association_packets_total{") and f'direction="{direction}"' in line)
+                  for direction in ("out", "in")}
+        self.assertEqual(counts, {"out": 5, "in": 5})
+        self.assertIn('peer="default/site2"', page)
+        self.assertIn('path="cpu"', page)
+
     def test_keys_appear_nowhere(self):
         keys = Keys("AES-GCM-128", 1, 2, lanes=2)
         self.connect(keys)
