@@ -159,6 +159,34 @@ def failover(town, report):
     report.expect(len(counts) == 2 and None not in counts, f"it is back; 100 requests: {who(counts)}")
 
 
+def mesh(town, report):
+    report.step("A second gateway: web1 reaches the shop behind it, encrypted over the fabric")
+    town.gateway2.start()
+    for gateway, name in ((town.gateway2, "gateway2"), (town.gateway, "gateway1")):
+        gateway.cli("apply", "-f", HERE / "mesh" / f"{name}.yaml")
+    record = town.fabric.start("tcpdump", "tcpdump", "-i", "eth1", "--immediate-mode", "-Z", "root", "-U", "-s", "0",
+                               "-w", town.lab.dir / "mesh.pcap")
+    rig.wait_until(lambda: "listening on" in record.output(), 5, what="tcpdump")
+    got = traffic.ping(town.webs[0], "10.2.0.11", count=20, interval=0.02)
+    report.expect(got == 20, f"web1 -> 10.2.0.11: {got} of 20 answered")
+    body = traffic.fetch(town.webs[0], "http://10.2.0.11/") or ""
+    report.expect(body.split()[-1:] == ["10.0.1.11"], f"HTTP: the shop saw {(body.split() or ['nobody'])[-1]}, the workload's own address")
+    record.stop()
+    seen = (town.lab.dir / "mesh.pcap").read_bytes()
+    esp = town.fabric.run("tcpdump", "-nn", "-r", town.lab.dir / "mesh.pcap", "esp").stdout.count("ESP(")
+    report.expect(esp >= 40 and b"HTTP/1.1" not in seen, f"on the fabric: {esp} ESP packets, and HTTP nowhere")
+    before = town.gateway2.drops()
+    wire = rig.Wire(town.fabric, "eth1")
+    wire.send(*[Ether(src=wire.mac, dst=town.gw2.mac("fab0")) / IP(src="10.0.1.11", dst="10.2.0.11") / UDP(dport=9)] * 10)
+    refused = town.gateway2.drops_since(before).get("clear_refused", 0)
+    report.expect(refused == 10, f"10 packets in clear that say they are from web1: {refused} dropped as clear_refused")
+    rate = traffic.iperf3(town.webs[0], "10.2.0.11", 2)["end"]["sum_received"]["bits_per_second"] / 1e9
+    report.expect(rate > 0.01, f"iperf3 through both gateways: {rate:.2f} Gbit/s, AES-GCM-256")
+    for line in town.gateway.cli("peer", "show").stdout.rstrip().splitlines():
+        report.say("  " + line)
+    report.expect(town.gateway2.balance() == 0, "the second gateway accounts for every packet")
+
+
 def explain(town, report):
     report.step("What would happen to a packet? (nothing is sent)")
     done = town.gateway.cli("flows", "explain", "--interface", "wan", "--src", "198.51.100.2", "--dst", "203.0.113.10",
@@ -197,7 +225,7 @@ def summary(town, report):
     report.expect(balance == 0, f"packets in = packets out + named drops + held (difference {balance})")
 
 
-STEPS = (configure, forwarding, web, echo, access, limits, egress, throughput, change_under_load, failover, explain, summary)
+STEPS = (configure, forwarding, web, echo, access, limits, egress, throughput, change_under_load, failover, mesh, explain, summary)
 
 
 def try_commands(town):

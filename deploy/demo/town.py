@@ -20,6 +20,8 @@ PICTURE = """
    198.51.100.2 ────────── wan ┤ penstock- ├ lan ──────────── web2 10.0.1.12   python3 -m http.server
    2001:db8:1::2               │ gatewayd  │
                                └─ fabric ──┴───── fabric 172.20.0.2, networks 172.21.0.0/16 behind it
+                                                    │
+                              shop 10.2.0.11 ── gateway 2 172.22.0.1 (a site of its own)
    virtual addresses: 203.0.113.10 and 2001:db8:f::10 (web), 203.0.113.20 (echo)
 """
 
@@ -80,8 +82,21 @@ class Town:
         self.fabric.add_address("eth0", "172.20.0.2/24")
         self.fabric.add_address("lo", "172.21.0.1/32", "172.21.5.1/32")
         self.fabric.add_route("0.0.0.0/0", via="172.20.0.1")
+        self.gw2, self.shop = lab.namespace("gw2"), lab.namespace("shop")
+        lab.link(self.fabric, "eth1", self.gw2, "fab0")
+        lab.link(self.shop, "eth0", self.gw2, "lan0")
+        self.fabric.add_address("eth1", "172.22.0.2/24")
+        self.fabric.sysctl("net.ipv4.ip_forward=1")
+        self.shop.add_address("eth0", "10.2.0.11/24")
+        self.shop.add_route("0.0.0.0/0", via="10.2.0.1")
+        self.gw2.sysctl("net.ipv6.conf.fab0.disable_ipv6=1", "net.ipv6.conf.lan0.disable_ipv6=1")
         self.gw.sysctl(*[f"net.ipv6.conf.{d}.disable_ipv6=1" for d in ("wan0", "lan0", "fab0")])
         self.gateway = rig.Gateway(self.gw, options=[] if self.huge.enough else ["--no-huge"])
+        self.gateway2 = rig.Gateway(self.gw2, name="gateway2", options=["--no-huge"])
+        keys = rig.mesh.Keys("AES-GCM-256", 1, 2)
+        self.key_files = [keys.write(f"/run/penstock-demo-{own}.keys", own, 3 - own) for own in (1, 2)]
+        if not keep:
+            lab.at_close(lambda: [pathlib.Path(f).unlink(missing_ok=True) for f in self.key_files])
 
     def start_servers(self):
         self.nginx = traffic.nginx(self.webs[0], ports=(8080,))
@@ -93,6 +108,8 @@ class Town:
             host.start("echo", "/usr/bin/python3", "-u", "-c", ECHO, host.role)
         traffic.nginx(self.client, ports=(80,), addresses=("0.0.0.0",))
         traffic.iperf3_server(self.fabric)
+        traffic.nginx(self.shop, ports=(80,), addresses=("0.0.0.0",))
+        traffic.iperf3_server(self.shop)
         rig.wait_until(lambda: ":8080 " in self.webs[1].run("ss", "-Hltn").stdout, 5, what="python's web server")
 
     def remember(self):
@@ -100,7 +117,7 @@ class Town:
         STATE.write_text(json.dumps({
             "processes": [[p.pid, start_time(p.pid)] for p in self.lab.processes if p.running()],
             "namespaces": [n.name for n in self.lab.namespaces.values()], "directory": str(self.lab.dir),
-            "huge": self.huge.before if self.huge.after != self.huge.before else None}))
+            "files": self.key_files, "huge": self.huge.before if self.huge.after != self.huge.before else None}))
 
 
 ECHO = """
@@ -137,6 +154,8 @@ def stop_kept():
     for name in state["namespaces"]:
         rig.run("ip", "netns", "delete", name, check=False)
     HugePages.restore(state["huge"])
+    for file in state["files"]:
+        pathlib.Path(file).unlink(missing_ok=True)
     rig.run("rm", "-rf", "--", state["directory"])
     STATE.unlink()
     return True

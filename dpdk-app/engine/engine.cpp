@@ -219,7 +219,7 @@ std::unique_ptr<Worker> Engine::make_shadow() {
   auto shadow = std::make_unique<Worker>(flow::kMaxWorkers - 1, 0, *shadow_mesh_, kSmall, shadow_buckets_.get(),
                                          *shadow_sources_, buffers_.standard(), secret_, shadow_slot_);
   shadow->state().explains = true;
-  shadow->set_associations(associations_->without_any());
+  if (associations_) shadow->set_associations(associations_->without_any());
   for (const Port& port : ports()) shadow->state().transmit.open(port.id, 1);
   return shadow;
 }
