@@ -30,10 +30,9 @@ EspVerdict verdict_of(ReplayWindow::Place place) {
 }
 
 void fill_aead_job(const InboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
-  const base::Bytes key = sa.spec().key.secret();
-  std::memcpy(job.iv, key.data() + sa.traits().key_length, 4);
+  std::memcpy(job.iv, sa.salt(), 4);
   std::memcpy(job.iv + 4, esp + kEspHeaderLength, 8);
-  write_aad(job.aad, sa.spec().spi, job.sequence, sa.spec().esn);
+  write_aad(job.aad, sa.spi(), job.sequence, sa.esn());
   job.data = esp + kEspHeaderLength + sa.traits().iv_length;
   job.length = static_cast<uint32_t>(ciphertext);
 }
@@ -43,7 +42,7 @@ void fill_hmac_job(const InboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob&
   std::memcpy(job.iv, esp + kEspHeaderLength, iv);
   job.data = esp;
   job.length = static_cast<uint32_t>(kEspHeaderLength + iv + ciphertext);
-  if (!sa.spec().esn) return;
+  if (!sa.esn()) return;
   base::store_be32(esp + job.length, static_cast<uint32_t>(job.sequence >> 32));  // the ICV is safe in the job
   job.length += 4;
 }
@@ -95,8 +94,7 @@ EspVerdict admit_inner(const InboundSa& sa, uint8_t* ip, size_t length, uint8_t 
   if (wire::parse_ip({ip, length}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, h) != wire::ParseError::kNone)
     return EspVerdict::malformed_inner;
   if (h.family != (next_header == wire::kProtocolIpip ? 4 : 6)) return EspVerdict::malformed_inner;
-  if (!sa.spec().selectors.empty() && !inbound_match(sa.spec().selectors, flow_of(ip, h)))
-    return EspVerdict::selector_mismatch;
+  if (!sa.selectors().empty() && !inbound_match(sa.selectors(), flow_of(ip, h))) return EspVerdict::selector_mismatch;
   const uint8_t ecn = leave_tunnel(h.traffic_class, outer_class);
   if (ecn == kEcnDrop) return EspVerdict::congestion_lost;
   if (ecn != (h.traffic_class & kEcnMask)) set_ecn(ip, h.family, ecn);
@@ -132,18 +130,19 @@ EspVerdict find_esp(rte_mbuf* packet, uint32_t& spi, EspPlace& place) {
 
 EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, base::Nanos now, EspJob& job) {
   const CipherTraits& traits = sa.traits();
-  if (place.in_udp != sa.spec().udp_encapsulation) return EspVerdict::wrong_encapsulation;
+  if (place.in_udp != sa.udp_encapsulation()) return EspVerdict::wrong_encapsulation;
   auto* esp = rte_pktmbuf_mtod_offset(packet, uint8_t*, place.esp_at);
   const size_t around = kEspHeaderLength + traits.iv_length + kIcvLength;
   const size_t length = place.end - place.esp_at;
   if (length < around + kEspTrailerLength) return EspVerdict::truncated_esp;
-  if (base::load_be32(esp) != sa.spec().spi) return EspVerdict::wrong_spi;
+  if (base::load_be32(esp) != sa.spi()) return EspVerdict::wrong_spi;
   const size_t ciphertext = length - around;
   if (ciphertext % traits.block != 0) return EspVerdict::misaligned_esp;
   const auto found = sa.window().find(base::load_be32(esp + 4));
   if (found.place != ReplayWindow::Place::kNew) return verdict_of(found.place);
   if (!sa.may_carry(static_cast<uint32_t>(ciphertext), now)) return EspVerdict::lifetime_expired;
 
+  sa.window().prefetch(found.sequence);
   job.sequence = found.sequence;
   job.esp_at = place.esp_at;
   job.outer_traffic_class = place.outer_traffic_class;
@@ -159,12 +158,12 @@ EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, ba
 EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, bool succeeded) {
   if (!succeeded) return EspVerdict::failed_authentication;
   if (const auto place = sa.window().mark(job.sequence); place != ReplayWindow::Place::kNew) return verdict_of(place);
-  sa.use(job.length);
   const size_t head = job.esp_at + kEspHeaderLength + sa.traits().iv_length;
   auto* clear = rte_pktmbuf_mtod_offset(packet, uint8_t*, head);
   // What was encrypted: prepare_in() laid the job out over exactly that.
   size_t length =
-      sa.traits().aead ? job.length : job.length - kEspHeaderLength - sa.traits().iv_length - (sa.spec().esn ? 4 : 0);
+      sa.traits().aead ? job.length : job.length - kEspHeaderLength - sa.traits().iv_length - (sa.esn() ? 4 : 0);
+  sa.use(static_cast<uint32_t>(length));
   uint8_t next_header = 0;
   if (const EspVerdict v = strip_trailer(clear, length, next_header); v != EspVerdict::done) return v;
   size_t inner_length = 0;

@@ -17,6 +17,23 @@ namespace {
 
 constexpr uint32_t kPoolCache = 128;  // two bursts, so that most operations come from the worker's own cache
 
+constexpr int32_t kNotDone = -1;      // a job that the device forgot is no good one
+constexpr size_t kSasAhead = 4;       // packets: far enough for the L3 cache, near enough to be still in L1
+constexpr size_t kSessionsAhead = 2;  // groups
+constexpr size_t kSessionLines = 8;   // header and round keys; fetching all of it costs more than it saves
+
+template <Direction kDirection>
+void prefetch_sa(const Sa* sa) {
+  const auto* line = reinterpret_cast<const uint8_t*>(sa);
+  for (size_t i = 0; i < (kDirection == Direction::kOutbound ? kHotLinesOut : kHotLinesIn); ++i)
+    __builtin_prefetch(line + i * kCacheLine, 1);
+}
+
+void prefetch_session(const Sa& sa) {
+  const auto* line = static_cast<const uint8_t*>(sa.session().handle());
+  for (size_t i = 0; i < kSessionLines; ++i) __builtin_prefetch(line + i * kCacheLine);
+}
+
 EspJob& job_of(rte_crypto_op* op) { return *rte_crypto_op_ctod_offset(op, EspJob*, kJobAt); }
 
 EspVerdict prepare(EspPacket& p, base::Nanos now, EspJob& job, Direction direction) {
@@ -28,11 +45,11 @@ EspVerdict prepare(EspPacket& p, base::Nanos now, EspJob& job, Direction directi
 // (esp_out.h); the high half of an extended sequence number, last, never is.
 rte_crypto_sym_ofs offsets_of(const Sa& sa) {
   rte_crypto_sym_ofs offsets{.raw = 0};
-  if (sa.traits().aead || sa.spec().cipher == Cipher::kNullSha256) return offsets;
+  if (sa.traits().aead || sa.cipher() == Cipher::kNullSha256) return offsets;
   offsets.ofs.cipher.head = kEspHeaderLength;
   if (sa.direction() == Direction::kInbound)
     offsets.ofs.cipher.head = static_cast<uint16_t>(offsets.ofs.cipher.head + sa.traits().iv_length);
-  offsets.ofs.cipher.tail = sa.spec().esn ? 4 : 0;
+  offsets.ofs.cipher.tail = sa.esn() ? 4 : 0;
   return offsets;
 }
 
@@ -89,47 +106,67 @@ void EspLane::run(std::span<EspPacket> whole, base::Nanos now) {
   for (size_t start = 0; start < whole.size(); start += kLaneBurst) {
     const auto burst = whole.subspan(start, std::min(kLaneBurst, whole.size() - start));
     op_count_ = 0;
-    bool any_cpu = false;
+    groups_ = 0;
+    for (size_t i = 0; i < std::min(kSasAhead, burst.size()); ++i) prefetch_sa<kDirection>(burst[i].sa);
     for (size_t i = 0; i < burst.size(); ++i) {
+      if (i + kSasAhead < burst.size()) prefetch_sa<kDirection>(burst[i + kSasAhead].sa);
       EspPacket& p = burst[i];
       const uint32_t length = p.packet->pkt_len;
-      waiting_[i] = false;
       if (p.sa->session().path() == CryptoPath::kCpu) {
         p.verdict = prepare(p, now, jobs_[i], kDirection);
-        waiting_[i] = p.verdict == EspVerdict::done;
-        any_cpu |= waiting_[i];
+        if (p.verdict == EspVerdict::done) {
+          join_group(burst, static_cast<uint8_t>(i));
+          continue;
+        }
       } else if (prepare_op(p, now, kDirection)) {
         op_packets_[op_count_ - 1] = static_cast<uint8_t>(i);
         continue;
       }
-      if (!waiting_[i]) p.sa->count(p.verdict, length);
+      p.sa->count(p.verdict, length);
     }
-    if (any_cpu) run_cpu(burst);
+    run_groups(burst);
     enqueue(burst);
   }
 }
 
-void EspLane::run_cpu(std::span<EspPacket> burst) {
-  for (size_t i = 0; i < burst.size(); ++i)
-    if (waiting_[i]) run_group(burst, i);
+// An SA remembers its group; that this is of the present burst shows in the group's first packet.
+void EspLane::join_group(std::span<EspPacket> burst, uint8_t index) {
+  Sa& sa = *burst[index].sa;
+  uint8_t group = sa.group();
+  next_[index] = index;
+  if (group < groups_ && burst[group_first_[group]].sa == &sa) {
+    next_[group_last_[group]] = index;
+  } else {
+    group = static_cast<uint8_t>(groups_++);
+    sa.set_group(group);
+    group_first_[group] = index;
+  }
+  group_last_[group] = index;
+}
+
+void EspLane::run_groups(std::span<EspPacket> burst) {
+  for (size_t g = 0; g < std::min(kSessionsAhead, groups_); ++g) prefetch_session(*burst[group_first_[g]].sa);
+  for (size_t g = 0; g < groups_; ++g) {
+    if (g + kSessionsAhead < groups_) prefetch_session(*burst[group_first_[g + kSessionsAhead]].sa);
+    run_group(burst, group_first_[g]);
+  }
 }
 
 // All packets of the burst that share the session of `first`, in their order, in one call.
-void EspLane::run_group(std::span<EspPacket> burst, size_t first) {
+void EspLane::run_group(std::span<EspPacket> burst, uint8_t first) {
   const Sa& sa = *burst[first].sa;
   uint32_t count = 0;
-  for (size_t i = first; i < burst.size(); ++i) {
-    if (!waiting_[i] || burst[i].sa != &sa) continue;
-    waiting_[i] = false;
+  for (uint8_t i = first;; i = next_[i]) {
     EspJob& job = jobs_[i];
-    group_[count] = static_cast<uint8_t>(i);
+    members_[count] = i;
     data_[count] = {.base = job.data, .iova = 0, .len = job.length, .tot_len = job.length};
     lists_[count] = {.vec = &data_[count], .num = 1};
     ivs_[count].va = job.iv;
     aads_[count].va = job.aad;
     tags_[count].va = job.tag;
-    statuses_[count] = 0;
+    statuses_[count] = kNotDone;
     ++count;
+    if (next_[i] == i) break;
   }
   rte_crypto_sym_vec vector{.num = count,
                             .src_sgl = lists_.data(),
@@ -139,7 +176,7 @@ void EspLane::run_group(std::span<EspPacket> burst, size_t first) {
                             .aad = aads_.data(),
                             .status = statuses_.data()};
   rte_cryptodev_sym_cpu_crypto_process(sa.session().device()->id(), sa.session().handle(), offsets_of(sa), &vector);
-  for (uint32_t k = 0; k < count; ++k) settle(burst[group_[k]], jobs_[group_[k]], statuses_[k] == 0);
+  for (uint32_t k = 0; k < count; ++k) settle(burst[members_[k]], jobs_[members_[k]], statuses_[k] == 0);
 }
 
 // False: refused, and the verdict says why.
@@ -205,8 +242,8 @@ size_t EspLane::collect(std::span<EspPacket> out) {
         const EspJob& job = job_of(done[i]);
         EspPacket& p = out[filled++];
         p = job.packet;
-        p.sa->land();
         settle(p, job, done[i]->status == RTE_CRYPTO_OP_STATUS_SUCCESS);
+        p.sa->land();  // from here on the control thread may free it
       }
       in_flight_ -= n;
       rte_mempool_put_bulk(operations_, reinterpret_cast<void**>(done.data()), n);

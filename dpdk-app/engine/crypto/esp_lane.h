@@ -56,8 +56,9 @@ class EspLane {
 
   template <Direction kDirection>
   void run(std::span<EspPacket> burst, base::Nanos now);
-  void run_cpu(std::span<EspPacket> burst);
-  void run_group(std::span<EspPacket> burst, size_t first);
+  void join_group(std::span<EspPacket> burst, uint8_t index);
+  void run_groups(std::span<EspPacket> burst);
+  void run_group(std::span<EspPacket> burst, uint8_t first);
   bool prepare_op(EspPacket& packet, base::Nanos now, Direction direction);
   void enqueue(std::span<EspPacket> burst);
   void settle(EspPacket& packet, const EspJob& job, bool succeeded);
@@ -69,8 +70,9 @@ class EspLane {
 
   // The burst at work. CPU path: a job per packet, and the arrays that one call to the device wants.
   std::array<EspJob, kLaneBurst> jobs_;
-  std::array<bool, kLaneBurst> waiting_{};
-  std::array<uint8_t, kLaneBurst> group_;
+  // Packets of one SA as a chain: group by group the first and the last, packet by packet the next (itself: the end).
+  std::array<uint8_t, kLaneBurst> group_first_, group_last_, next_, members_;
+  size_t groups_ = 0;
   std::array<rte_crypto_vec, kLaneBurst> data_;
   std::array<rte_crypto_sgl, kLaneBurst> lists_;
   std::array<rte_crypto_va_iova_ptr, kLaneBurst> ivs_, aads_, tags_;

@@ -19,12 +19,11 @@ void write_trailer(uint8_t* at, size_t padding, uint8_t next_header) {
 }
 
 void fill_aead_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob& job) {
-  const uint64_t iv = job.sequence + sa.spec().first_iv;
+  const uint64_t iv = job.sequence + sa.first_iv();
   base::store_be64(esp + kEspHeaderLength, iv);
-  const base::Bytes key = sa.spec().key.secret();
-  std::memcpy(job.iv, key.data() + sa.traits().key_length, 4);
+  std::memcpy(job.iv, sa.salt(), 4);
   base::store_be64(job.iv + 4, iv);
-  write_aad(job.aad, sa.spec().spi, job.sequence, sa.spec().esn);
+  write_aad(job.aad, sa.spi(), job.sequence, sa.esn());
   job.data = esp + kEspHeaderLength + sa.traits().iv_length;
   job.length = static_cast<uint32_t>(ciphertext);
 }
@@ -34,12 +33,12 @@ void fill_hmac_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob
   const size_t iv = sa.traits().iv_length;
   std::memset(job.iv, 0, sizeof job.iv);
   if (iv != 0) {
-    base::store_be64(esp + kEspHeaderLength, job.sequence + sa.spec().first_iv);
+    base::store_be64(esp + kEspHeaderLength, job.sequence + sa.first_iv());
     base::store_be64(esp + kEspHeaderLength + 8, 0);
   }
   job.data = esp;
   job.length = static_cast<uint32_t>(kEspHeaderLength + iv + ciphertext);
-  if (!sa.spec().esn) return;
+  if (!sa.esn()) return;
   base::store_be32(esp + job.length, static_cast<uint32_t>(job.sequence >> 32));  // where the ICV will stand
   job.length += 4;
 }
@@ -75,7 +74,7 @@ EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob
   auto* outer = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(head)));
   write_outer(sa, inner, outer, kEspHeaderLength + traits.iv_length + ciphertext + kIcvLength);
   uint8_t* esp = outer + sa.outer_length();
-  base::store_be32(esp, sa.spec().spi);
+  base::store_be32(esp, sa.spi());
   base::store_be32(esp + 4, static_cast<uint32_t>(job.sequence));
   job.esp_at = static_cast<uint16_t>(sa.outer_length());
   if (traits.aead) {
@@ -90,8 +89,7 @@ EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, bool 
   if (!succeeded) return EspVerdict::crypto_failed;
   auto* outer = rte_pktmbuf_mtod(packet, uint8_t*);
   std::memcpy(outer + packet->data_len - kIcvLength, job.tag, kIcvLength);
-  if (sa.spec().udp_encapsulation && sa.spec().local.is_v6())
-    finish_udp6(sa, outer, packet->data_len - sa.outer_length());
+  if (sa.udp_encapsulation() && sa.outer_policy().v6) finish_udp6(sa, outer, packet->data_len - sa.outer_length());
   return EspVerdict::done;
 }
 

@@ -54,7 +54,7 @@ bool dont_fragment(DfPolicy policy, const InnerView& inner) {
 }
 
 void write_v4(OutboundSa& sa, const InnerView& inner, uint8_t traffic_class, uint8_t* ip, size_t total) {
-  const bool df = dont_fragment(sa.spec().df, inner);
+  const bool df = dont_fragment(sa.outer_policy().df, inner);
   ip[wire::kIpv4TosAt] = traffic_class;
   base::store_be16(ip + wire::kIpv4TotalLengthAt, static_cast<uint16_t>(total));
   base::store_be16(ip + wire::kIpv4IdAt, df ? 0 : sa.next_datagram_id());
@@ -92,22 +92,22 @@ bool look_inside(base::Bytes bytes, InnerView& view) {
 }
 
 void write_outer(OutboundSa& sa, const InnerView& inner, uint8_t* at, size_t esp_length) {
-  const SaSpec& spec = sa.spec();
-  const uint8_t dscp = spec.dscp_policy == DscpPolicy::kCopy ? inner.traffic_class >> 2 : spec.dscp;
-  const auto traffic_class = static_cast<uint8_t>(dscp << 2 | enter_tunnel(inner.traffic_class, spec.ecn));
+  const OutboundSa::OuterPolicy& policy = sa.outer_policy();
+  const uint8_t dscp = policy.dscp_policy == DscpPolicy::kCopy ? inner.traffic_class >> 2 : policy.dscp;
+  const auto traffic_class = static_cast<uint8_t>(dscp << 2 | enter_tunnel(inner.traffic_class, policy.ecn));
   const size_t total = sa.outer_length() + esp_length;
   std::memcpy(at, sa.outer(), sa.outer_length());
   size_t ip_length = wire::kIpv4MinLength;
-  if (spec.local.is_v4()) {
+  if (!policy.v6) {
     write_v4(sa, inner, traffic_class, at, total);
   } else {
     ip_length = wire::kIpv6Length;
     base::store_be32(at, 6u << 28 | static_cast<uint32_t>(traffic_class) << 20 | (inner.flow_hash & kFlowLabelMask));
     base::store_be16(at + wire::kIpv6PayloadLengthAt, static_cast<uint16_t>(total - ip_length));
   }
-  if (!spec.udp_encapsulation) return;
+  if (!sa.udp_encapsulation()) return;
   uint8_t* udp = at + ip_length;
-  if (spec.udp_source_port == 0)
+  if (policy.port_by_flow)
     base::store_be16(udp, static_cast<uint16_t>(kFirstDynamicPort + (inner.flow_hash >> 8) % kDynamicPorts));
   base::store_be16(udp + wire::kUdpLengthAt, static_cast<uint16_t>(total - ip_length));
 }

@@ -1,7 +1,10 @@
 #include "engine/crypto/sa.h"
 
+#include <rte_malloc.h>
+
 #include <algorithm>
 #include <limits>
+#include <string>
 
 #include "wire/build.h"
 #include "wire/checksum.h"
@@ -13,52 +16,76 @@ namespace {
 // `asked` or the bound of ours, whichever comes first; 0 asks for nothing.
 uint64_t bounded(uint64_t asked, uint64_t bound) { return asked == 0 ? bound : std::min(asked, bound); }
 
+constexpr const char* kNoMemory = "no DPDK memory for another SA: reserve more hugepages, or raise --memory";
+
 constexpr uint64_t three_quarters(uint64_t n) { return n - n / 4; }
 
 }  // namespace
 
+void* Sa::operator new(size_t bytes, std::align_val_t alignment) noexcept {
+  return rte_malloc("esp_sa", bytes, static_cast<unsigned>(alignment));
+}
+void Sa::operator delete(void* memory, std::align_val_t) noexcept { rte_free(memory); }
+
 Sa::Sa(SaSpec spec, Direction direction, ChosenSession chosen)
-    : spec_(std::move(spec)),
-      traits_(traits_of(spec_.cipher)),
-      direction_(direction),
+    : traits_(traits_of(spec.cipher)),
       session_(std::move(chosen.session)),
-      why_not_better_(std::move(chosen.why_not_better)),
-      hard_bytes_(bounded(spec_.lifetime.hard_bytes, kMaxBytesPerKey)),
-      hard_packets_(bounded(spec_.lifetime.hard_packets, kMaxPacketsPerKey)) {
-  const uint64_t numbers = spec_.esn ? kMaxPacketsPerKey : (uint64_t{1} << 32) - kSequenceMargin;
-  soft_bytes_ = bounded(spec_.lifetime.soft_bytes, three_quarters(hard_bytes_));
-  soft_packets_ = bounded(spec_.lifetime.soft_packets, three_quarters(std::min(hard_packets_, numbers)));
+      spi_(spec.spi),
+      selector_count_(static_cast<uint8_t>(spec.selectors.size())),
+      direction_(direction),
+      cipher_(spec.cipher),
+      hard_bytes_(bounded(spec.lifetime.hard_bytes, kMaxBytesPerKey)),
+      hard_packets_(bounded(spec.lifetime.hard_packets, kMaxPacketsPerKey)),
+      hard_time_(spec.lifetime.hard_time),
+      esn_(spec.esn),
+      udp_encapsulation_(spec.udp_encapsulation),
+      cold_(new Cold{.spec = std::move(spec), .why_not_better = std::move(chosen.why_not_better)}) {
+  static_assert(kMaxSelectors <= 255);
+  const SaSpec& s = cold_->spec;
+  if (traits_.salt_length != 0) salt_ = s.key.secret().data() + traits_.key_length;
+  if (!s.selectors.empty()) selectors_ = s.selectors.data();
+  const uint64_t numbers = esn_ ? kMaxPacketsPerKey : (uint64_t{1} << 32) - kSequenceMargin;
+  cold_->soft_bytes = bounded(s.lifetime.soft_bytes, three_quarters(hard_bytes_));
+  cold_->soft_packets = bounded(s.lifetime.soft_packets, three_quarters(std::min(hard_packets_, numbers)));
+}
+
+// So many numbers were used before this SA began: the last ones come that much sooner.
+void Sa::advance_soft_limit(uint64_t packets) {
+  if (esn_) return;
+  const uint64_t numbers = three_quarters((uint64_t{1} << 32) - kSequenceMargin);
+  cold_->soft_packets = std::min(cold_->soft_packets, numbers - std::min(numbers, packets));
 }
 
 bool Sa::wants_rekey(base::Nanos now) const {
-  const Lifetime& life = spec_.lifetime;
+  const Lifetime& life = cold_->spec.lifetime;
   if (life.soft_time != 0 && now >= life.soft_time) return true;
-  if (life.hard_time != 0 && now >= life.hard_time) return true;
-  return used_bytes_ >= soft_bytes_ || used_packets_ >= soft_packets_ ||
+  if (hard_time_ != 0 && now >= hard_time_) return true;
+  return used_bytes_ >= cold_->soft_bytes || used_packets_ >= cold_->soft_packets ||
          packets(EspVerdict::failed_authentication) >= kMaxForgeries;
-}
-
-bool Sa::may_carry(uint32_t length, base::Nanos now) const {
-  if (spec_.lifetime.hard_time != 0 && now >= spec_.lifetime.hard_time) return false;
-  return used_packets_ < hard_packets_ && used_bytes_ + length <= hard_bytes_;
 }
 
 base::Result<std::unique_ptr<OutboundSa>> OutboundSa::make(SaSpec spec, std::span<CryptoDevice* const> devices,
                                                            uint64_t first_sequence) {
   if (auto checked = check(spec); !checked.ok()) return base::Error{checked.error()};
+  if (first_sequence == 0) return base::Error{"first sequence number: 1 or more (RFC 4303 2.2)"};
   auto chosen = choose_session(devices, spec, Direction::kOutbound);
   if (!chosen.ok()) return base::Error{chosen.error()};
-  return std::unique_ptr<OutboundSa>(new OutboundSa(std::move(spec), std::move(*chosen), first_sequence));
+  std::unique_ptr<OutboundSa> sa(new OutboundSa(std::move(spec), std::move(*chosen), first_sequence));
+  if (sa == nullptr) return base::Error{kNoMemory};
+  return sa;
 }
 
 OutboundSa::OutboundSa(SaSpec moved, ChosenSession chosen, uint64_t first_sequence)
-    : Sa(std::move(moved), Direction::kOutbound, std::move(chosen)), next_sequence_(first_sequence) {
+    : Sa(std::move(moved), Direction::kOutbound, std::move(chosen)),
+      next_sequence_(first_sequence),
+      first_iv_(spec().first_iv) {
   const SaSpec& s = spec();
   last_sequence_ =
       (s.esn ? std::numeric_limits<uint64_t>::max() : uint64_t{std::numeric_limits<uint32_t>::max()}) - kSequenceMargin;
   const wire::Ip ip{
       .src = s.local, .dst = s.remote, .hop_limit = s.hop_limit, .traffic_class = 0, .id = 0, .dont_fragment = false};
-  outer_length_ = wire::build_ip_header(outer_, ip, s.udp_encapsulation ? wire::kProtocolUdp : wire::kProtocolEsp, 0);
+  outer_length_ = static_cast<uint16_t>(
+      wire::build_ip_header(outer_, ip, s.udp_encapsulation ? wire::kProtocolUdp : wire::kProtocolEsp, 0));
   if (s.local.is_v4()) {
     base::store_be16(&outer_[wire::kIpv4TotalLengthAt], 0);
     base::store_be16(&outer_[wire::kIpv4ChecksumAt], 0);
@@ -67,8 +94,15 @@ OutboundSa::OutboundSa(SaSpec moved, ChosenSession chosen, uint64_t first_sequen
   if (s.udp_encapsulation) {
     base::store_be16(&outer_[outer_length_], s.udp_source_port);
     base::store_be16(&outer_[outer_length_ + 2], s.udp_destination_port);
-    outer_length_ += wire::kUdpLength;
+    outer_length_ = static_cast<uint16_t>(outer_length_ + wire::kUdpLength);
   }
+  policy_ = {.dscp_policy = s.dscp_policy,
+             .dscp = s.dscp,
+             .ecn = s.ecn,
+             .df = s.df,
+             .v6 = !s.local.is_v4(),
+             .port_by_flow = s.udp_encapsulation && s.udp_source_port == 0};
+  advance_soft_limit(first_sequence - 1);
   set_path_mtu(s.path_mtu);
 }
 
@@ -86,7 +120,9 @@ base::Result<std::unique_ptr<InboundSa>> InboundSa::make(SaSpec spec, std::span<
   if (auto checked = check(spec); !checked.ok()) return base::Error{checked.error()};
   auto chosen = choose_session(devices, spec, Direction::kInbound);
   if (!chosen.ok()) return base::Error{chosen.error()};
-  return std::unique_ptr<InboundSa>(new InboundSa(std::move(spec), std::move(*chosen)));
+  std::unique_ptr<InboundSa> sa(new InboundSa(std::move(spec), std::move(*chosen)));
+  if (sa == nullptr) return base::Error{kNoMemory};
+  return sa;
 }
 
 InboundSa::InboundSa(SaSpec moved, ChosenSession chosen)

@@ -9,12 +9,19 @@
 //   kMaxPacketsPerKey 2^40 packets, far from the 2^64 of ESN and of the GCM counter IV.
 //   kSequenceMargin   without ESN the last 2^24 numbers are never used (RFC 4303 §3.3.3 forbids cycling): two seconds
 //                     at 8 Mpps in which the rekey that wants_rekey() asked for long before has still to come.
-// Memory: made and freed by the control thread; freed only when in_flight() is 0 and its worker has let go of it. The
-// device of the session must live longer. Failure: make() names the fault; nothing here throws.
+// Memory: made and freed by the control thread, on DPDK's heap (hugepages: thousands of SAs would fill a TLB of 4 KiB
+// pages). What a packet needs lies in the first cache lines, which EspLane fetches ahead; the spec and the counters of
+// refusals lie apart. The device of the session must live longer.
+// Freeing: first the worker lets go of it (no new packet), then in_flight() reads 0. The worker alone changes that
+// number, a plain load and store; its last store is a release after the last touch of the SA, and in_flight() acquires:
+// a control thread that reads 0 may free at once. What collect() gave out still names the SA: not to be followed then.
+// Failure: make() names the fault; nothing here throws.
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <memory>
+#include <new>
 #include <span>
 #include <string>
 
@@ -32,48 +39,92 @@ constexpr uint64_t kSequenceMargin = uint64_t{1} << 24;
 constexpr uint64_t kMaxForgeries = uint64_t{1} << 36;  // RFC 9001 §6.6 for ChaCha20-Poly1305: then the key is changed
 constexpr size_t kMaxOuterLength = wire::kIpv6Length + wire::kUdpLength;
 
-class Sa {
+constexpr size_t kCacheLine = 64;
+constexpr size_t kHotLinesOut = 4;  // of an SA: what EspLane fetches ahead
+constexpr size_t kHotLinesIn = 3;   // and the word of the replay window, once its place is known
+
+class alignas(kCacheLine) Sa {
  public:
-  const SaSpec& spec() const { return spec_; }
+  const SaSpec& spec() const { return cold_->spec; }  // cold: nothing that is asked per packet
   const CipherTraits& traits() const { return traits_; }
   Direction direction() const { return direction_; }
   const CryptoSession& session() const { return session_; }
   // Why the session is not on a better path; "" when it is on the best. Control thread.
-  const std::string& why_not_better() const { return why_not_better_; }
+  const std::string& why_not_better() const { return cold_->why_not_better; }
 
   // Any thread.
-  uint64_t packets(EspVerdict verdict) const { return counters_[static_cast<size_t>(verdict)].packets.read(); }
-  uint64_t bytes(EspVerdict verdict) const { return counters_[static_cast<size_t>(verdict)].bytes.read(); }
+  uint64_t packets(EspVerdict verdict) const { return counter_of(verdict).packets.read(); }
+  uint64_t bytes(EspVerdict verdict) const { return counter_of(verdict).bytes.read(); }
+  uint32_t in_flight() const { return in_flight_.load(std::memory_order_acquire); }
 
   // The owner. A soft limit is reached (of the spec, or three quarters of a bound of ours): agree on a new SA.
   bool wants_rekey(base::Nanos now) const;
-  uint32_t in_flight() const { return in_flight_; }
 
   // The owner's lane.
-  bool may_carry(uint32_t length, base::Nanos now) const;
+  uint32_t spi() const { return spi_; }
+  bool esn() const { return esn_; }
+  bool udp_encapsulation() const { return udp_encapsulation_; }
+  Cipher cipher() const { return cipher_; }
+  const uint8_t* salt() const { return salt_; }  // in the key's locked memory
+  std::span<const Selector> selectors() const { return {selectors_, selector_count_}; }
+  bool may_carry(uint32_t length, base::Nanos now) const {
+    if (hard_time_ != 0 && now >= hard_time_) return false;
+    return used_packets_ < hard_packets_ && used_bytes_ + length <= hard_bytes_;
+  }
   void use(uint32_t length) {  // inbound: only what is authentic, else a forger could end the SA
     ++used_packets_;
     used_bytes_ += length;
   }
-  void count(EspVerdict verdict, uint32_t length) { counters_[static_cast<size_t>(verdict)].add(length); }
-  void take_off() { ++in_flight_; }
-  void land() { --in_flight_; }
+  void count(EspVerdict verdict, uint32_t length) { counter_of(verdict).add(length); }
+  void take_off() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
+  void land() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) - 1, std::memory_order_release); }
+  // Scratch of the lane: this SA's group in the burst at work (esp_lane.h). Means nothing between bursts.
+  uint8_t group() const { return group_; }
+  void set_group(uint8_t group) { group_ = group; }
+
+  // On DPDK's heap; null when that is full.
+  static void* operator new(size_t bytes, std::align_val_t alignment) noexcept;
+  static void operator delete(void* memory, std::align_val_t alignment) noexcept;
 
  protected:
   Sa(SaSpec spec, Direction direction, ChosenSession chosen);
   ~Sa() = default;  // always known by its direction
+  void advance_soft_limit(uint64_t packets);
 
  private:
-  SaSpec spec_;
+  struct Cold {
+    SaSpec spec;
+    std::string why_not_better;
+    uint64_t soft_bytes, soft_packets;
+    std::array<base::PacketCounter, kEspVerdicts> refusals;  // by verdict
+  };
+  base::PacketCounter& counter_of(EspVerdict v) {
+    return v == EspVerdict::done ? done_ : cold_->refusals[static_cast<size_t>(v)];
+  }
+  const base::PacketCounter& counter_of(EspVerdict v) const {
+    return v == EspVerdict::done ? done_ : cold_->refusals[static_cast<size_t>(v)];
+  }
+
+  // First cache line: never changes, but for group_.
   const CipherTraits& traits_;
-  Direction direction_;
   CryptoSession session_;
-  std::string why_not_better_;
-  uint64_t used_bytes_ = 0;
+  const uint8_t* salt_ = nullptr;
+  const Selector* selectors_ = nullptr;
+  uint32_t spi_;
+  uint8_t selector_count_;
+  uint8_t group_ = 0;
+  Direction direction_;
+  Cipher cipher_;
+  // Second: changes with every packet.
+  alignas(kCacheLine) uint64_t used_bytes_ = 0;
   uint64_t used_packets_ = 0;
-  uint32_t in_flight_ = 0;
-  uint64_t soft_bytes_, hard_bytes_, soft_packets_, hard_packets_;
-  std::array<base::PacketCounter, kEspVerdicts> counters_;
+  base::PacketCounter done_;
+  uint64_t hard_bytes_, hard_packets_;
+  base::Nanos hard_time_;
+  std::atomic<uint32_t> in_flight_{0};
+  bool esn_, udp_encapsulation_;
+  // Third, with what the direction adds.
+  std::unique_ptr<Cold> cold_;
 };
 
 class OutboundSa : public Sa {
@@ -89,21 +140,34 @@ class OutboundSa : public Sa {
   // The owner's lane. The number of the next packet, or 0 when there is none left to use.
   uint64_t next_sequence();
   uint64_t sequence() const { return next_sequence_; }  // not yet used
+  uint64_t first_iv() const { return first_iv_; }       // SaSpec::first_iv
   uint16_t next_datagram_id() { return datagram_id_++; }
   const uint8_t* outer() const { return outer_.data(); }
   size_t outer_length() const { return outer_length_; }
   uint64_t outer_sum() const { return outer_sum_; }
+  // What the outer header takes from the spec, packed.
+  struct OuterPolicy {
+    DscpPolicy dscp_policy;
+    uint8_t dscp;
+    EcnMode ecn;
+    DfPolicy df;
+    bool v6;
+    bool port_by_flow;
+  };
+  const OuterPolicy& outer_policy() const { return policy_; }
 
  private:
   OutboundSa(SaSpec spec, ChosenSession chosen, uint64_t first_sequence);
 
   uint64_t next_sequence_;
   uint64_t last_sequence_;
+  uint64_t first_iv_;
   uint16_t inner_mtu_ = 0;
-  uint16_t datagram_id_ = 1;                      // only means something without DF (RFC 6864 §4)
+  uint16_t datagram_id_ = 1;  // only means something without DF (RFC 6864 §4)
+  uint16_t outer_length_ = 0;
+  OuterPolicy policy_;
+  uint64_t outer_sum_ = 0;                        // over the IPv4 header below
   std::array<uint8_t, kMaxOuterLength> outer_{};  // IP and UDP headers with everything that no packet changes
-  size_t outer_length_ = 0;
-  uint64_t outer_sum_ = 0;  // over the IPv4 header above
 };
 
 class InboundSa : public Sa {

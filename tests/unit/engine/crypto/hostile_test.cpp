@@ -206,6 +206,49 @@ TEST(Sas, TheSequenceStopsWellBeforeItCycles) {
   EXPECT_EQ(lane.encrypt(*t.out, inner_packet(false, 80)).verdict, EspVerdict::sequence_exhausted);
 }
 
+TEST(Sas, AContinuedCountAsksForItsSuccessorInTime) {
+  CryptoDevice* d = device("crypto_aesni_gcm");
+  TestLane lane({d});
+  // Without ESN: three quarters of the numbers are gone before the SA begins.
+  const uint64_t numbers = (uint64_t{1} << 32) - kSequenceMargin;
+  Tunnel late = tunnel_of({.esn = false}, {d}, numbers - numbers / 4);
+  EXPECT_FALSE(late.out->wants_rekey(0));
+  EXPECT_EQ(lane.encrypt(*late.out, inner_packet(false, 80)).verdict, EspVerdict::done);
+  EXPECT_TRUE(late.out->wants_rekey(0));
+  EXPECT_FALSE(OutboundSa::make(spec_of({}), std::vector{d}, 0).ok()) << "no packet has number 0";
+}
+
+TEST(Sas, ABurstOfManySasKeepsEachOnesOrder) {
+  CryptoDevice* d = device("crypto_aesni_gcm");
+  TestLane lane({d});
+  std::vector<Tunnel> tunnels;
+  for (int i = 0; i < 5; ++i) tunnels.push_back(tunnel_of({}, {d}));
+  std::mt19937 random(11);
+  for (int round = 0; round < 20; ++round) {
+    std::vector<EspPacket> burst;
+    for (int i = 0; i < 150; ++i)
+      burst.push_back({.packet = buffer_of(inner_packet(false, 60 + random() % 9)),
+                       .sa = tunnels[random() % tunnels.size()].out.get()});
+    lane.encrypt(burst);
+    std::map<Sa*, uint32_t> last;
+    for (EspPacket& p : burst) {
+      ASSERT_EQ(p.verdict, EspVerdict::done);
+      const uint32_t sequence = base::load_be32(rte_pktmbuf_mtod_offset(p.packet, uint8_t*, 24));
+      ASSERT_TRUE(!last.contains(p.sa) || sequence == last[p.sa] + 1);
+      last[p.sa] = sequence;
+      for (Tunnel& t : tunnels)
+        if (t.out.get() == p.sa) p.sa = t.in.get();
+      uint32_t spi = 0;
+      ASSERT_EQ(find_esp(p.packet, spi, p.place), EspVerdict::done);
+    }
+    lane.decrypt(burst);
+    for (EspPacket& p : burst) {
+      ASSERT_EQ(p.verdict, EspVerdict::done);
+      rte_pktmbuf_free(p.packet);
+    }
+  }
+}
+
 TEST(Sas, NullNeedsItsFlag) {
   SaSpec spec = spec_of({.cipher = Cipher::kNullSha256});
   EXPECT_TRUE(check(spec).ok());
