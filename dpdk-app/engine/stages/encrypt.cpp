@@ -51,13 +51,13 @@ void submerge(Packet& p) {
   if (!frame_own(p.mbuf)) return drop(p, DropReason::no_buffers);
   p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
   p.length = rte_pktmbuf_pkt_len(p.mbuf);
-  const crypto::SaSpec& spec = p.association->spec();
+  const bool v6 = p.association->outer_policy().v6;
   wire::Headers& h = p.headers;
   h = {};
-  h.family = spec.remote.is_v4() ? 4 : 6;
-  h.protocol = spec.udp_encapsulation ? wire::kProtocolUdp : wire::kProtocolEsp;
+  h.family = v6 ? 6 : 4;
+  h.protocol = p.association->udp_encapsulation() ? wire::kProtocolUdp : wire::kProtocolEsp;
   h.l2_length = kEthernetLength;
-  h.l4_offset = static_cast<uint16_t>(kEthernetLength + (h.family == 4 ? wire::kIpv4MinLength : wire::kIpv6Length));
+  h.l4_offset = static_cast<uint16_t>(kEthernetLength + (v6 ? wire::kIpv6Length : wire::kIpv4MinLength));
   h.payload_offset = h.l4_offset;
   h.end = static_cast<uint16_t>(p.length);
   p.flow = nullptr;
