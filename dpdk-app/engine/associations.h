@@ -48,7 +48,7 @@ class WorkerAssociations {
   // Only with count != 0.
   crypto::OutboundSa* outbound(Lanes lanes, uint32_t flow_hash) const {
     // The lowest bits chose the worker.
-    return lanes_[lanes.first + (flow_hash >> 7) % lanes.count];
+    return lanes_[lanes.first + (lanes.count == 1 ? 0 : (flow_hash >> 7) % lanes.count)];
   }
   const Inbound* inbound(uint32_t spi) const {
     if (by_spi_.empty()) return nullptr;

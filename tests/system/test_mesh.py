@@ -268,6 +268,15 @@ class TwoSites(Mesh):
         self.assertIn('peer="default/site2"', page)
         self.assertIn('path="cpu"', page)
 
+    def test_explain_names_the_tunnel(self):
+        self.connect(Keys("AES-GCM-128", 1, 2, lanes=2))
+        said = self.site[1].gateway.cli("flows", "explain", "--interface", "lan", "--src", self.site[1].address(), "--dst",
+                                        self.site[2].address(), "--protocol", "udp", "--src-port", "1000", "--dst-port", "53").stdout
+        self.assertIn("to peer default/site2", said)
+        self.assertNotIn("no_association", said)
+        self.assertEqual([a["packets"] for a in self.associations(1)], [0] * 4)   # nothing was sent
+        self.assert_balanced()
+
     def test_keys_appear_nowhere(self):
         keys = Keys("AES-GCM-128", 1, 2, lanes=2)
         self.connect(keys)
