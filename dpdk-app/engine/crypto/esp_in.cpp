@@ -155,8 +155,14 @@ EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, ba
   return EspVerdict::done;
 }
 
-EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, bool succeeded) {
-  if (!succeeded) return EspVerdict::failed_authentication;
+void undo_in(const InboundSa& sa, rte_mbuf* packet, const EspJob& job) {
+  if (sa.traits().aead || !sa.esn()) return;
+  std::memcpy(rte_pktmbuf_mtod_offset(packet, uint8_t*, job.esp_at + job.length - 4), job.tag, 4);
+}
+
+EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end) {
+  if (end != JobEnd::kGood)
+    return end == JobEnd::kForged ? EspVerdict::failed_authentication : EspVerdict::crypto_failed;
   if (const auto place = sa.window().mark(job.sequence); place != ReplayWindow::Place::kNew) return verdict_of(place);
   const size_t head = job.esp_at + kEspHeaderLength + sa.traits().iv_length;
   auto* clear = rte_pktmbuf_mtod_offset(packet, uint8_t*, head);

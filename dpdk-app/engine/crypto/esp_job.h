@@ -29,6 +29,9 @@ struct EspJob {
   EspPacket packet;
 };
 
+// What the device said of a job. A device that failed is no forger: the two are counted apart.
+enum class JobEnd : uint8_t { kGood, kForged, kFailed };
+
 constexpr uint16_t kJobAt = sizeof(rte_crypto_op) + sizeof(rte_crypto_sym_op);
 constexpr uint16_t kJobIvOffset = kJobAt + offsetof(EspJob, iv);
 static_assert(kJobAt % alignof(EspJob) == 0);

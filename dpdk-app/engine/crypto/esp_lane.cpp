@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <string>
 
 #include "engine/crypto/esp_in.h"
@@ -39,6 +40,21 @@ EspJob& job_of(rte_crypto_op* op) { return *rte_crypto_op_ctod_offset(op, EspJob
 EspVerdict prepare(EspPacket& p, base::Nanos now, EspJob& job, Direction direction) {
   return direction == Direction::kOutbound ? prepare_out(*static_cast<OutboundSa*>(p.sa), p.packet, now, job)
                                            : prepare_in(*static_cast<InboundSa*>(p.sa), p.packet, p.place, now, job);
+}
+
+void undo(EspPacket& p, const EspJob& job) {
+  if (p.sa->direction() == Direction::kOutbound) return undo_out(*static_cast<OutboundSa*>(p.sa), p.packet);
+  undo_in(*static_cast<InboundSa*>(p.sa), p.packet, job);
+}
+
+// Of a synchronous call (rte_crypto_sym_vec), and of an operation.
+JobEnd end_of(int32_t status) {
+  if (status == 0) return JobEnd::kGood;
+  return status == EBADMSG ? JobEnd::kForged : JobEnd::kFailed;
+}
+JobEnd end_of(rte_crypto_op_status status) {
+  if (status == RTE_CRYPTO_OP_STATUS_SUCCESS) return JobEnd::kGood;
+  return status == RTE_CRYPTO_OP_STATUS_AUTH_FAILED ? JobEnd::kForged : JobEnd::kFailed;
 }
 
 // Which bytes of a non-AEAD job are enciphered; the rest is only authenticated. Outbound the IV is enciphered too
@@ -176,7 +192,7 @@ void EspLane::run_group(std::span<EspPacket> burst, uint8_t first) {
                             .aad = aads_.data(),
                             .status = statuses_.data()};
   rte_cryptodev_sym_cpu_crypto_process(sa.session().device()->id(), sa.session().handle(), offsets_of(sa), &vector);
-  for (uint32_t k = 0; k < count; ++k) settle(burst[members_[k]], jobs_[members_[k]], statuses_[k] == 0);
+  for (uint32_t k = 0; k < count; ++k) settle(burst[members_[k]], jobs_[members_[k]], end_of(statuses_[k]));
 }
 
 // False: refused, and the verdict says why.
@@ -214,6 +230,7 @@ void EspLane::enqueue(std::span<EspPacket> burst) {
         ++in_flight_;
       } else {
         p.verdict = EspVerdict::device_full;
+        undo(p, job_of(ops_[i]));
         p.sa->count(p.verdict, p.packet->pkt_len);
         rte_crypto_op_free(ops_[i]);
       }
@@ -222,11 +239,11 @@ void EspLane::enqueue(std::span<EspPacket> burst) {
   }
 }
 
-void EspLane::settle(EspPacket& p, const EspJob& job, bool succeeded) {
+void EspLane::settle(EspPacket& p, const EspJob& job, JobEnd end) {
   const uint32_t length = p.packet->pkt_len;
   p.verdict = p.sa->direction() == Direction::kOutbound
-                  ? finish_out(*static_cast<OutboundSa*>(p.sa), p.packet, job, succeeded)
-                  : finish_in(*static_cast<InboundSa*>(p.sa), p.packet, job, succeeded);
+                  ? finish_out(*static_cast<OutboundSa*>(p.sa), p.packet, job, end)
+                  : finish_in(*static_cast<InboundSa*>(p.sa), p.packet, job, end);
   p.sa->count(p.verdict, length);
 }
 
@@ -242,7 +259,7 @@ size_t EspLane::collect(std::span<EspPacket> out) {
         const EspJob& job = job_of(done[i]);
         EspPacket& p = out[filled++];
         p = job.packet;
-        settle(p, job, done[i]->status == RTE_CRYPTO_OP_STATUS_SUCCESS);
+        settle(p, job, end_of(static_cast<rte_crypto_op_status>(done[i]->status)));
         p.sa->land();  // from here on the control thread may free it
       }
       in_flight_ -= n;

@@ -9,7 +9,8 @@
 // Memory: the lane owns its operations (a pool of `capacity`, made at once); packets stay the caller's. One thread, the
 // worker's; made and destroyed by the control thread, destroyed only when in_flight() is 0. Hot: no allocation but from
 // the pool, no lock, no clock. Failure of make(): an Error; of a packet: its verdict (verdict.h), counted in its SA.
-// Does not: look SAs up, free packets, retry: device_full is for the caller to drop or to keep.
+// A packet that is device_full is as it was handed in, in clear: the caller may keep it and try again, or drop it.
+// Does not: look SAs up, free packets, retry.
 #pragma once
 
 #include <rte_crypto_sym.h>
@@ -61,7 +62,7 @@ class EspLane {
   void run_group(std::span<EspPacket> burst, uint8_t first);
   bool prepare_op(EspPacket& packet, base::Nanos now, Direction direction);
   void enqueue(std::span<EspPacket> burst);
-  void settle(EspPacket& packet, const EspJob& job, bool succeeded);
+  void settle(EspPacket& packet, const EspJob& job, JobEnd end);
 
   std::vector<CryptoDevice*> devices_;
   uint16_t queue_pair_ = 0;

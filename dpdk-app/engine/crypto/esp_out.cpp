@@ -85,8 +85,15 @@ EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob
   return EspVerdict::done;
 }
 
-EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, bool succeeded) {
-  if (!succeeded) return EspVerdict::crypto_failed;
+void undo_out(const OutboundSa& sa, rte_mbuf* packet) {
+  rte_pktmbuf_adj(packet, static_cast<uint16_t>(sa.outer_length() + kEspHeaderLength + sa.traits().iv_length));
+  const auto* end = rte_pktmbuf_mtod_offset(packet, const uint8_t*, packet->data_len);
+  const size_t padding = *(end - kIcvLength - kEspTrailerLength);
+  rte_pktmbuf_trim(packet, static_cast<uint16_t>(padding + kEspTrailerLength + kIcvLength));
+}
+
+EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end) {
+  if (end != JobEnd::kGood) return EspVerdict::crypto_failed;
   auto* outer = rte_pktmbuf_mtod(packet, uint8_t*);
   std::memcpy(outer + packet->data_len - kIcvLength, job.tag, kIcvLength);
   if (sa.udp_encapsulation() && sa.outer_policy().v6) finish_udp6(sa, outer, packet->data_len - sa.outer_length());

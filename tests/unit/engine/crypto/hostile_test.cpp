@@ -249,6 +249,61 @@ TEST(Sas, ABurstOfManySasKeepsEachOnesOrder) {
   }
 }
 
+// More than a queue holds: the rest comes back at once, as it was, and nothing of it in ESP's clothes.
+TEST(Queues, WhatADeviceDoesNotTakeIsAsItWas) {
+  rte_mempool* pool = rte_pktmbuf_pool_create("esp_many", 4095, 0, 0, RTE_MBUF_DEFAULT_BUF_SIZE, 0);
+  ASSERT_NE(pool, nullptr);
+  for (const Cipher cipher : kSome) {
+    CryptoDevice* d = device(traits_of(cipher).aead ? "crypto_aesni_gcm" : "crypto_aesni_mb", CryptoUse::kQueues);
+    Tunnel t = tunnel_of({.cipher = cipher}, {d});
+    auto made = EspLane::make({.queue_pair = 1, .capacity = 3000}, std::vector{d});
+    ASSERT_TRUE(made.ok());
+    EspLane& lane = **made;
+    const auto fill = [&](Sa* sa, const std::vector<uint8_t>& bytes) {
+      std::vector<EspPacket> burst;
+      for (int i = 0; i < 2500; ++i) {
+        rte_mbuf* m = rte_pktmbuf_alloc(pool);
+        std::copy(bytes.begin(), bytes.end(),
+                  reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, static_cast<uint16_t>(bytes.size()))));
+        uint32_t spi = 0;
+        burst.push_back({.packet = m, .sa = sa});
+        if (sa == t.in.get()) find_esp(m, spi, burst.back().place);
+      }
+      return burst;
+    };
+    const auto drain = [&] {
+      std::vector<EspPacket> out(64), all;
+      while (lane.in_flight() > 0)
+        for (size_t i = 0, n = lane.collect(out); i < n; ++i) all.push_back(out[i]);
+      return all;
+    };
+    const auto inner = inner_packet(false, 77);
+    const auto sealed = TestLane({d}).encrypt(*t.out, inner).bytes;
+    for (const bool out : {true, false}) {
+      Sa* sa = out ? static_cast<Sa*>(t.out.get()) : t.in.get();
+      const auto& bytes = out ? inner : sealed;
+      auto burst = fill(sa, bytes);
+      out ? lane.encrypt(burst, 0) : lane.decrypt(burst, 0);
+      size_t refused = 0;
+      for (EspPacket& p : burst)
+        if (p.verdict == EspVerdict::device_full) {
+          ++refused;
+          ASSERT_EQ(bytes_of(p.packet), bytes) << traits_of(cipher).name << " out " << out;
+          rte_pktmbuf_free(p.packet);
+        } else {
+          ASSERT_EQ(p.verdict, EspVerdict::in_flight);
+        }
+      EXPECT_GT(refused, 400u);
+      EXPECT_EQ(sa->packets(EspVerdict::device_full), refused);
+      EXPECT_EQ(sa->in_flight(), 2500 - refused);
+      for (EspPacket& p : drain()) rte_pktmbuf_free(p.packet);
+      EXPECT_EQ(sa->in_flight(), 0u);
+    }
+    EXPECT_EQ(t.in->packets(EspVerdict::done), 1u) << "copies of one packet";
+  }
+  rte_mempool_free(pool);
+}
+
 TEST(Sas, NullNeedsItsFlag) {
   SaSpec spec = spec_of({.cipher = Cipher::kNullSha256});
   EXPECT_TRUE(check(spec).ok());

@@ -160,6 +160,9 @@ TEST_P(GcmVectors, AreOpenedAndCheckedToTheTrailer) {
       }
       TestLane lane({d});
       const auto packet = with_outer(octets(c.esp));
+      auto forged = packet;
+      forged.back() ^= 1;
+      ASSERT_EQ(lane.decrypt(**in, forged).verdict, EspVerdict::failed_authentication) << driver;
       const auto opened = lane.decrypt(**in, packet);
       ASSERT_EQ(opened.verdict, EspVerdict::bad_next_header) << driver << " " << to_string(opened.verdict);
       ASSERT_EQ((*in)->window().top(), c.sequence);
