@@ -43,7 +43,7 @@ constexpr size_t kCacheLine = 64;
 constexpr size_t kHotLinesOut = 4;  // of an SA: what EspLane fetches ahead
 constexpr size_t kHotLinesIn = 3;   // and the word of the replay window, once its place is known
 
-class alignas(kCacheLine) Sa {
+class Sa {
  public:
   const SaSpec& spec() const { return cold_->spec; }  // cold: nothing that is asked per packet
   const CipherTraits& traits() const { return traits_; }
@@ -106,7 +106,7 @@ class alignas(kCacheLine) Sa {
   }
 
   // First cache line: never changes, but for group_.
-  const CipherTraits& traits_;
+  alignas(kCacheLine) const CipherTraits& traits_;
   CryptoSession session_;
   const uint8_t* salt_ = nullptr;
   const Selector* selectors_ = nullptr;
@@ -126,6 +126,8 @@ class alignas(kCacheLine) Sa {
   // Third, with what the direction adds.
   std::unique_ptr<Cold> cold_;
 };
+
+static_assert(alignof(Sa) == kCacheLine);
 
 class OutboundSa : public Sa {
  public:

@@ -94,6 +94,7 @@ inline std::vector<uint8_t> inner_packet(bool v6, size_t length, uint8_t traffic
 
 inline rte_mbuf* buffer_of(const std::vector<uint8_t>& bytes) {
   rte_mbuf* m = rte_pktmbuf_alloc(packet_pool());
+  if (bytes.empty()) return m;
   std::copy(bytes.begin(), bytes.end(),
             reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, static_cast<uint16_t>(bytes.size()))));
   return m;
