@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
@@ -65,6 +66,13 @@ base::Result<uint32_t> spi_of(std::string_view word) {
   return spi;
 }
 
+// A key that two associations share gives the same IV twice (RFC 4106 §3.1), and takes what one sent for the other's.
+bool is_used(const KeyFile& file, const Key& key) {
+  const auto uses = [&](const KeyLine& line) { return line.key.same_as(key); };
+  return std::any_of(file.inbound.begin(), file.inbound.end(), uses) ||
+         std::any_of(file.outbound.begin(), file.outbound.end(), uses);
+}
+
 base::Result<void> read_line(std::string_view line, KeyFile& out) {
   const std::string_view direction = next_word(line);
   if (direction.empty()) return {};
@@ -77,6 +85,7 @@ base::Result<void> read_line(std::string_view line, KeyFile& out) {
   entry.spi = *spi;
   auto key = key_of(next_word(line));
   if (!key) return base::Error{key.error()};
+  if (is_used(out, *key)) return base::Error{"the key is another line's: every association needs its own"};
   entry.key = std::move(*key);
   if (const std::string_view second = next_word(line); !second.empty()) {
     auto integrity = key_of(second);

@@ -5,9 +5,9 @@
 //   in           0x00020001  101112131415161718191a1b1c1d1e1f05060708
 //
 // A line each; blank lines and what follows '#' do not count. The n-th "out" line of one side is the n-th "in" line of
-// the other. Keys go from the file into locked memory (key.h) and every buffer on the way is wiped. Control thread.
-// Failure: an Error with the file and the line, never with a key. Does not: know ciphers; lengths are judged where the
-// association is made.
+// the other, and no two lines have the same key. Keys go from the file into locked memory (key.h) and every buffer on
+// the way is wiped. Control thread. Failure: an Error with the file and the line, never with a key. Does not: know
+// ciphers; lengths are judged where the association is made.
 #pragma once
 
 #include <cstdint>

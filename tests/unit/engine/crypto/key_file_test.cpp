@@ -53,8 +53,11 @@ TEST(KeyFile, FaultsNameTheLineAndNeverTheKey) {
   EXPECT_EQ(error_of("in 300 " + std::string(130, 'a')), "line 1: a key is 1 to 64 bytes in hexadecimal");
   EXPECT_EQ(error_of("in 300 5ec4e7zz"), "line 1: a key has a character that is not hexadecimal");
   EXPECT_EQ(error_of("in 300 aa bb cc"), "line 1: more words than direction, SPI and two keys");
+  EXPECT_EQ(error_of("in 300 aabb\nout 300 AABB"),
+            "line 2: the key is another line's: every association needs its own");
   std::string many;
-  for (size_t i = 0; i <= kMaxKeyLines; ++i) many += "in " + std::to_string(300 + i) + " aa\n";
+  for (size_t i = 0; i <= kMaxKeyLines; ++i)
+    many += "in " + std::to_string(300 + i) + " " + std::to_string(10 + i) + "\n";
   EXPECT_EQ(error_of(many), "line 65: more than 64 lines of one direction");
 }
 
