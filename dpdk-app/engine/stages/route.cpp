@@ -43,12 +43,18 @@ const uint8_t* destination_of(const Packet& p) {
 }
 const uint8_t* source_of(const Packet& p) { return p.data + p.headers.l2_length + (p.headers.family == 4 ? 12 : 8); }
 
-bool leads_back(const flow::RouteTable& routes, const flow::RouteResult& result, flow::InterfaceId in, flow::Rpf mode) {
+// Over a peer in clear: by the way to the peer itself.
+bool leads_to(const flow::Generation& g, const flow::NextHop& hop, flow::InterfaceId in) {
+  if (hop.peer == flow::kNoPeer) return hop.interface == in;
+  return g.routes->at(g.peers->by_slot[hop.peer].route).interface == in;
+}
+
+bool leads_back(const flow::Generation& g, const flow::RouteResult& result, flow::InterfaceId in, flow::Rpf mode) {
   if (result.kind != flow::RouteKind::kConnected && result.kind != flow::RouteKind::kGateway) return false;
   if (mode == flow::Rpf::kLoose || result.interface == in) return true;
-  if (result.hops <= 1) return false;
-  for (uint32_t slot = 0; slot < flow::kEcmpSlots; ++slot)
-    if (routes.next_hop(routes.next_hop_in(result, slot)).interface == in) return true;
+  const uint32_t slots = result.hops <= 1 ? 1 : flow::kEcmpSlots;
+  for (uint32_t slot = 0; slot < slots; ++slot)
+    if (leads_to(g, g.routes->next_hop(g.routes->next_hop_in(result, slot)), in)) return true;
   return false;
 }
 
@@ -65,7 +71,7 @@ void check_reverse_path(Burst& burst, const WorkerState& w) {
   sources.find(routes);
   const auto judge = [&](unsigned index, uint32_t result) {
     Packet& p = burst.packets[index];
-    if (!leads_back(routes, routes.at(result), p.in, interfaces.by_id[p.in].rpf))
+    if (!leads_back(*w.generation, routes.at(result), p.in, interfaces.by_id[p.in].rpf))
       drop(p, flow::DropReason::reverse_path);
   };
   for (unsigned i = 0; i < sources.count4; ++i) judge(sources.who4[i], sources.results4[i]);
