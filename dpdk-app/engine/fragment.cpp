@@ -49,6 +49,7 @@ bool cut_ipv4(const Packet& p, uint16_t mtu, Fragments& out) {
     }
     carry_of(m) = Carry{};
     carry_of(m).in = p.in;
+    carry_of(m).from_peer = p.from_peer;
     m->port = p.mbuf->port;
     std::memcpy(frame, p.data, l2 + header_length);
     std::memcpy(frame + l2 + header_length, ip + header_length + at, length);

@@ -186,6 +186,7 @@ void answer_unreachable(WorkerState& w, rte_mbuf* frame) {
   p.data = rte_pktmbuf_mtod(frame, uint8_t*);
   p.length = rte_pktmbuf_pkt_len(frame);
   p.in = carry_of(frame).in;
+  p.from_peer = carry_of(frame).from_peer;
   p.answer = Answer::kHostUnreachable;
   const bool own =
       p.in == flow::kNoInterface || w.generation == nullptr || p.in >= w.generation->interfaces->by_id.size();
