@@ -26,6 +26,7 @@ void relay(Packet& p, WorkerState& w) {
   }
   carry_of(p.mbuf) = Carry{};
   carry_of(p.mbuf).to_peer = p.to_peer;
+  carry_of(p.mbuf).hops = 1;  // once: an older table there may point back here
   if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, Errand::kEncrypt})) return drop(p, DropReason::hand_off_full);
   w.counters->to_workers.add(1);
   p.verdict = Verdict::kHeld;
@@ -100,7 +101,8 @@ void Encrypt::run(Burst& burst, WorkerState& w) {
       relay(p, w);
     } else {
       rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
-      leaving[count] = {.packet = p.mbuf, .sa = p.association};
+      leaving[count] = {
+          .packet = p.mbuf, .sa = p.association, .cookie = static_cast<uint64_t>(crypto::Direction::kOutbound)};
       who[count++] = static_cast<uint8_t>(i);
     }
   }

@@ -48,12 +48,15 @@ void refuse(Packet& p, WorkerState& w, DropReason reason, Answer answer) {
 }
 
 // What does not fit `mtu` is cut, or its sender is told. False: the packet goes no further.
-bool fit(Packet& p, WorkerState& w, uint16_t mtu, bool may_cut) {
+bool fit(Packet& p, WorkerState& w, uint16_t mtu) {
   const unsigned length = p.headers.end - p.headers.l2_length;
+  // IP-in-IP's inside is not cut: the sender learns the smaller MTU instead.
+  const uint16_t overhead = tunnel_overhead(p);
+  mtu = static_cast<uint16_t>(mtu - overhead);
   if (length <= mtu) [[likely]]
     return true;
   p.mtu = mtu;
-  if (may_cut && !p.headers.is(wire::kDontFragment)) {
+  if (overhead == 0 && !p.headers.is(wire::kDontFragment)) {
     p.fragment_out = true;
     return true;
   }
@@ -75,8 +78,8 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   if (!live || peer.encryption == flow::Encryption::kOff) {
     if (peer.encryption == flow::Encryption::kRequired) return drop(p, DropReason::no_association);
     p.in_clear = true;
-    fit(p, w, g.interfaces->by_id[p.out].mtu, true);
-  } else if (fit(p, w, lanes.inner_mtu, true)) {
+    fit(p, w, g.interfaces->by_id[p.out].mtu);
+  } else if (fit(p, w, lanes.inner_mtu)) {
     p.owner = static_cast<uint8_t>(lanes.relay);
     if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
   }
@@ -94,17 +97,18 @@ void forward(Packet& p, WorkerState& w, bool own) {
   }
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   p.verdict = Verdict::kForward;
-  // IP-in-IP's inside is not cut: the sender learns the smaller MTU instead.
-  const uint16_t overhead = tunnel_overhead(p);
-  fit(p, w, static_cast<uint16_t>(out.mtu - overhead), overhead == 0);
+  fit(p, w, out.mtu);
 }
 
-// Another worker decided this, perhaps in an older generation.
+// Another worker decided this, perhaps in another generation; or this one, of a piece. What was to be encrypted is, or
+// is dropped.
 void rejoin_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   const auto& peers = w.generation->peers->by_slot;
-  if (to >= peers.size() || peers[to].slot == flow::kNoPeer || w.associations->lanes_of(to).count == 0)
+  const bool relayed = carry_of(p.mbuf).hops != 0;
+  if (to >= peers.size() || peers[to].slot == flow::kNoPeer || (relayed && w.associations->lanes_of(to).count == 0))
     return drop(p, DropReason::no_association);
   enter_tunnel(p, w, to);
+  if (p.in_clear) drop(p, DropReason::no_association);
 }
 
 // The interface an exact entry redirects to may have gone since it was programmed.
