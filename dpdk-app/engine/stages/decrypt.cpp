@@ -4,6 +4,7 @@
 
 #include "engine/crypto/esp_in.h"
 #include "engine/stages/parse.h"
+#include "engine/tracking.h"
 #include "wire/headers.h"
 
 namespace penstock::engine {
@@ -60,14 +61,10 @@ bool prepare(Packet& p, WorkerState& w, crypto::EspPacket& out) {
   }
   out.packet = p.mbuf;
   out.sa = inbound->sa;
+  out.cookie = static_cast<uint64_t>(crypto::Direction::kInbound);
   carry_of(p.mbuf).in = p.in;
   carry_of(p.mbuf).from_peer = inbound->peer;
   return true;
-}
-
-// RFC 4301 §5.2 step 4. The association may be older than the generation, or younger.
-bool may_come_from(const flow::Generation& g, uint16_t peer, const base::IpAddress& source) {
-  return peer < g.peers->by_slot.size() && g.peers->by_slot[peer].reaches(source);
 }
 
 // The inner packet takes the place of the outer one.
@@ -82,11 +79,9 @@ void surface(Packet& p, Burst& burst, WorkerState& w) {
     return drop(p, reason_of(error));
   if (const DropReason reason = forbidden(p); reason != DropReason::kNone) return drop(p, reason);
   Carry& carry = carry_of(p.mbuf);
-  if (const uint8_t* ip = p.data + p.headers.l2_length;
-      !may_come_from(*w.generation, carry.from_peer,
-                     p.headers.family == 4 ? base::IpAddress::v4_from(ip + wire::kIpv4SrcAt)
-                                           : base::IpAddress::v6_from(ip + wire::kIpv6SrcAt)))
-    return drop(p, DropReason::esp_selector_mismatch);
+  if (const DropReason reason = refused_inside(*w.generation, carry.from_peer, p.data, p.headers);
+      reason != DropReason::kNone)
+    return drop(p, reason);
   carry.hops = 0;
   p.from_peer = carry.from_peer;
   burst.has_fragments |= p.headers.is(wire::kIsFragment);
@@ -124,12 +119,39 @@ void decrypt(Burst& burst, WorkerState& w) {
   for (unsigned k = 0; k < count; ++k) settle(burst.packets[who[k]], found[k], burst, w);
 }
 
-// Does the way to this address lead into the tunnel of a peer that must encrypt?
-bool must_encrypt(const flow::Generation& g, uint32_t route) {
+// Into whose tunnel the way to an address leads.
+uint16_t peer_of(const flow::Generation& g, uint32_t route) {
   const flow::RouteResult& result = g.routes->at(route);
-  if (result.kind != flow::RouteKind::kGateway) return false;
-  const uint16_t peer = g.routes->next_hop(g.routes->next_hop_in(result, 0)).peer;  // all of a prefix, or none
+  if (result.kind != flow::RouteKind::kGateway) return flow::kNoPeer;
+  return g.routes->next_hop(g.routes->next_hop_in(result, 0)).peer;  // all of a prefix, or none
+}
+
+// Does it lead into that of a peer that must encrypt?
+bool must_encrypt(const flow::Generation& g, uint32_t route) {
+  const uint16_t peer = peer_of(g, route);
   return peer != flow::kNoPeer && g.peers->by_slot[peer].encryption == flow::Encryption::kRequired;
+}
+
+// Came in clear, or is about to leave so: from a kernel twin, which knows of no tunnel.
+bool is_clear(const Packet& p) {
+  return (p.verdict == Verdict::kContinue || p.verdict == Verdict::kTwin) && p.headers.family != 0 &&
+         p.from_peer == flow::kNoPeer;
+}
+
+// The address that must not be behind such a peer.
+const uint8_t* far_end(const Packet& p) {
+  const uint8_t* ip = p.data + p.headers.l2_length;
+  if (p.headers.family == 4) return ip + (p.verdict == Verdict::kTwin ? wire::kIpv4DstAt : wire::kIpv4SrcAt);
+  return ip + (p.verdict == Verdict::kTwin ? wire::kIpv6DstAt : wire::kIpv6SrcAt);
+}
+
+// Nobody outside the tunnel saw a packet that went into it, to tell of its fate.
+void refuse_errors(Burst& burst, const flow::Generation& g) {
+  flow::FlowKey quoted;
+  for (Packet& p : burst)
+    if (p.verdict == Verdict::kContinue && p.from_peer == flow::kNoPeer && wire::is_icmp_error(p.headers) &&
+        quoted_key(p, quoted) && must_encrypt(g, g.routes->find(quoted.src)))
+      drop(p, DropReason::clear_refused);
 }
 
 void refuse_clear(Burst& burst, const flow::Generation& g) {
@@ -138,14 +160,13 @@ void refuse_clear(Burst& burst, const flow::Generation& g) {
   unsigned count4 = 0, count6 = 0;
   for (unsigned i = 0; i < burst.count; ++i) {
     const Packet& p = burst.packets[i];
-    if (p.verdict != Verdict::kContinue || p.headers.family == 0 || p.from_peer != flow::kNoPeer) continue;
-    const uint8_t* ip = p.data + p.headers.l2_length;
+    if (!is_clear(p)) continue;
     if (p.headers.family == 4) {
       who4[count4] = static_cast<uint8_t>(i);
-      v4[count4++] = base::load_be32(ip + wire::kIpv4SrcAt);
+      v4[count4++] = base::load_be32(far_end(p));
     } else {
       who6[count6] = static_cast<uint8_t>(i);
-      std::memcpy(v6[count6++], ip + wire::kIpv6SrcAt, 16);
+      std::memcpy(v6[count6++], far_end(p), 16);
     }
   }
   if (count4 != 0) g.routes->find_v4(v4, results, count4);
@@ -154,6 +175,7 @@ void refuse_clear(Burst& burst, const flow::Generation& g) {
   if (count6 != 0) g.routes->find_v6(v6, results, count6);
   for (unsigned i = 0; i < count6; ++i)
     if (must_encrypt(g, results[i])) drop(burst.packets[who6[i]], DropReason::clear_refused);
+  refuse_errors(burst, g);
 }
 
 }  // namespace
@@ -166,6 +188,18 @@ flow::DropReason drop_reason_of(crypto::EspVerdict verdict) {
                 static_cast<unsigned>(EspVerdict::congestion_lost) + kShift);
   static_assert(static_cast<unsigned>(EspVerdict::congestion_lost) + 1 == crypto::kEspVerdicts);
   return static_cast<DropReason>(static_cast<unsigned>(verdict) + kShift);
+}
+
+// RFC 4301 §5.2 step 4. The association may be older than the generation, or younger. What is nearer by a longer prefix
+// is not behind the peer. And a tunnel is no link: what only a neighbour may say does not come out of it.
+flow::DropReason refused_inside(const flow::Generation& g, uint16_t peer, const uint8_t* frame,
+                                const wire::Headers& h) {
+  const uint8_t* ip = frame + h.l2_length;
+  const auto source =
+      h.family == 4 ? base::IpAddress::v4_from(ip + wire::kIpv4SrcAt) : base::IpAddress::v6_from(ip + wire::kIpv6SrcAt);
+  const bool known = peer < g.peers->by_slot.size() && g.peers->by_slot[peer].reaches(source) &&
+                     peer_of(g, g.routes->find(source)) != flow::kNoPeer;
+  return known && !is_neighbour_discovery(h) ? DropReason::kNone : DropReason::esp_selector_mismatch;
 }
 
 bool frame_inner(rte_mbuf* m, const flow::Interface& in) {

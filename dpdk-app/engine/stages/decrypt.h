@@ -17,6 +17,9 @@ struct Decrypt {
 // The name under which a packet refused by ESP is dropped.
 flow::DropReason drop_reason_of(crypto::EspVerdict verdict);
 
+// Why the inner packet of this frame may not have come from the tunnel of `peer`; kNone: it may.
+flow::DropReason refused_inside(const flow::Generation& g, uint16_t peer, const uint8_t* frame, const wire::Headers& h);
+
 // Makes the inner packet, at which the buffer begins, a frame of the interface `in`. False: no headroom.
 bool frame_inner(rte_mbuf* m, const flow::Interface& in);
 

@@ -43,12 +43,6 @@ DropReason martian_v6(const uint8_t* src, const uint8_t* dst) {
   return s == d ? DropReason::land : DropReason::kNone;
 }
 
-bool is_neighbour_discovery(const wire::Headers& h) {
-  return h.protocol == wire::kProtocolIcmpv6 && h.icmp_type >= wire::kNdRouterSolicit &&
-         h.icmp_type <= wire::kNdRedirect && h.hop_limit == 255 &&
-         !h.is(wire::kIsFragment);  // RFC 4861 §7.1.1, RFC 6980
-}
-
 bool same_mac(const uint8_t* at, const base::MacAddress& mac) {
   return ((base::load_raw<uint32_t>(at) ^ base::load_raw<uint32_t>(&mac.bytes[0])) |
           (base::load_raw<uint16_t>(at + 4) ^ base::load_raw<uint16_t>(&mac.bytes[4]))) == 0;
@@ -71,7 +65,7 @@ void classify(Packet& p, const flow::Interface& in) {
     }
     return;
   }
-  if (h.family == 6 && is_neighbour_discovery(h) && !h.is(wire::kHasSourceRoute)) {
+  if (is_neighbour_discovery(h) && !h.is(wire::kHasSourceRoute)) {
     p.verdict = Verdict::kPunt;
     return;
   }
@@ -96,6 +90,11 @@ DropReason reason_of(wire::ParseError error) {
                 static_cast<int>(wire::ParseError::kTruncatedEthernet));
   static_assert(static_cast<int>(DropReason::bad_fragment) == static_cast<int>(wire::ParseError::kBadFragment));
   return static_cast<DropReason>(error);
+}
+
+bool is_neighbour_discovery(const wire::Headers& h) {
+  return h.family == 6 && h.protocol == wire::kProtocolIcmpv6 && h.icmp_type >= wire::kNdRouterSolicit &&
+         h.icmp_type <= wire::kNdRedirect && h.hop_limit == 255 && !h.is(wire::kIsFragment);
 }
 
 flow::DropReason forbidden(const Packet& p) {

@@ -13,6 +13,9 @@ flow::DropReason reason_of(wire::ParseError error);
 // What no host may send, by its addresses and options; kNone: nothing is wrong. Of an IP packet.
 flow::DropReason forbidden(const Packet& p);
 
+// Neighbour discovery as only a host on the same link can send it (RFC 4861 §7.1.1, RFC 6980).
+bool is_neighbour_discovery(const wire::Headers& h);
+
 struct Parse {
   static constexpr const char* kName = "parse";
   static bool wanted(const Burst&, const WorkerState&) { return true; }

@@ -12,7 +12,9 @@ using flow::DropReason;
 using flow::RouteKind;
 using flow::Verdict;
 
+// What came out of a tunnel is none: the kernel's answer would leave in clear.
 bool is_exception(const Packet& p, const flow::Interface& in) {
+  if (p.from_peer != flow::kNoPeer) return false;
   for (const flow::ExceptionRule& rule : in.exceptions) {
     if (rule.protocol != p.headers.protocol) continue;
     if (rule.port == 0 || rule.port == p.headers.dst_port || rule.port == p.headers.src_port) return true;
