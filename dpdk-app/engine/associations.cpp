@@ -42,8 +42,8 @@ AssociationFacts facts_of(uint16_t peer, unsigned worker, const crypto::Sa& sa) 
 
 }  // namespace
 
-Associations::Associations(unsigned workers, HandOver hand_over)
-    : workers_(workers), hand_over_(std::move(hand_over)) {}
+Associations::Associations(unsigned workers, HandOver hand_over, crypto::CryptoUse use)
+    : workers_(workers), hand_over_(std::move(hand_over)), use_(use) {}
 
 bool Associations::Peer::in_flight() const {
   const auto flies = [](const auto& sa) { return sa->in_flight() != 0; };
@@ -58,8 +58,10 @@ base::Result<void> Associations::open_devices() {
   static std::atomic<unsigned> opened{0};  // DPDK wants a name of its own for every device
   const std::string suffix = std::to_string(opened.fetch_add(1));
   for (const char* driver : kSoftwareDevices) {
-    auto device = crypto::CryptoDevice::open(
-        {.name = driver + suffix, .queue_pairs = static_cast<uint16_t>(workers_), .max_sessions = kMaxCryptoSessions});
+    auto device = crypto::CryptoDevice::open({.name = driver + suffix,
+                                              .queue_pairs = static_cast<uint16_t>(workers_),
+                                              .max_sessions = kMaxCryptoSessions,
+                                              .use = use_});
     if (!device) return base::Error{device.error()};
     list.push_back(device->get());
     devices.push_back(std::move(*device));

@@ -87,7 +87,8 @@ class Associations {
   // Gives worker `id` its table and returns when it reads no older one.
   using HandOver = std::function<void(unsigned worker, std::shared_ptr<const WorkerAssociations>)>;
 
-  Associations(unsigned workers, HandOver hand_over);
+  // `use`: of the crypto devices; their queues only in tests.
+  Associations(unsigned workers, HandOver hand_over, crypto::CryptoUse use = crypto::CryptoUse::kAny);
 
   // Replaces all associations of the peer. Opens the crypto devices when they are needed for the first time.
   base::Result<void> stage(uint16_t peer, std::vector<crypto::SaSpec> outbound, std::vector<crypto::SaSpec> inbound);
@@ -115,6 +116,7 @@ class Associations {
 
   const unsigned workers_;
   const HandOver hand_over_;
+  const crypto::CryptoUse use_;
   std::vector<std::unique_ptr<crypto::CryptoDevice>> devices_;  // the sessions of associations live in them
   std::vector<crypto::CryptoDevice*> device_list_;
   std::vector<std::unique_ptr<crypto::EspLane>> lanes_;  // by worker

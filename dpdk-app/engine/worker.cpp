@@ -25,13 +25,18 @@ bool surface_later(WorkerState& w, rte_mbuf* m) {
   };
   Carry& carry = carry_of(m);
   carry.hops = 0;
-  if (carry.in >= w.generation->interfaces->by_id.size()) return refuse(flow::DropReason::interface_down);
-  if (!frame_inner(m, w.generation->interfaces->by_id[carry.in])) return refuse(flow::DropReason::no_buffers);
+  const auto& interfaces = w.generation->interfaces->by_id;
+  if (carry.in >= interfaces.size() || interfaces[carry.in].id != carry.in)
+    return refuse(flow::DropReason::interface_down);
+  if (!frame_inner(m, interfaces[carry.in])) return refuse(flow::DropReason::no_buffers);
   const auto* frame = rte_pktmbuf_mtod(m, const uint8_t*);
   wire::Headers headers;
   if (wire::parse({frame, m->data_len}, m->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, headers) !=
       wire::ParseError::kNone)
     return true;  // the list finds it too, and names it
+  if (const auto reason = refused_inside(*w.generation, carry.from_peer, frame, headers);
+      reason != flow::DropReason::kNone)
+    return refuse(reason);
   const unsigned owner = flow::owner_of(flow::owner_hash(frame, headers), w.workers);
   if (owner == w.id) return true;
   if (!w.mesh.packets(w.id, owner).push({m, Errand::kProcess})) return refuse(flow::DropReason::hand_off_full);
@@ -196,7 +201,7 @@ unsigned Worker::receive_crypto() {
   rte_mbuf *inner[kBurst], *outer[kBurst];
   unsigned inners = 0, outers = 0;
   for (unsigned i = 0; i < count; ++i) {
-    const bool inbound = done[i].sa->direction() == crypto::Direction::kInbound;
+    const bool inbound = done[i].cookie == static_cast<uint64_t>(crypto::Direction::kInbound);
     rte_mbuf* m = done[i].packet;
     if (done[i].verdict != crypto::EspVerdict::done) {
       count_drop(w, drop_reason_of(done[i].verdict));
@@ -204,6 +209,7 @@ unsigned Worker::receive_crypto() {
     } else if (inbound) {
       if (surface_later(w, m)) inner[inners++] = m;
     } else if (frame_own(m)) {
+      carry_of(m) = Carry{};  // it has been through its tunnel
       outer[outers++] = m;
     } else {
       count_drop(w, flow::DropReason::no_buffers);

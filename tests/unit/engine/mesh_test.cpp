@@ -14,17 +14,20 @@ constexpr uint32_t kSpi[2] = {0x10000, 0x20000};  // of what gateway 0 and gatew
 // Gateway `n` of two: its fabric is port 0 (198.51.100.1 and .2), behind it 10.<n + 1>.0.0/16 at port 1.
 class Gateway {
  public:
-  Gateway(unsigned n, unsigned workers, unsigned out_lanes, unsigned in_lanes)
-      : world(workers), associations(workers, [this](unsigned id, auto table) {
-          world.worker(id).set_associations(std::move(table));
-        }) {
+  Gateway(unsigned n, unsigned workers, unsigned out_lanes, unsigned in_lanes,
+          crypto::CryptoUse use = crypto::CryptoUse::kAny)
+      : world(workers),
+        associations(
+            workers, [this](unsigned id, auto table) { world.worker(id).set_associations(std::move(table)); }, use) {
     const std::string own = std::to_string(n + 1), other = std::to_string(2 - n);
     world.interface(0).addresses = {net(("198.51.100." + own + "/24").c_str())};
+    world.interface(1).addresses = {net(("10." + own + ".0.1/16").c_str())};
     const auto remote = net(("10." + other + ".0.0/16").c_str());
     const auto behind = net(("10." + own + ".0.0/16").c_str());
     world.routes = {{net("198.51.100.0/24"), flow::RouteKind::kConnected, {{0, {}}}, {}},
                     {net(("198.51.100." + own + "/32").c_str()), flow::RouteKind::kLocal, {{0, {}}}, {}},
                     {behind, flow::RouteKind::kConnected, {{1, {}}}, {}},
+                    {net(("10." + own + ".0.1/32").c_str()), flow::RouteKind::kLocal, {{1, {}}}, {}},
                     {remote, flow::RouteKind::kGateway, {{.peer = 0}}, {}}};
     peer.slot = 0;
     peer.name = "default/other";
@@ -66,6 +69,12 @@ class Gateway {
     world.publish();
   }
 
+  // With time for crypto devices to give back what they were given.
+  void arrive(uint16_t port, const std::vector<uint8_t>& frame) {
+    world.arrive(port, frame);
+    for (int i = 0; i < 4; ++i) world.round();
+  }
+
   World world;
   flow::Peer peer;
   Associations associations;
@@ -81,16 +90,17 @@ std::vector<uint8_t> on_the_wire(const Out& out) {
 
 struct Case {
   unsigned workers, out_lanes, in_lanes;
+  crypto::CryptoUse use = crypto::CryptoUse::kAny;
 };
 class Mesh : public testing::TestWithParam<Case> {};
 
 TEST_P(Mesh, WhatOneEncryptsTheOtherDecrypts) {
   const Case c = GetParam();
-  Gateway a(0, c.workers, c.out_lanes, c.in_lanes), b(1, c.workers, c.in_lanes, c.out_lanes);
+  Gateway a(0, c.workers, c.out_lanes, c.in_lanes, c.use), b(1, c.workers, c.in_lanes, c.out_lanes, c.use);
   std::set<uint32_t> spis;
   for (uint16_t port = 1000; port < 1064; ++port) {
     const auto inner = udp(to_gateway(1), "10.1.0.5", port, "10.2.0.5", 53, 100);
-    a.world.arrive(1, inner);
+    a.arrive(1, inner);
     const auto sent = a.world.take();
     ASSERT_EQ(sent.size(), 1u);
     EXPECT_EQ(sent[0].port, 0);
@@ -98,7 +108,7 @@ TEST_P(Mesh, WhatOneEncryptsTheOtherDecrypts) {
     EXPECT_EQ(sent[0].src, ip("198.51.100.1"));
     EXPECT_EQ(sent[0].dst, ip("198.51.100.2"));
     spis.insert(base::load_be32(sent[0].frame.data() + 34));
-    b.world.arrive(0, on_the_wire(sent[0]));
+    b.arrive(0, on_the_wire(sent[0]));
     const auto received = b.world.take();
     ASSERT_EQ(received.size(), 1u) << port;
     EXPECT_EQ(received[0].port, 1);
@@ -116,21 +126,23 @@ TEST_P(Mesh, WhatOneEncryptsTheOtherDecrypts) {
 
 TEST_P(Mesh, ALongPacketIsCutBeforeItIsEncryptedOrItsSenderTold) {
   const Case c = GetParam();
-  Gateway a(0, c.workers, c.out_lanes, c.in_lanes), b(1, c.workers, c.in_lanes, c.out_lanes);
-  a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53, 1472, false));
-  const auto pieces = a.world.take();
-  ASSERT_EQ(pieces.size(), 2u);
-  size_t bytes = 0;
-  for (const Out& piece : pieces) {
-    EXPECT_LE(piece.frame.size(), 14u + 1500);
-    EXPECT_FALSE(piece.headers.is(wire::kIsFragment));
-    b.world.arrive(0, on_the_wire(piece));
+  Gateway a(0, c.workers, c.out_lanes, c.in_lanes, c.use), b(1, c.workers, c.in_lanes, c.out_lanes, c.use);
+  for (uint16_t port = 1000; port < 1008; ++port) {  // flows of every worker
+    a.arrive(1, udp(to_gateway(1), "10.1.0.5", port, "10.2.0.5", 53, 1472, false));
+    const auto pieces = a.world.take();
+    ASSERT_EQ(pieces.size(), 2u);
+    size_t bytes = 0;
+    for (const Out& piece : pieces) {
+      EXPECT_LE(piece.frame.size(), 14u + 1500);
+      EXPECT_FALSE(piece.headers.is(wire::kIsFragment));
+      b.arrive(0, on_the_wire(piece));
+    }
+    for (const Out& piece : b.world.take()) {
+      EXPECT_TRUE(piece.headers.is(wire::kIsFragment));
+      bytes += piece.frame.size() - 34;
+    }
+    EXPECT_EQ(bytes, 1480u);
   }
-  for (const Out& piece : b.world.take()) {
-    EXPECT_TRUE(piece.headers.is(wire::kIsFragment));
-    bytes += piece.frame.size() - 34;
-  }
-  EXPECT_EQ(bytes, 1480u);
   a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53, 1472, true));
   const auto told = a.world.take();
   ASSERT_EQ(told.size(), 1u);
@@ -143,10 +155,12 @@ TEST_P(Mesh, ALongPacketIsCutBeforeItIsEncryptedOrItsSenderTold) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Workers, Mesh,
-                         testing::Values(Case{1, 1, 1}, Case{1, 3, 2}, Case{2, 2, 2}, Case{2, 1, 1}, Case{3, 2, 3}),
+                         testing::Values(Case{1, 1, 1}, Case{1, 3, 2}, Case{2, 2, 2}, Case{2, 1, 1}, Case{3, 2, 3},
+                                         Case{2, 1, 2, crypto::CryptoUse::kQueues}),
                          [](const auto& test) {
                            return std::to_string(test.param.workers) + "workers" +
-                                  std::to_string(test.param.out_lanes) + "and" + std::to_string(test.param.in_lanes);
+                                  std::to_string(test.param.out_lanes) + "and" + std::to_string(test.param.in_lanes) +
+                                  (test.param.use == crypto::CryptoUse::kQueues ? "queued" : "");
                          });
 
 TEST(MeshPolicy, ClearTextOfAPeerThatMustEncryptIsRefused) {
@@ -181,15 +195,155 @@ TEST(MeshPolicy, WithoutAnAssociationRequiredDropsAndPreferredSendsInClear) {
 }
 
 TEST(MeshPolicy, SourcesNotBehindThePeerAreRefused) {
+  for (const auto use : {crypto::CryptoUse::kAny, crypto::CryptoUse::kQueues}) {
+    Gateway a(0, 1, 1, 1, use), b(1, 1, 1, 1, use);
+    a.world.routes.push_back({net("10.77.0.0/16"), flow::RouteKind::kConnected, {{1, {}}}, {}});
+    a.publish();
+    a.arrive(1, udp(to_gateway(1), "10.77.0.5", 1000, "10.2.0.5", 53));
+    const auto sent = a.world.take();
+    ASSERT_EQ(sent.size(), 1u);
+    b.arrive(0, on_the_wire(sent[0]));
+    EXPECT_TRUE(b.world.take().empty());
+    EXPECT_EQ(b.world.drops(DropReason::esp_selector_mismatch), 1u);
+    b.world.expect_balance();
+  }
+}
+
+TEST(MeshPolicy, AWidePrefixOfAPeerDoesNotHoldWhatIsNearer) {
   Gateway a(0, 1, 1, 1), b(1, 1, 1, 1);
-  a.world.routes.push_back({net("10.77.0.0/16"), flow::RouteKind::kConnected, {{1, {}}}, {}});
+  a.peer.encryption = flow::Encryption::kPreferred;  // lets them in
   a.publish();
-  a.world.arrive(1, udp(to_gateway(1), "10.77.0.5", 1000, "10.2.0.5", 53));
+  b.peer.prefixes = {net("10.0.0.0/8")};
+  b.world.routes.push_back({net("10.0.0.0/8"), flow::RouteKind::kGateway, {{.peer = 0}}, {}});
+  b.publish();
+  for (const char* source : {"10.77.0.5", "10.2.0.9", "10.2.0.1"}) {
+    a.world.arrive(1, udp(to_gateway(1), source, 1000, "10.2.0.5", 53));
+    const auto sent = a.world.take();
+    ASSERT_EQ(sent.size(), 1u);
+    b.world.arrive(0, on_the_wire(sent[0]));
+  }
+  EXPECT_EQ(b.world.take().size(), 1u);
+  EXPECT_EQ(b.world.drops(DropReason::esp_selector_mismatch), 2u);
+}
+
+TEST(MeshPolicy, NeighbourDiscoveryDoesNotComeOutOfATunnel) {
+  for (const auto use : {crypto::CryptoUse::kAny, crypto::CryptoUse::kQueues}) {
+    Gateway a(0, 2, 2, 2, use), b(1, 2, 2, 2, use);
+    a.world.routes.push_back({net("2001:db8:2::/64"), flow::RouteKind::kGateway, {{.peer = 0}}, {}});
+    b.world.routes.push_back({net("2001:db8:2::1/128"), flow::RouteKind::kLocal, {{1, {}}}, {}});
+    b.peer.prefixes.push_back(net("2001:db8:1::/64"));
+    b.world.routes.push_back({net("2001:db8:1::/64"), flow::RouteKind::kGateway, {{.peer = 0}}, {}});
+    a.publish();
+    b.publish();
+    for (const char* from : {"2001:db8:1::1", "2001:db8:1::2"}) {  // both workers
+      wire::NdPacket packet;
+      packet.message.type = wire::kNdNeighbourAdvert;
+      packet.message.src = ip(from);
+      packet.message.dst = ip("2001:db8:2::1");
+      packet.message.target = ip("2001:db8:2::5");
+      flow::InjectCommand inject;
+      inject.as = flow::InjectAs::kPacket;
+      inject.frame.resize(200);
+      inject.frame.resize(wire::build_nd(inject.frame, packet));
+      a.world.command(0, inject);
+      for (int i = 0; i < 4; ++i) a.world.round();
+      const auto sent = a.world.take();
+      ASSERT_EQ(sent.size(), 1u);
+      b.arrive(0, on_the_wire(sent[0]));
+    }
+    EXPECT_EQ(b.world.drops(DropReason::esp_selector_mismatch), 2u);
+    b.world.expect_balance();
+  }
+}
+
+TEST(MeshPolicy, TheKernelIsNoWayRoundTheTunnel) {
+  Gateway a(0, 1, 1, 1), b(1, 1, 1, 1);
+  b.world.interface(0).twin_port = 2;
+  b.world.interface(0).exceptions = {{wire::kProtocolUdp, 53}};
+  b.world.interface(2).is_twin = true;
+  b.world.interface(2).port_of_twin = 0;
+  b.publish();
+  // Into the kernel, which would answer in clear: our own answer instead, through the tunnel.
+  a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.1", 53));
   const auto sent = a.world.take();
   ASSERT_EQ(sent.size(), 1u);
   b.world.arrive(0, on_the_wire(sent[0]));
+  const auto answer = b.world.take();
+  ASSERT_EQ(answer.size(), 1u);
+  EXPECT_EQ(answer[0].port, 0);
+  EXPECT_EQ(answer[0].headers.protocol, wire::kProtocolEsp);
+  // Out of the kernel.
+  b.world.arrive(2, udp(to_gateway(0), "198.51.100.2", 1000, "10.1.0.5", 53));
   EXPECT_TRUE(b.world.take().empty());
-  EXPECT_EQ(b.world.drops(DropReason::esp_selector_mismatch), 1u);
+  EXPECT_EQ(b.world.drops(DropReason::clear_refused), 1u);
+  b.world.arrive(2, udp(to_gateway(0), "198.51.100.2", 1000, "198.51.100.1", 179));
+  EXPECT_EQ(b.world.take().size(), 1u);
+  b.world.expect_balance();
+}
+
+TEST(MeshPolicy, NobodyOutsideTellsOfWhatWentThroughTheTunnel) {
+  Gateway b(1, 1, 1, 1);
+  const auto about = [](const char* to) {
+    return icmp_error(to_gateway(0), "198.51.100.77", wire::kIcmpUnreachable, wire::kIcmpFragmentationNeeded,
+                      udp(to_gateway(1), "10.2.0.5", 53, to, 1000));
+  };
+  b.world.arrive(0, about("10.1.0.5"));
+  EXPECT_TRUE(b.world.take().empty());
+  EXPECT_EQ(b.world.drops(DropReason::clear_refused), 1u);
+  b.world.arrive(0, about("198.51.100.200"));
+  EXPECT_EQ(b.world.take().size(), 1u);
+}
+
+TEST(MeshPolicy, InClearTheReversePathIsThatOfThePeer) {
+  Gateway b(1, 1, 1, 1);
+  b.peer.encryption = flow::Encryption::kOff;
+  for (flow::InterfaceId id : {0, 1}) b.world.interface(id).rpf = flow::Rpf::kStrict;
+  b.publish();
+  b.world.arrive(0, udp(to_gateway(0), "10.1.0.5", 1000, "10.2.0.5", 53));
+  EXPECT_EQ(b.world.take().size(), 1u);
+  b.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53));
+  EXPECT_TRUE(b.world.take().empty());
+  EXPECT_EQ(b.world.drops(DropReason::reverse_path), 1u);
+}
+
+TEST(MeshPolicy, WhatAnotherWorkerWantsEncryptedNeverLeavesInClear) {
+  Gateway a(0, 2, 2, 2);
+  a.peer.encryption = flow::Encryption::kOff;  // this worker's generation is another
+  a.publish();
+  const auto frame = udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53);
+  rte_mbuf* m = rte_pktmbuf_alloc(test_pool());
+  ASSERT_NE(m, nullptr);
+  std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
+  m->ol_flags = 0;
+  carry_of(m) = Carry{};
+  carry_of(m).to_peer = 0;
+  ASSERT_TRUE(a.world.state(1).mesh.packets(1, 0).push({m, Errand::kEncrypt}));
+  a.world.state(1).counters->to_workers.add(1);
+  a.world.round();
+  EXPECT_TRUE(a.world.take().empty());
+  EXPECT_EQ(a.world.drops(DropReason::no_association), 1u);
+}
+
+TEST(MeshPolicy, SendersBehindThePeerHearOfAHostThatIsDown) {
+  Gateway a(0, 1, 1, 1), b(1, 1, 1, 1);
+  a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.77", 53));
+  auto sent = a.world.take();
+  ASSERT_EQ(sent.size(), 1u);
+  b.world.arrive(0, on_the_wire(sent[0]));
+  EXPECT_EQ(b.world.state().neighbours.held(), 1u);
+  flow::NeighbourCommand failed;
+  failed.interface = 1;
+  failed.address = ip("10.2.0.77");
+  failed.state = flow::NeighbourState::kFailed;
+  b.world.command(0, failed);
+  b.world.round();
+  sent = b.world.take();
+  ASSERT_EQ(sent.size(), 1u);
+  a.world.arrive(0, on_the_wire(sent[0]));
+  const auto told = a.world.take();
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].src, ip("10.2.0.1"));
+  EXPECT_EQ(told[0].headers.icmp_type, wire::kIcmpUnreachable);
 }
 
 TEST(MeshPolicy, ForgedAndReplayedPacketsHaveNames) {
