@@ -56,9 +56,11 @@ void validate_keys(const Peer& peer, ObjectFaults& faults) {
   }
 }
 
+using Sharers = std::map<base::Prefix, const Peer*>;  // the first of those that name a prefix
+
 // A tunnel whose own packets lead into a tunnel never comes to an end.
 void validate_reach(const Peer& peer, const std::set<base::IpAddress>& addresses, const Surroundings& around,
-                    ObjectFaults& faults) {
+                    Sharers& sharers, ObjectFaults& faults) {
   if (peer.prefixes.empty()) faults.add("spec.prefixes", "at least one prefix is needed");
   if (peer.prefixes.size() > kMaxPeerPrefixes) {
     faults.add("spec.prefixes", text("too many (at most ", kMaxPeerPrefixes, ")"));
@@ -71,6 +73,11 @@ void validate_reach(const Peer& peer, const std::set<base::IpAddress>& addresses
     if (const auto inside = addresses.lower_bound(prefix.network().address);
         inside != addresses.end() && prefix.contains(*inside))
       faults.add(at, text(prefix.to_string(), " holds ", inside->to_string(), ", the address of a peer"));
+    // What comes from there in clear is refused, or it is not.
+    if (const Peer* first = sharers.try_emplace(prefix.network(), &peer).first->second;
+        (first->encryption == Encryption::kRequired) != (peer.encryption == Encryption::kRequired))
+      faults.add(at, text(prefix.to_string(), " is also behind Peer/", first->name.to_string(),
+                          ": encryption is Required of both or of none"));
     for (const Connected& own : around.connected)
       if (own.prefix.network() == prefix.network())
         faults.add(at, text(prefix.to_string(), " is on the link of interface \"", own.interface, "\""));
@@ -82,12 +89,13 @@ void validate_reach(const Peer& peer, const std::set<base::IpAddress>& addresses
 void validate_peers(const Surroundings& around, Faults& all) {
   std::set<base::IpAddress> addresses;
   std::map<base::IpAddress, const Peer*> users;
+  Sharers sharers;
   for (const auto& [name, peer] : around.state.peers) addresses.insert(peer->address);
   for (const auto& [name, peer] : around.state.peers) {
     ObjectFaults faults(all, Kind::kPeer, name);
     validate_name(faults, name);
     validate_address(*peer, around, faults);
-    validate_reach(*peer, addresses, around, faults);
+    validate_reach(*peer, addresses, around, sharers, faults);
     validate_numbers(*peer, faults);
     validate_keys(*peer, faults);
     const auto [user, fresh] = users.try_emplace(peer->address, peer.get());

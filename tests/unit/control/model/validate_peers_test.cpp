@@ -58,6 +58,25 @@ TEST(ValidatePeer, Prefixes) {
             at + "prefixes: too many (at most 64)");
 }
 
+TEST(ValidatePeer, APrefixIsEncryptedOrItIsNot) {
+  State state = sample_state();
+  Peer first = sample_peer(), second = sample_peer("rack3", "203.0.113.3");
+  put(state.peers, first);
+  second.priority = 1;
+  put(state.peers, second);
+  EXPECT_EQ(faults_of(state), "");
+  second.prefixes = {net("10.2.0.0/16")};
+  second.encryption = Encryption::kPreferred;
+  put(state.peers, second);
+  EXPECT_EQ(
+      faults_of(state),
+      "Peer/default/rack3 spec.prefixes[0]: 10.2.0.0/16 is also behind Peer/default/rack2: encryption is Required "
+      "of both or of none");
+  second.prefixes = {net("10.2.3.0/24")};
+  put(state.peers, second);
+  EXPECT_EQ(faults_of(state), "");
+}
+
 TEST(ValidatePeer, Numbers) {
   EXPECT_EQ(with_peer([](Peer& p) { p.path_mtu = 100; }), at + "pathMtu: 100 is out of range (want 576 to 9000 bytes)");
   EXPECT_EQ(with_peer([](Peer& p) { p.weight = 0; }), at + "weight: 0 is out of range (want 1 to 256)");
