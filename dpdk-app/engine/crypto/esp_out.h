@@ -5,8 +5,8 @@
 // outer IP header. A packet refused by prepare_out() is as it was (segments may have become one), and undo_out() makes
 // it so again when no device takes it; its sequence number is lost. One that finish_out() refuses is half made, in
 // clear: drop it. Hot; the SA's owner. IVs: AEAD takes the sequence number and SaSpec::first_iv (RFC 4106 §3.1: unique
-// is enough). CBC needs one that nobody can foretell: the sequence number is encrypted as the first block under the same
-// key (NIST SP 800-38A, appendix C), which costs a block. Does not: fragment (see needs_fragmentation,
+// is enough). CBC needs one that nobody can foretell: the sequence number is encrypted as the first block under the
+// same key (NIST SP 800-38A, appendix C), which costs a block. Does not: fragment (see needs_fragmentation,
 // OutboundSa::inner_mtu), pad against traffic analysis.
 #pragma once
 
