@@ -19,13 +19,28 @@ flow::Encryption encryption_of(model::Encryption encryption) {
   return flow::Encryption::kRequired;
 }
 
+// The smallest MTU of the ways that a route has; 0: it does not lead out of an interface.
+uint16_t mtu_of(const flow::RouteResult& route, const flow::RouteTable& table, const flow::InterfaceTable& interfaces) {
+  if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return 0;
+  uint16_t least = UINT16_MAX;
+  for (uint32_t slot = 0; slot < (route.hops > 1 ? flow::kEcmpSlots : 1); ++slot) {
+    const flow::InterfaceId out = table.next_hop(table.next_hop_in(route, slot)).interface;
+    if (out >= interfaces.by_id.size()) return 0;  // a tunnel
+    least = std::min(least, interfaces.by_id[out].mtu);
+  }
+  return least;
+}
+
 }  // namespace
 
 base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
                                const flow::InterfaceTable& interfaces) {
   const flow::RouteResult& route = routes.at(routes.find(destination));
-  if (route.interface >= interfaces.by_id.size()) return {};
-  for (const base::Prefix& each : interfaces.by_id[route.interface].addresses)
+  // Of several equal ways the first: one source for all.
+  const flow::InterfaceId out =
+      route.hops > 1 ? routes.next_hop(routes.next_hop_in(route, 0)).interface : route.interface;
+  if (out >= interfaces.by_id.size()) return {};
+  for (const base::Prefix& each : interfaces.by_id[out].addresses)
     if (each.is_v4() == destination.is_v4() && !each.address.is_link_local()) return each.address;
   return {};
 }
@@ -84,18 +99,15 @@ void PeerPart::resolve(const Round& round, const flow::RouteTable& table, const 
     out.remote = peer->address;
     out.prefixes = peer->prefixes;
     out.route = table.find(out.remote);
-    const flow::RouteResult& route = table.at(out.route);
-    if ((route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) ||
-        route.interface >= interfaces.by_id.size()) {
+    const uint16_t mtu = mtu_of(table.at(out.route), table, interfaces);
+    if (mtu == 0) {
       round.fault(model::Kind::kPeer, name, "spec.address", "no route of the Node leads to " + out.remote.to_string());
       continue;
     }
     out.local = peer->local ? *peer->local : source_towards(out.remote, table, interfaces);
     if (out.local == base::IpAddress{})
       round.fault(model::Kind::kPeer, name, "spec.localAddress",
-                  "required: interface \"" + interfaces.by_id[route.interface].name +
-                      "\", which leads to the peer, has no address of that family");
-    const uint16_t mtu = interfaces.by_id[route.interface].mtu;
+                  "required: the interface that leads to the peer has no address of that family");
     out.path_mtu = peer->path_mtu == 0 ? mtu : std::min(mtu, peer->path_mtu);
     if (!next->ends_here(out.local)) next->locals.push_back(out.local);
     next->demands_encryption |= out.encryption == flow::Encryption::kRequired;

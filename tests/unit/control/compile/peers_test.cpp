@@ -108,6 +108,23 @@ TEST(CompilePeers, WhatLeadsNowhereIsAFault) {
   EXPECT_EQ(bench.errors_of(state), "Peer/default/b spec.address: no route of the Node leads to 192.0.2.9");
 }
 
+TEST(CompilePeers, SeveralWaysThroughTheUnderlay) {
+  model::State state;
+  auto node = model::sample_node();
+  node.interfaces[0].mtu = 9000;
+  node.interfaces[1].mtu = 2000;
+  node.routes.push_back(
+      {net("192.0.2.0/24"), model::RouteAction::kForward, {{ip("203.0.113.9"), "", 1}, {ip("10.0.0.9"), "", 1}}});
+  state.node = std::make_shared<const model::Node>(node);
+  put(state.peers, peer("b", "192.0.2.2", {net("10.2.0.0/16")}));
+  Bench bench;
+  const auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  EXPECT_EQ(g->routes->at(tunnel(*g, "default/b")->route).hops, 2);
+  EXPECT_EQ(tunnel(*g, "default/b")->path_mtu, 2000);
+  EXPECT_EQ(tunnel(*g, "default/b")->local, ip("203.0.113.1"));
+}
+
 TEST(CompilePeers, ThePathMtuIsTheSmaller) {
   model::State state;
   auto node = model::sample_node();
