@@ -1,7 +1,5 @@
 """See crypto.sh."""
-import argparse
 import ipaddress
-import json
 import os
 import pathlib
 import re
@@ -14,7 +12,7 @@ import sys
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from subject import SERVERS, GatewayRun, arp_replies, checksum, frame, machine, objects, peers, rig, spread, udp_datagram  # noqa: E402
+from subject import SERVERS, GatewayRun, arp_replies, checksum, frame, main, objects, peers, rig, spread, udp_datagram  # noqa: E402
 
 OURS, UNDERLAY = "192.0.2.1", "100.64.0.0/16"   # peers are there, behind the first of SERVERS; what is decrypted goes to the second
 REMOTE, LOCAL = "198.18.0.0/16", "10.9.0.0/16"
@@ -153,26 +151,5 @@ def table(results):
         print(f"{r['name']:24} {r['value']:7.2f} {r['cycles_per_packet']:8.1f}  {r['peer'] or '':22} {peer} {r['spread']:6.0%}")
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="perf/lab/crypto.sh")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
-    options = parser.parse_args()
-    huge = peers.huge_pages_free() >= 1600
-    lab = rig.Lab("perf")
-    try:
-        results = measure_all(lab, options, huge)
-    finally:
-        lab.close()
-    about = {**machine(), "memory": "2 MB pages" if huge else "ordinary pages", "core": options.core, "device": DEVICE}
-    table(results)
-    print(f"input and output: net_pcap,infinite_rx=1 on core {options.core}, {about['memory']}; medians of {options.runs} runs that took "
-          f"turns with {DEVICE} alone")
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    main("perf/lab/crypto.sh", measure_all, table, {"device": DEVICE})

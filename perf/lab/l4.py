@@ -1,8 +1,5 @@
 """See l4.sh."""
-import argparse
 import ipaddress
-import json
-import os
 import pathlib
 import socket
 import statistics
@@ -10,7 +7,7 @@ import struct
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from subject import SERVERS, GatewayRun, arp_replies, frame, machine, objects, peers, rig, spread, udp_datagram  # noqa: E402
+from subject import SERVERS, GatewayRun, arp_replies, frame, main, objects, peers, rig, spread, udp_datagram  # noqa: E402
 
 VIP, SERVICE_PORT, NAT_FLOWS = "203.0.113.10", 80, 100_000
 
@@ -96,26 +93,5 @@ def table(results):
         print(f"{r['name']:32} {r['value']:7.2f} {r['cycles_per_packet']:7.1f}  {r['peer']:16} {peer} {r['spread']:6.0%}  {r['bound_by']}")
 
 
-def main():
-    parser = argparse.ArgumentParser(prog="perf/lab/l4.sh")
-    parser.add_argument("--json", metavar="FILE")
-    parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
-    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
-    options = parser.parse_args()
-    huge = peers.huge_pages_free() >= 1600
-    lab = rig.Lab("perf")
-    try:
-        results = measure_all(lab, options, huge)
-    finally:
-        lab.close()
-    about = {**machine(), "memory": "2 MB pages" if huge else "ordinary pages", "core": options.core}
-    table(results)
-    print(f"input and output of all: net_pcap,infinite_rx=1 on core {options.core}, {about['memory']}; "
-          f"medians of {options.runs} runs that took turns")
-    if options.json:
-        pathlib.Path(options.json).write_text(json.dumps({"machine": about, "results": results}, indent=2) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    main("perf/lab/l4.sh", measure_all, table)

@@ -1,4 +1,6 @@
 """The gateway as a subject of the lab: its input, how it is run, and what is read from it."""
+import argparse
+import json
 import os
 import pathlib
 import platform
@@ -90,3 +92,25 @@ def machine():
 
 def spread(values):
     return (max(values) - min(values)) / statistics.median(values)
+
+
+def main(program, measure_all, table, about=None):
+    """A lab from its command line to its JSON. measure_all(lab, options, huge) gives rows, table(rows) prints them."""
+    parser = argparse.ArgumentParser(prog=program)
+    parser.add_argument("--json", metavar="FILE")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each measurement")
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    options = parser.parse_args()
+    huge = peers.huge_pages_free() >= 1600
+    lab = rig.Lab("perf")
+    try:
+        results = measure_all(lab, options, huge)
+    finally:
+        lab.close()
+    place = {**machine(), "memory": "2 MB pages" if huge else "ordinary pages", "core": options.core, **(about or {})}
+    table(results)
+    print(f"input and output of all: net_pcap,infinite_rx=1 on core {options.core}, {place['memory']}; "
+          f"medians of {options.runs} runs that took turns")
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({"machine": place, "results": results}, indent=2) + "\n")
