@@ -73,7 +73,34 @@ void write(const loop::AssociationInfo& info, v1::Association& out) {
   for (const auto& [reason, count] : info.refused) (*out.mutable_refused())[reason] = count;
 }
 
+void write(const mesh::LinkStatus& link, v1::PeerLinkStatus& out) {
+  out.set_state(mesh::to_string(link.state));
+  out.set_reason(link.reason);
+  out.set_identity(link.identity);
+  out.set_link(link.link);
+  out.set_outbound(link.outbound);
+  out.set_inbound(link.inbound);
+  out.set_agreed_outbound(link.agreed_outbound);
+  out.set_agreed_inbound(link.agreed_inbound);
+  out.set_failures(link.failures);
+  if (link.outbound)
+    out.set_outbound_age(static_cast<double>(base::monotonic_now() - link.outbound_since) / base::kNanosPerSecond);
+  for (const base::Prefix& each : link.accepted) out.add_accepted_prefixes(each.to_string());
+}
+
+// "namespace/name"
+model::Name name_of(const std::string& text) {
+  const auto slash = text.find('/');
+  if (slash == std::string::npos) return {.name = text};
+  return {text.substr(0, slash), text.substr(slash + 1)};
+}
+
 }  // namespace
+
+grpc::Status NodeService::Rekey(grpc::ServerContext*, const v1::RekeyRequest* request, v1::RekeyResponse*) {
+  if (context_.peer_link.rekey(name_of(request->name()))) return grpc::Status::OK;
+  return {grpc::StatusCode::NOT_FOUND, "there is no Peer of that name that keys are agreed with"};
+}
 
 grpc::Status NodeService::Peers(grpc::ServerContext*, const v1::PeersRequest* request, v1::PeersResponse* response) {
   const ReadingPlace place(context_);
@@ -81,6 +108,8 @@ grpc::Status NodeService::Peers(grpc::ServerContext*, const v1::PeersRequest* re
   const auto generation = context_.loop.generation();
   if (generation == nullptr) return grpc::Status::OK;
   std::map<uint16_t, v1::PeerStatus*> by_slot;
+  std::map<std::string, mesh::LinkStatus> links;
+  for (mesh::LinkStatus& link : context_.peer_link.status()) links[link.peer.to_string()] = std::move(link);
   for (const flow::Peer& peer : generation->peers->by_slot) {
     if (peer.slot == flow::kNoPeer || (!request->name().empty() && request->name() != peer.name)) continue;
     v1::PeerStatus& status = *(by_slot[peer.slot] = response->add_peers());
@@ -89,6 +118,7 @@ grpc::Status NodeService::Peers(grpc::ServerContext*, const v1::PeersRequest* re
     status.set_local_address(peer.local.to_string());
     status.set_path_mtu(peer.path_mtu);
     status.set_encryption(name_of(peer.encryption));
+    if (const auto link = links.find(peer.name); link != links.end()) write(link->second, *status.mutable_link());
   }
   if (!request->name().empty() && by_slot.empty()) return {grpc::StatusCode::NOT_FOUND, "there is no such Peer"};
   for (const loop::AssociationInfo& info : context_.loop.dataplane().associations())

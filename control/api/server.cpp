@@ -94,8 +94,10 @@ void set_bounds(grpc::ServerBuilder& builder) {
 }  // namespace
 
 struct Server::Parts {
-  Parts(loop::ControlLoop& loop, const ServerOptions& options)
-      : context{.loop = loop, .write_patience = options.write_patience, .silence_patience = options.silence_patience},
+  Parts(loop::ControlLoop& loop, PeerLink& peer_link, const ServerOptions& options)
+      : context{.loop = loop,
+                .peer_link = peer_link,
+                .write_patience = options.write_patience, .silence_patience = options.silence_patience},
         config(context),
         flows(context),
         limits(context),
@@ -114,7 +116,7 @@ struct Server::Parts {
 
 Server::Server() = default;
 
-base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, loop::ControlLoop& loop) {
+base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, loop::ControlLoop& loop, PeerLink& peer_link) {
   if (options.socket.empty() && options.listen.empty())
     return base::Error{"neither --socket nor --listen is given: nothing could configure the gateway"};
   // gRPC writes lines of its own for every client that it does not like: anybody could fill the log with them.
@@ -135,7 +137,7 @@ base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options
     builder.AddListeningPort(options.listen, *credentials, &port);
   }
   std::unique_ptr<Server> server(new Server);
-  server->parts_ = std::make_unique<Parts>(loop, options);
+  server->parts_ = std::make_unique<Parts>(loop, peer_link, options);
   Parts& parts = *server->parts_;
   for (grpc::Service* each :
        std::initializer_list<grpc::Service*>{&parts.config, &parts.flows, &parts.limits, &parts.telemetry, &parts.node})

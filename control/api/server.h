@@ -11,6 +11,7 @@
 
 #include "base/result.h"
 #include "control/api/patience.h"
+#include "control/api/peer_link.h"
 #include "control/loop/control_loop.h"
 
 namespace penstock::api {
@@ -30,7 +31,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  static base::Result<std::unique_ptr<Server>> start(const ServerOptions& options, loop::ControlLoop& loop);
+  static base::Result<std::unique_ptr<Server>> start(const ServerOptions& options, loop::ControlLoop& loop,
+                                                     PeerLink& peer_link);
   ~Server();  // stop()
   // Lets calls that run finish for two seconds, then ends them.
   void stop();

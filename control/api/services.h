@@ -14,6 +14,7 @@
 #include "control/api/limits.grpc.pb.h"
 #include "control/api/node.grpc.pb.h"
 #include "control/api/patience.h"
+#include "control/api/peer_link.h"
 #include "control/api/telemetry.grpc.pb.h"
 #include "control/loop/control_loop.h"
 
@@ -27,6 +28,7 @@ constexpr size_t kMaxRevisionMessage = 1024;
 
 struct ServiceContext {
   loop::ControlLoop& loop;
+  PeerLink& peer_link;
   std::atomic<bool> stopping{false};
   std::atomic<int> long_streams{0}, changes{0}, readings{0};
   base::Nanos write_patience = kWritePatience, silence_patience = kSilencePatience;
@@ -146,6 +148,7 @@ class NodeService final : public v1::Node::Service {
   grpc::Status Drain(grpc::ServerContext*, const v1::DrainRequest*, v1::DrainResponse*) override;
   grpc::Status Undrain(grpc::ServerContext*, const v1::UndrainRequest*, v1::UndrainResponse*) override;
   grpc::Status Peers(grpc::ServerContext*, const v1::PeersRequest*, v1::PeersResponse*) override;
+  grpc::Status Rekey(grpc::ServerContext*, const v1::RekeyRequest*, v1::RekeyResponse*) override;
 
  private:
   ServiceContext& context_;

@@ -3,6 +3,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "control/pki/spiffe_id.h"
+
 namespace penstock::api {
 
 namespace {
@@ -87,6 +89,24 @@ void Fields::prefix(const Path& path, std::string_view text, base::Prefix& out) 
   } else {
     fault(path, parsed.error());
   }
+}
+
+void Fields::link_address(const Path& path, std::string_view text, model::LinkAddress& out) {
+  const size_t colon = text.rfind(':');
+  std::string_view host = text.substr(0, colon == std::string_view::npos ? 0 : colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = base::IpAddress::parse(host);
+  const auto port = colon == std::string_view::npos ? std::nullopt : parse_number(text.substr(colon + 1), UINT16_MAX);
+  if (!address || !port || *port == 0 || address->is_v4() == bracketed)
+    return fault(path, quoted(text) + " is not an address and a port (want 192.0.2.7:9510 or [2001:db8::7]:9510)");
+  out = {*address, static_cast<uint16_t>(*port)};
+}
+
+void Fields::spiffe_id(const Path& path, std::string_view text, std::string& out) {
+  auto id = pki::SpiffeId::parse(text);
+  if (!id) return fault(path, id.error());
+  out = id->text();
 }
 
 void Fields::mac(const Path& path, std::string_view text, base::MacAddress& out) {

@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "control/model/errors.h"
+#include "control/model/peer.h"
 #include "control/model/policy.h"
 
 namespace penstock::api {
@@ -48,6 +49,8 @@ class Fields {
   // Each leaves `out` as it was and reports when the text is wrong.
   void address(const Path& path, std::string_view text, base::IpAddress& out);
   void prefix(const Path& path, std::string_view text, base::Prefix& out);
+  void link_address(const Path& path, std::string_view text, model::LinkAddress& out);  // "192.0.2.7:9510"
+  void spiffe_id(const Path& path, std::string_view text, std::string& out);
   void mac(const Path& path, std::string_view text, base::MacAddress& out);
   void seconds(const Path& path, std::string_view text, uint32_t& out);       // "90s", "1m30s"; whole seconds
   void milliseconds(const Path& path, std::string_view text, uint32_t& out);  // "500ms"

@@ -22,6 +22,10 @@ void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields
 // Unit and number of the rate that is set; false: none is.
 bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
 
+// As a Peer names them; also between gateways (PeerLink).
+base::Result<model::PeerCipher> cipher_named(std::string_view name);
+base::Result<model::Encapsulation> encapsulation_named(std::string_view name);
+
 // All but the metadata.
 void to_message(const model::Node& object, v1alpha1::Node& message);
 void to_message(const model::Service& object, kubernetes::Service& message);

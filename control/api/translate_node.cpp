@@ -200,6 +200,22 @@ void write_neighbours(const model::Neighbours& object, v1alpha1::NodeSpec& spec)
   if (object.queue_packets != defaults.queue_packets) message.set_queue_packets(object.queue_packets);
 }
 
+void read_mesh(const Path& path, const v1alpha1::NodeMesh& message, model::MeshIdentity& mesh, Fields& fields) {
+  mesh.certificate = message.identity().certificate();
+  mesh.key = message.identity().key();
+  mesh.bundle = message.identity().bundle();
+  mesh.revocation_lists = message.identity().revocation_lists();
+  if (!message.listen().empty()) fields.link_address({&path, "listen"}, message.listen(), mesh.listen);
+}
+
+void write_mesh(const model::MeshIdentity& mesh, v1alpha1::NodeMesh& message) {
+  message.mutable_identity()->set_certificate(mesh.certificate);
+  message.mutable_identity()->set_key(mesh.key);
+  message.mutable_identity()->set_bundle(mesh.bundle);
+  message.mutable_identity()->set_revocation_lists(mesh.revocation_lists);
+  if (mesh.listen != model::LinkAddress{}) message.set_listen(mesh.listen.to_string());
+}
+
 }  // namespace
 
 void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields) {
@@ -225,6 +241,7 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
   if (spec.fragments().has_timeout())
     fields.milliseconds({&fragment_path, "timeout"}, spec.fragments().timeout(), object.fragment_timeout_milliseconds);
   if (spec.fragments().has_datagrams()) object.fragment_datagrams = spec.fragments().datagrams();
+  if (spec.has_mesh()) read_mesh({&path, "mesh"}, spec.mesh(), object.mesh.emplace(), fields);
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
 }
 
@@ -242,6 +259,7 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
     spec.mutable_fragments()->set_timeout(milliseconds_text(object.fragment_timeout_milliseconds));
   if (object.fragment_datagrams != defaults.fragment_datagrams)
     spec.mutable_fragments()->set_datagrams(object.fragment_datagrams);
+  if (object.mesh) write_mesh(*object.mesh, *spec.mutable_mesh());
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
 }
 

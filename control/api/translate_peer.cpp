@@ -8,13 +8,29 @@ namespace {
 constexpr Choice<model::Encryption> kEncryptions[] = {{"Required", model::Encryption::kRequired},
                                                       {"Preferred", model::Encryption::kPreferred},
                                                       {"Off", model::Encryption::kOff}};
-constexpr Choice<model::PeerCipher> kCiphers[] = {{"AES-GCM-128", model::PeerCipher::kAesGcm128},
-                                                  {"AES-GCM-256", model::PeerCipher::kAesGcm256},
-                                                  {"ChaCha20-Poly1305", model::PeerCipher::kChaCha20Poly1305},
-                                                  {"AES-CBC-128-HMAC-SHA256", model::PeerCipher::kAesCbc128Sha256},
-                                                  {"AES-CBC-256-HMAC-SHA256", model::PeerCipher::kAesCbc256Sha256}};
-constexpr Choice<model::Encapsulation> kEncapsulations[] = {{"ESP", model::Encapsulation::kEsp},
-                                                            {"UDP", model::Encapsulation::kUdp}};
+template <typename T>
+constexpr Choice<T> named(T value) {
+  return {model::to_string(value), value};
+}
+using Cipher = model::PeerCipher;
+constexpr Choice<Cipher> kCiphers[] = {named(Cipher::kAesGcm128), named(Cipher::kAesGcm256),
+                                       named(Cipher::kChaCha20Poly1305), named(Cipher::kAesCbc128Sha256),
+                                       named(Cipher::kAesCbc256Sha256)};
+constexpr Choice<model::Encapsulation> kEncapsulations[] = {named(model::Encapsulation::kEsp),
+                                                            named(model::Encapsulation::kUdp)};
+
+void read_lifetime(const Path& path, const v1alpha1::Lifetime& message, model::Lifetime& lifetime, Fields& fields) {
+  if (message.has_time()) fields.seconds({&path, "time"}, message.time(), lifetime.seconds);
+  lifetime.packets = message.packets();
+  lifetime.bytes = message.bytes();
+}
+
+void write_lifetime(const model::Lifetime& lifetime, v1alpha1::PeerSpec& spec) {
+  const model::Lifetime defaults;
+  if (lifetime.seconds != defaults.seconds) spec.mutable_lifetime()->set_time(seconds_text(lifetime.seconds));
+  if (lifetime.packets != 0) spec.mutable_lifetime()->set_packets(lifetime.packets);
+  if (lifetime.bytes != 0) spec.mutable_lifetime()->set_bytes(lifetime.bytes);
+}
 
 }  // namespace
 
@@ -34,6 +50,9 @@ void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields
   object.priority = spec.priority();
   if (spec.has_weight()) fields.number({&path, "weight"}, spec.weight(), object.weight);
   object.key_file = spec.static_keys().file();
+  if (!spec.identity().empty()) fields.spiffe_id({&path, "identity"}, spec.identity(), object.identity);
+  if (!spec.link().empty()) fields.link_address({&path, "link"}, spec.link(), object.link.emplace());
+  read_lifetime({&path, "lifetime"}, spec.lifetime(), object.lifetime, fields);
 }
 
 void to_message(const model::Peer& object, v1alpha1::Peer& message) {
@@ -52,6 +71,21 @@ void to_message(const model::Peer& object, v1alpha1::Peer& message) {
   if (object.priority != 0) spec.set_priority(object.priority);
   if (object.weight != defaults.weight) spec.set_weight(object.weight);
   if (!object.key_file.empty()) spec.mutable_static_keys()->set_file(object.key_file);
+  spec.set_identity(object.identity);
+  if (object.link) spec.set_link(object.link->to_string());
+  write_lifetime(object.lifetime, spec);
+}
+
+base::Result<model::PeerCipher> cipher_named(std::string_view name) {
+  for (const auto& each : kCiphers)
+    if (name == each.name) return each.value;
+  return base::Error{"cipher: " + Fields::quoted(name) + " is none that is known here"};
+}
+
+base::Result<model::Encapsulation> encapsulation_named(std::string_view name) {
+  for (const auto& each : kEncapsulations)
+    if (name == each.name) return each.value;
+  return base::Error{"encapsulation: " + Fields::quoted(name) + " is none that is known here"};
 }
 
 }  // namespace penstock::api

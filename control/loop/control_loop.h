@@ -128,6 +128,8 @@ class ControlLoop {
   std::vector<health::Status> health();
   telemetry::Snapshot stats();
   Dataplane& dataplane() { return dataplane_; }
+  // What peers agree on is made and dropped between two changes. Any thread; as long as the loop lives.
+  mesh::Tunnels& tunnels();
 
  private:
   class Core;

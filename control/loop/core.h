@@ -4,12 +4,14 @@
 //   start.cpp    from the store to a running gateway, and the end of the thread
 //   events.cpp   one turn of the thread: jobs, events, machines, housekeeping
 //   observe.cpp  what other threads read
+//   tunnels.cpp  what peers agree on
 #pragma once
 
 #include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
+#include <future>
 #include <mutex>
 #include <thread>
 
@@ -33,10 +35,10 @@ constexpr base::Nanos kTidyEvery = base::kNanosPerSecond;
 constexpr base::Nanos kHealthBatch = 100'000'000;
 constexpr size_t kEventsPerTurn = 1024;
 
-class ControlLoop::Core {
+class ControlLoop::Core final : public mesh::Tunnels {
  public:
   Core(Dataplane& dataplane, std::unique_ptr<store::Store> store, Options options);
-  ~Core();
+  ~Core() override;
 
   base::Result<void> start();
   void stop();
@@ -72,8 +74,16 @@ class ControlLoop::Core {
   std::shared_ptr<Watcher> watch();
   telemetry::Snapshot stats();
   std::vector<health::Status> health();
+  base::Result<std::vector<mesh::Association>> make_inbound(const model::Name& peer, uint64_t epoch,
+                                                            unsigned senders) override;
+  base::Result<void> use_outbound(const model::Name& peer, const mesh::Grant& grant) override;
+  void drop_inbound(const model::Name& peer, uint64_t epoch) override;
+  void drop_outbound(const model::Name& peer) override;
+  std::vector<mesh::Use> use() override;
 
  private:
+  // tunnels.cpp
+  std::optional<uint16_t> slot_of(const model::Name& peer) const;
   // change.cpp
   ApplyResult refused(ApplyResult result);
   bool prepare(const model::State& next, ApplyResult& result);
@@ -140,5 +150,14 @@ class ControlLoop::Core {
   bool stopping_ = false, running_ = false;
   std::thread thread_;
 };
+
+template <typename R>
+R ControlLoop::Core::call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused) {
+  std::promise<R> promise;
+  auto future = promise.get_future();
+  enqueue(
+      {deadline, [&] { promise.set_value(work()); }, [&](const std::string& why) { promise.set_value(refused(why)); }});
+  return future.get();
+}
 
 }  // namespace penstock::loop

@@ -12,6 +12,7 @@
 #include "base/address.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "control/mesh/tunnels.h"
 #include "control/model/errors.h"
 #include "control/model/node.h"
 #include "control/model/objects.h"
@@ -106,6 +107,18 @@ class Dataplane {
   virtual void commit_peers() = 0;
   virtual void abandon_peers() = 0;
   virtual std::vector<AssociationInfo> associations() const = 0;  // any thread; peer by peer
+
+  // What peers agree on (control/mesh/tunnels.h), by slot.
+  virtual base::Result<std::vector<mesh::Association>> make_inbound(uint16_t peer, uint64_t epoch,
+                                                                    unsigned senders) = 0;
+  virtual base::Result<void> use_outbound(uint16_t peer, const mesh::Grant& grant) = 0;
+  virtual void drop_inbound(uint16_t peer, uint64_t epoch) = 0;
+  virtual void drop_outbound(uint16_t peer) = 0;
+  struct OutboundUse {
+    uint16_t peer = flow::kNoPeer;
+    bool worn = false;
+  };
+  virtual std::vector<OutboundUse> outbound_use() const = 0;
 
   // Makes `generation` the one to adopt. The dataplane keeps the newest one alive itself; an older one stays valid
   // until oldest_in_use() passes its number.

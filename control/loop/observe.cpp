@@ -1,5 +1,4 @@
 // What other threads read, and the methods of ControlLoop: each is a job, a look at the shared words, or both.
-#include <future>
 
 #include "control/loop/core.h"
 #include "control/loop/objects.h"
@@ -78,15 +77,6 @@ ApplyResult refusal(const std::string& why) {
 }
 
 }  // namespace
-
-template <typename R>
-R ControlLoop::Core::call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused) {
-  std::promise<R> promise;
-  auto future = promise.get_future();
-  enqueue(
-      {deadline, [&] { promise.set_value(work()); }, [&](const std::string& why) { promise.set_value(refused(why)); }});
-  return future.get();
-}
 
 ControlLoop::Core::Shared ControlLoop::Core::shared() const {
   const std::lock_guard lock(shared_mutex_);

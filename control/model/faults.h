@@ -2,8 +2,10 @@
 // only made when something is wrong.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -76,6 +78,15 @@ inline const char* why_no_host(const base::IpAddress& address) {
   if (address.is_multicast()) return "is a multicast address";
   if (address.is_broadcast()) return "is the broadcast address";
   return nullptr;
+}
+
+inline void want_path(ObjectFaults& faults, const std::string& field, std::string_view path) {
+  const auto odd = [](unsigned char c) { return c < ' ' || c == 0x7f; };
+  if (path.empty()) {
+    faults.add(field, "is missing");
+  } else if (path[0] != '/' || path.size() > kMaxPath || std::any_of(path.begin(), path.end(), odd)) {
+    faults.add(field, text("want an absolute path of at most ", kMaxPath, " characters"));
+  }
 }
 
 inline bool has_ports(uint8_t protocol) { return protocol == 6 || protocol == 17 || protocol == 132; }

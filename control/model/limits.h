@@ -37,6 +37,10 @@ constexpr uint32_t kMaxMaglevTable = 655373;      // a prime; 2 bytes a place, 1
 constexpr size_t kMaxPeerPrefixes = 64;  // looked through for every packet that comes out of its tunnel
 constexpr uint32_t kMinReplayWindow = 64;
 constexpr uint32_t kMaxReplayWindow = 4096;
+constexpr uint32_t kMinLifetimeSeconds = 5;  // agreeing anew more often would be all that gateways do
+constexpr uint32_t kMaxLifetimeSeconds = 30 * 86400;
+constexpr uint64_t kMinLifetimePackets = 1000;
+constexpr uint64_t kMinLifetimeBytes = 1'000'000;
 constexpr size_t kMaxPath = 4096;  // PATH_MAX
 
 constexpr unsigned kMinMtu4 = 576;   // RFC 791: every host takes this much

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "control/model/peer.h"
 
 namespace penstock::model {
 
@@ -93,6 +94,13 @@ struct Neighbours {
   bool operator==(const Neighbours&) const = default;
 };
 
+struct MeshIdentity {                    // who this gateway is to others, and where they agree on keys with it
+  std::string certificate, key, bundle;  // absolute paths of PEM files, which are watched
+  std::string revocation_lists;          // empty: none
+  LinkAddress listen;
+  bool operator==(const MeshIdentity&) const = default;
+};
+
 struct Node {
   std::string name;
   Workers workers;
@@ -103,7 +111,8 @@ struct Node {
   uint32_t icmp_errors_per_second = 1000;  // per worker; 0: none are sent
   uint32_t fragment_timeout_milliseconds = 30000;
   uint32_t fragment_datagrams = 4096;  // datagrams tracked at once per worker
-  uint32_t drain_seconds = 30;         // SIGTERM: how long established flows may go on
+  std::optional<MeshIdentity> mesh;
+  uint32_t drain_seconds = 30;  // SIGTERM: how long established flows may go on
 
   bool operator==(const Node&) const = default;
 };

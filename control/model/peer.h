@@ -26,9 +26,47 @@ enum class PeerCipher : uint8_t {
   kAesCbc256Sha256,
 };
 
+constexpr const char* to_string(PeerCipher cipher) {
+  switch (cipher) {
+    case PeerCipher::kAesGcm128:
+      return "AES-GCM-128";
+    case PeerCipher::kAesGcm256:
+      return "AES-GCM-256";
+    case PeerCipher::kChaCha20Poly1305:
+      return "ChaCha20-Poly1305";
+    case PeerCipher::kAesCbc128Sha256:
+      return "AES-CBC-128-HMAC-SHA256";
+    case PeerCipher::kAesCbc256Sha256:
+      return "AES-CBC-256-HMAC-SHA256";
+  }
+  return "";
+}
+
 enum class Encapsulation : uint8_t {
   kEsp,  // RFC 4303
   kUdp,  // RFC 3948, port 4500; the source port varies with the inner flow
+};
+
+constexpr const char* to_string(Encapsulation encapsulation) {
+  return encapsulation == Encapsulation::kUdp ? "UDP" : "ESP";
+}
+
+// Where a gateway agrees on keys with others (penstock.v1.PeerLink): TCP.
+constexpr uint16_t kPeerLinkPort = 9510;
+struct LinkAddress {
+  base::IpAddress address;
+  uint16_t port = kPeerLinkPort;
+  std::string to_string() const {
+    return (address.is_v4() ? address.to_string() : "[" + address.to_string() + "]") + ":" + std::to_string(port);
+  }
+  bool operator==(const LinkAddress&) const = default;
+};
+
+// How long agreed keys are used at most; new ones are there before. 0: no bound of that kind.
+struct Lifetime {
+  uint32_t seconds = 3600;
+  uint64_t packets = 0, bytes = 0;  // of one association
+  bool operator==(const Lifetime&) const = default;
 };
 
 struct Peer {
@@ -39,12 +77,16 @@ struct Peer {
   Encryption encryption = Encryption::kRequired;
   PeerCipher cipher = PeerCipher::kAesGcm128;
   Encapsulation encapsulation = Encapsulation::kEsp;
-  bool extended_sequence = true;  // ESN
-  uint32_t replay_window = 1024;  // packets; a multiple of 64; 0: replays are taken
-  uint16_t path_mtu = 0;          // of the underlay; 0: the egress interface's MTU
-  int32_t priority = 0;           // of several peers with one prefix the lowest number counts
-  uint16_t weight = 1;            // shares of flows among those of equal priority
-  std::string key_file;           // keys agreed by hand (engine/crypto/key_file.h); empty: none
+  bool extended_sequence = true;    // ESN
+  uint32_t replay_window = 1024;    // packets; a multiple of 64; 0: replays are taken
+  uint16_t path_mtu = 0;            // of the underlay; 0: the egress interface's MTU
+  int32_t priority = 0;             // of several peers with one prefix the lowest number counts
+  uint16_t weight = 1;              // shares of flows among those of equal priority
+  std::string key_file;             // keys agreed by hand (engine/crypto/key_file.h); empty: none
+  std::string identity;             // SPIFFE ID of the peer, with whom keys are agreed; empty: not with this one
+  std::optional<LinkAddress> link;  // where it agrees; absent: kPeerLinkPort of `address`
+  Lifetime lifetime;                // of agreed keys
+  LinkAddress link_address() const { return link ? *link : LinkAddress{address}; }
   bool operator==(const Peer&) const = default;
 };
 

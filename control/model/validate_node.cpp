@@ -221,6 +221,16 @@ void validate_settings(const Node& node, ObjectFaults& faults) {
   want_range(faults, "spec.drainTimeout", node.drain_seconds, 0, 86400, "seconds");
 }
 
+void validate_mesh(const MeshIdentity& mesh, ObjectFaults& faults) {
+  want_path(faults, "spec.mesh.identity.certificate", mesh.certificate);
+  want_path(faults, "spec.mesh.identity.key", mesh.key);
+  want_path(faults, "spec.mesh.identity.bundle", mesh.bundle);
+  if (!mesh.revocation_lists.empty()) want_path(faults, "spec.mesh.identity.revocationLists", mesh.revocation_lists);
+  if (mesh.listen.address.is_multicast() || mesh.listen.address.is_broadcast())
+    faults.add("spec.mesh.listen", text(mesh.listen.address.to_string(), " is no address of a host"));
+  if (mesh.listen.port == 0) faults.add("spec.mesh.listen", "port 0 is none (want 1 to 65535)");
+}
+
 }  // namespace
 
 void validate_node(const Node& node, const Surroundings& around, Faults& all) {
@@ -234,6 +244,7 @@ void validate_node(const Node& node, const Surroundings& around, Faults& all) {
   validate_overlaps(node, faults);
   validate_routes(node, around, faults);
   validate_settings(node, faults);
+  if (node.mesh) validate_mesh(*node.mesh, faults);
 }
 
 }  // namespace penstock::model

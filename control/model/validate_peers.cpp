@@ -42,18 +42,40 @@ void validate_numbers(const Peer& peer, ObjectFaults& faults) {
   want_range(faults, "spec.replayWindow", peer.replay_window, kMinReplayWindow, kMaxReplayWindow, "packets");
 }
 
-void validate_keys(const Peer& peer, ObjectFaults& faults) {
-  const std::string& file = peer.key_file;
+void validate_lifetime(const Lifetime& lifetime, ObjectFaults& faults) {
+  want_range(faults, "spec.lifetime.time", lifetime.seconds, kMinLifetimeSeconds, kMaxLifetimeSeconds, "seconds");
+  if (lifetime.packets != 0)
+    want_range(faults, "spec.lifetime.packets", lifetime.packets, kMinLifetimePackets, UINT64_MAX);
+  if (lifetime.bytes != 0) want_range(faults, "spec.lifetime.bytes", lifetime.bytes, kMinLifetimeBytes, UINT64_MAX);
+}
+
+// Keys come from a file, or are agreed with whoever has the identity.
+void validate_keys(const Peer& peer, const State& state, ObjectFaults& faults) {
+  const bool agrees = !peer.identity.empty();
+  if (!agrees && peer.link) faults.add("spec.link", "has no use without identity");
+  if (!agrees && peer.lifetime != Lifetime{}) faults.add("spec.lifetime", "has no use without identity");
   if (peer.encryption == Encryption::kOff) {
-    if (!file.empty()) faults.add("spec.staticKeys", "has no use with encryption Off");
+    if (!peer.key_file.empty()) faults.add("spec.staticKeys", "has no use with encryption Off");
+    if (agrees) faults.add("spec.identity", "has no use with encryption Off");
     return;
   }
-  if (file.empty()) {
-    faults.add("spec.staticKeys.file", "is missing");
-  } else if (file[0] != '/' || file.size() > kMaxPath ||
-             std::any_of(file.begin(), file.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; })) {
-    faults.add("spec.staticKeys.file", text("want an absolute path of at most ", kMaxPath, " characters"));
+  if (!agrees) {
+    if (peer.key_file.empty()) {
+      faults.add("spec.identity", "is missing: the peer's SPIFFE ID, or staticKeys in its place");
+    } else {
+      want_path(faults, "spec.staticKeys.file", peer.key_file);
+    }
+    return;
   }
+  if (!peer.key_file.empty()) faults.add("spec.staticKeys", "either this or identity");
+  if (!state.node || !state.node->mesh)
+    faults.add("spec.identity", "needs the Node's own identity: Node spec.mesh is missing");
+  if (peer.replay_window == 0) faults.add("spec.replayWindow", "0 is for static keys: agreed ones survive no restart");
+  const LinkAddress link = peer.link_address();
+  if (const char* why = peer.link && !link.address.is_loopback() ? why_no_host(link.address) : nullptr)
+    faults.add("spec.link", text(link.address.to_string(), " ", why));
+  if (link.port == 0) faults.add("spec.link", "port 0 is none (want 1 to 65535)");
+  validate_lifetime(peer.lifetime, faults);
 }
 
 using Sharers = std::map<base::Prefix, const Peer*>;  // the first of those that name a prefix
@@ -89,6 +111,7 @@ void validate_reach(const Peer& peer, const std::set<base::IpAddress>& addresses
 void validate_peers(const Surroundings& around, Faults& all) {
   std::set<base::IpAddress> addresses;
   std::map<base::IpAddress, const Peer*> users;
+  std::map<std::string, const Peer*> identities;
   Sharers sharers;
   for (const auto& [name, peer] : around.state.peers) addresses.insert(peer->address);
   for (const auto& [name, peer] : around.state.peers) {
@@ -97,11 +120,14 @@ void validate_peers(const Surroundings& around, Faults& all) {
     validate_address(*peer, around, faults);
     validate_reach(*peer, addresses, around, sharers, faults);
     validate_numbers(*peer, faults);
-    validate_keys(*peer, faults);
+    validate_keys(*peer, around.state, faults);
     const auto [user, fresh] = users.try_emplace(peer->address, peer.get());
     if (!fresh)
       faults.add("spec.address",
                  text(peer->address.to_string(), " is already the address of Peer/", user->second->name.to_string()));
+    if (peer->identity.empty()) continue;
+    const auto [owner, alone] = identities.try_emplace(peer->identity, peer.get());
+    if (!alone) faults.add("spec.identity", text("is already that of Peer/", owner->second->name.to_string()));
   }
 }
 

@@ -343,6 +343,19 @@ void add_associations(const Snapshot& s, Builder& b) {
   }
 }
 
+void add_links(const Snapshot& s, Builder& b) {
+  for (const LinkStats& link : s.links) {
+    b.gauge("penstock_peer_link_up", "1 while there are agreed keys in both directions.", {{"peer", link.peer}}, link.up);
+    for (const auto& [direction, n] : {std::pair{"out", link.agreed_outbound}, std::pair{"in", link.agreed_inbound}})
+      b.counter("penstock_peer_link_agreed_total", "How often keys were agreed.",
+                {{"peer", link.peer}, {"direction", direction}}, n);
+    b.counter("penstock_peer_link_failures_total", "Calls to the peer that failed.", {{"peer", link.peer}},
+              link.failures);
+  }
+  for (const auto& [reason, n] : s.link_refusals)
+    b.counter("penstock_peer_link_refused_total", "Offers of other gateways that were refused.", {{"reason", reason}}, n);
+}
+
 void add_control(const Snapshot& s, Builder& b, const std::string& version) {
   const ControlStats& c = s.control;
   b.gauge("penstock_build_info", "1, with the version as a label.", {{"version", version}}, 1);
@@ -395,6 +408,7 @@ std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const
   add_limits(snapshot, builder);
   add_egresses_and_mirrors(snapshot, builder);
   add_associations(snapshot, builder);
+  add_links(snapshot, builder);
   add_health(snapshot, builder);
   return std::move(builder).take();
 }

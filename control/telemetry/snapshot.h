@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -121,6 +122,12 @@ struct AssociationStats {  // a security association of a tunnel
   std::vector<std::pair<std::string, uint64_t>> refused;  // packets by reason, those that are not 0
 };
 
+struct LinkStats {   // agreement on keys with a peer
+  std::string peer;  // "namespace/name"
+  bool up = false;   // keys in both directions
+  uint64_t agreed_outbound = 0, agreed_inbound = 0, failures = 0;
+};
+
 struct FlowStateStats {
   std::string state;   // "established", "udp_stream"
   uint64_t flows = 0;  // gauge
@@ -161,6 +168,8 @@ struct Snapshot {
   std::vector<EgressStats> egresses;
   std::vector<MirrorStats> mirrors;
   std::vector<AssociationStats> associations;
+  std::vector<LinkStats> links;
+  std::map<std::string, uint64_t> link_refusals;  // of others' offers, by reason
   std::vector<FlowStateStats> flows_by_state;  // every state, zero or not
   std::vector<HealthStats> health;
   ControlStats control;

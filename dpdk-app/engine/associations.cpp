@@ -40,14 +40,22 @@ AssociationFacts facts_of(uint16_t peer, unsigned worker, const crypto::Sa& sa) 
   return facts;
 }
 
+base::Result<void> fits_lanes(size_t count) {
+  if (count == 0) return base::Error{"an association for each direction is needed"};
+  if (count > kMaxLanes)
+    return base::Error{"more than " + std::to_string(kMaxLanes) + " associations in one direction"};
+  return {};
+}
+
 }  // namespace
 
 Associations::Associations(unsigned workers, HandOver hand_over, crypto::CryptoUse use)
     : workers_(workers), hand_over_(std::move(hand_over)), use_(use) {}
 
-bool Associations::Peer::in_flight() const {
+bool Associations::Retired::in_flight() const {
   const auto flies = [](const auto& sa) { return sa->in_flight() != 0; };
-  return std::any_of(outbound.begin(), outbound.end(), flies) || std::any_of(inbound.begin(), inbound.end(), flies);
+  return (outbound != nullptr && std::any_of(outbound->begin(), outbound->end(), flies)) ||
+         (inbound != nullptr && std::any_of(inbound->begin(), inbound->end(), flies));
 }
 
 base::Result<void> Associations::open_devices() {
@@ -77,39 +85,89 @@ base::Result<void> Associations::open_devices() {
   return {};
 }
 
-base::Result<void> Associations::stage(uint16_t peer, std::vector<crypto::SaSpec> outbound,
-                                       std::vector<crypto::SaSpec> inbound) {
-  if (outbound.empty() || inbound.empty()) return base::Error{"an association for each direction is needed"};
-  if (outbound.size() > kMaxLanes || inbound.size() > kMaxLanes)
-    return base::Error{"more than " + std::to_string(kMaxLanes) + " associations in one direction"};
-  if (auto opened = open_devices(); !opened) return opened;
-  std::set<uint32_t> taken;
-  for (const auto& [slot, other] : next())
-    for (const auto& sa : other->inbound)
-      if (slot != peer) taken.insert(sa->spec().spi);
-  auto made = std::make_shared<Peer>();
+Associations::Peers& Associations::staging() {
+  if (!staged_) staged_ = std::make_unique<Peers>(live_);
+  return *staged_;
+}
+
+base::Result<Associations::OutboundSet> Associations::made(std::vector<crypto::SaSpec> outbound) {
+  if (auto fits = fits_lanes(outbound.size()); !fits) return base::Error{fits.error()};
+  if (auto opened = open_devices(); !opened) return base::Error{opened.error()};
+  auto set = std::make_shared<Set<crypto::OutboundSa>>();
   for (crypto::SaSpec& spec : outbound) {
     const std::string name = "outbound SPI " + spi_text(spec.spi) + ": ";
     auto sa = crypto::OutboundSa::make(std::move(spec), device_list_);
     if (!sa) return base::Error{name + sa.error()};
-    made->outbound.push_back(std::move(*sa));
+    set->push_back(std::move(*sa));
   }
+  return OutboundSet{std::move(set)};
+}
+
+base::Result<Associations::InboundSet> Associations::made(uint16_t of, const uint64_t* but,
+                                                          std::vector<crypto::SaSpec> inbound) {
+  if (auto fits = fits_lanes(inbound.size()); !fits) return base::Error{fits.error()};
+  if (auto opened = open_devices(); !opened) return base::Error{opened.error()};
+  std::set<uint32_t> taken;
+  for (const auto& [slot, peer] : next())
+    for (const auto& [epoch, set] : peer.inbound)
+      if (slot != of || (but != nullptr && epoch != *but))
+        for (const auto& sa : *set) taken.insert(sa->spi());
+  auto set = std::make_shared<Set<crypto::InboundSa>>();
   for (crypto::SaSpec& spec : inbound) {
     const std::string name = "inbound SPI " + spi_text(spec.spi) + ": ";
     if (!taken.insert(spec.spi).second) return base::Error{name + "is another association's"};
     auto sa = crypto::InboundSa::make(std::move(spec), device_list_);
     if (!sa) return base::Error{name + sa.error()};
-    made->inbound.push_back(std::move(*sa));
+    set->push_back(std::move(*sa));
   }
-  if (!staged_) staged_ = std::make_unique<Peers>(live_);
-  (*staged_)[peer] = std::move(made);
+  return InboundSet{std::move(set)};
+}
+
+base::Result<void> Associations::stage(uint16_t peer, std::vector<crypto::SaSpec> outbound,
+                                       std::vector<crypto::SaSpec> inbound) {
+  auto out = made(std::move(outbound));
+  if (!out) return base::Error{out.error()};
+  auto in = made(peer, nullptr, std::move(inbound));
+  if (!in) return base::Error{in.error()};
+  Peer& entry = staging()[peer];
+  entry.outbound = std::move(*out);
+  entry.inbound.clear();
+  entry.inbound[0] = std::move(*in);
   return {};
 }
 
+base::Result<void> Associations::stage_outbound(uint16_t peer, std::vector<crypto::SaSpec> outbound) {
+  auto set = made(std::move(outbound));
+  if (!set) return base::Error{set.error()};
+  staging()[peer].outbound = std::move(*set);
+  return {};
+}
+
+base::Result<void> Associations::stage_inbound(uint16_t peer, uint64_t epoch, std::vector<crypto::SaSpec> inbound) {
+  auto set = made(peer, &epoch, std::move(inbound));
+  if (!set) return base::Error{set.error()};
+  staging()[peer].inbound[epoch] = std::move(*set);
+  return {};
+}
+
+void Associations::forget_if_empty(uint16_t peer) {
+  if (staging().at(peer).empty()) staging().erase(peer);
+}
+
+void Associations::remove_inbound(uint16_t peer, uint64_t epoch) {
+  if (const auto found = next().find(peer); found == next().end() || !found->second.inbound.contains(epoch)) return;
+  staging().at(peer).inbound.erase(epoch);
+  forget_if_empty(peer);
+}
+
+void Associations::remove_outbound(uint16_t peer) {
+  if (const auto found = next().find(peer); found == next().end() || found->second.outbound == nullptr) return;
+  staging().at(peer).outbound.reset();
+  forget_if_empty(peer);
+}
+
 void Associations::remove(uint16_t peer) {
-  if (!next().contains(peer)) return;
-  if (!staged_) staged_ = std::make_unique<Peers>(live_);
-  staged_->erase(peer);
+  if (next().contains(peer)) staging().erase(peer);
 }
 
 void Associations::abandon() { staged_.reset(); }
@@ -120,32 +178,47 @@ std::shared_ptr<const WorkerAssociations> Associations::table_of(unsigned worker
   table->lane_ = lanes_[worker].get();
   table->by_peer_.resize(live_.rbegin()->first + 1u);
   size_t inbound = 0;
-  for (const auto& [slot, peer] : live_) inbound += peer->inbound.size();
+  for (const auto& [slot, peer] : live_)
+    for (const auto& [epoch, set] : peer.inbound) inbound += set->size();
   table->by_spi_.resize(std::bit_ceil(2 * inbound + 1));
   for (const auto& [slot, peer] : live_) {
-    WorkerAssociations::Lanes& lanes = table->by_peer_[slot];
-    lanes.first = static_cast<uint32_t>(table->lanes_.size());
-    for (size_t k = worker; k < peer->outbound.size(); k += workers_) table->lanes_.push_back(peer->outbound[k].get());
-    lanes.inner_mtu = peer->outbound.front()->inner_mtu();
-    lanes.count = static_cast<uint16_t>(table->lanes_.size() - lanes.first);
-    if (lanes.count == 0) lanes.relay = static_cast<uint16_t>(worker % peer->outbound.size());
-    for (const auto& sa : peer->inbound) {
-      const uint32_t spi = sa->spec().spi;
-      if (flow::owner_of(spi, workers_) != worker) continue;
-      size_t at = table->place_of(spi);
-      while (table->by_spi_[at].sa != nullptr) at = (at + 1) & (table->by_spi_.size() - 1);
-      table->by_spi_[at] = {sa.get(), spi, slot};
+    if (peer.outbound != nullptr) {
+      const Set<crypto::OutboundSa>& out = *peer.outbound;
+      WorkerAssociations::Lanes& lanes = table->by_peer_[slot];
+      lanes.first = static_cast<uint32_t>(table->lanes_.size());
+      for (size_t k = worker; k < out.size(); k += workers_) table->lanes_.push_back(out[k].get());
+      lanes.inner_mtu = out.front()->inner_mtu();
+      lanes.count = static_cast<uint16_t>(table->lanes_.size() - lanes.first);
+      if (lanes.count == 0) lanes.relay = static_cast<uint16_t>(worker % out.size());
+    }
+    for (const auto& [epoch, set] : peer.inbound) {
+      for (const auto& sa : *set) {
+        if (flow::owner_of(sa->spi(), workers_) != worker) continue;
+        size_t at = table->place_of(sa->spi());
+        while (table->by_spi_[at].sa != nullptr) at = (at + 1) & (table->by_spi_.size() - 1);
+        table->by_spi_[at] = {sa.get(), sa->spi(), slot};
+      }
     }
   }
   return table;
 }
 
+void Associations::retire_what_goes() {
+  for (const auto& [slot, peer] : live_) {
+    const auto kept = staged_->find(slot);
+    const Peer* now = kept == staged_->end() ? nullptr : &kept->second;
+    if (peer.outbound != nullptr && (now == nullptr || now->outbound != peer.outbound))
+      retired_.push_back({peer.outbound, nullptr});
+    for (const auto& [epoch, set] : peer.inbound) {
+      const bool stays = now != nullptr && now->inbound.contains(epoch) && now->inbound.at(epoch) == set;
+      if (!stays) retired_.push_back({nullptr, set});
+    }
+  }
+}
+
 void Associations::commit() {
   if (staged_) {
-    for (const auto& [slot, peer] : live_) {
-      const auto kept = staged_->find(slot);
-      if (kept == staged_->end() || kept->second != peer) retired_.push_back(peer);
-    }
+    retire_what_goes();
     {
       const std::lock_guard lock(lock_);
       live_ = std::move(*staged_);
@@ -153,7 +226,7 @@ void Associations::commit() {
     staged_.reset();
     for (unsigned worker = 0; worker < workers_; ++worker) hand_over_(worker, table_of(worker));
   }
-  std::erase_if(retired_, [](const auto& peer) { return !peer->in_flight(); });
+  std::erase_if(retired_, [](const Retired& each) { return !each.in_flight(); });
 }
 
 std::shared_ptr<const WorkerAssociations> Associations::without_any() const {
@@ -161,22 +234,43 @@ std::shared_ptr<const WorkerAssociations> Associations::without_any() const {
   const std::lock_guard lock(lock_);
   if (!live_.empty()) table->by_peer_.resize(live_.rbegin()->first + 1u);
   for (const auto& [slot, peer] : live_)
-    table->by_peer_[slot] = {.relay = 0, .inner_mtu = peer->outbound.front()->inner_mtu()};
+    if (peer.outbound != nullptr)
+      table->by_peer_[slot] = {.relay = 0, .inner_mtu = peer.outbound->front()->inner_mtu()};
   return table;
 }
 
 uint16_t Associations::inner_mtu(uint16_t peer) const {
   const auto found = next().find(peer);
-  return found == next().end() ? 0 : found->second->outbound.front()->inner_mtu();
+  return found == next().end() || found->second.outbound == nullptr ? 0 : found->second.outbound->front()->inner_mtu();
+}
+
+bool Associations::uses_inbound(uint32_t spi) const {
+  for (const auto& [slot, peer] : next())
+    for (const auto& [epoch, set] : peer.inbound)
+      for (const auto& sa : *set)
+        if (sa->spi() == spi) return true;
+  return false;
 }
 
 std::vector<AssociationFacts> Associations::list() const {
   std::vector<AssociationFacts> all;
   const std::lock_guard lock(lock_);
   for (const auto& [slot, peer] : live_) {
-    for (size_t k = 0; k < peer->outbound.size(); ++k)
-      all.push_back(facts_of(slot, static_cast<unsigned>(k % workers_), *peer->outbound[k]));
-    for (const auto& sa : peer->inbound) all.push_back(facts_of(slot, flow::owner_of(sa->spec().spi, workers_), *sa));
+    for (size_t k = 0; peer.outbound != nullptr && k < peer.outbound->size(); ++k)
+      all.push_back(facts_of(slot, static_cast<unsigned>(k % workers_), *(*peer.outbound)[k]));
+    for (const auto& [epoch, set] : peer.inbound)
+      for (const auto& sa : *set) all.push_back(facts_of(slot, flow::owner_of(sa->spi(), workers_), *sa));
+  }
+  return all;
+}
+
+std::vector<OutboundUse> Associations::use() const {
+  std::vector<OutboundUse> all;
+  const std::lock_guard lock(lock_);
+  for (const auto& [slot, peer] : live_) {
+    if (peer.outbound == nullptr) continue;
+    const auto worn = [](const auto& sa) { return sa->worn(); };
+    all.push_back({slot, std::any_of(peer.outbound->begin(), peer.outbound->end(), worn)});
   }
   return all;
 }

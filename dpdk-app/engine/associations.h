@@ -5,9 +5,13 @@
 // A worker without a lane of the peer gives its packets to one that has. An inbound one belongs to the worker that its
 // SPI names (flow::owner_of), which is where the decrypt stage sends its packets.
 //
-// Control thread: stage() and remove() collect what is to change, commit() hands every worker its new table, waits
-// until none reads the old one, and frees what is no longer in use; abandon() forgets what was staged. list(): any
-// thread. Failure: an Error that names the association; then nothing is staged for that peer. Keys: see crypto/key.h.
+// Associations come in sets that begin and end together. A peer has one outbound set, and of inbound ones as many as
+// the other side may still be sending with: a new one stands beside the old one until that side has changed over.
+//
+// Control thread: stage*() and remove*() collect what is to change, commit() hands every worker its new table, waits
+// until none reads the old one, and frees what is no longer in use; abandon() forgets what was staged. list(), use():
+// any thread. Failure: an Error that names the association; then nothing is staged by that call. Keys: see
+// crypto/key.h.
 #pragma once
 
 #include <functional>
@@ -82,6 +86,11 @@ struct AssociationFacts {  // one association, for people
   std::vector<std::pair<const char*, uint64_t>> refused;  // by name, those that are not 0
 };
 
+struct OutboundUse {
+  uint16_t peer = flow::kNoPeer;
+  bool worn = false;  // one of its outbound associations has reached a soft limit of packets or bytes
+};
+
 class Associations {
  public:
   // Gives worker `id` its table and returns when it reads no older one.
@@ -90,28 +99,51 @@ class Associations {
   // `use`: of the crypto devices; their queues only in tests.
   Associations(unsigned workers, HandOver hand_over, crypto::CryptoUse use = crypto::CryptoUse::kAny);
 
-  // Replaces all associations of the peer. Opens the crypto devices when they are needed for the first time.
+  // Replace all associations of the peer, its outbound ones, or add a set of inbound ones. Open the crypto devices when
+  // they are needed for the first time. `epoch`: names the set; of one that is there the new set takes the place.
   base::Result<void> stage(uint16_t peer, std::vector<crypto::SaSpec> outbound, std::vector<crypto::SaSpec> inbound);
+  base::Result<void> stage_outbound(uint16_t peer, std::vector<crypto::SaSpec> outbound);
+  base::Result<void> stage_inbound(uint16_t peer, uint64_t epoch, std::vector<crypto::SaSpec> inbound);
+  void remove_inbound(uint16_t peer, uint64_t epoch);
+  void remove_outbound(uint16_t peer);
   void remove(uint16_t peer);
   void commit();
   void abandon();
 
   // The longest inner datagram of a staged or live peer; 0: it has no outbound association.
   uint16_t inner_mtu(uint16_t peer) const;
+  bool uses_inbound(uint32_t spi) const;  // staged or live
   std::vector<AssociationFacts> list() const;
+  std::vector<OutboundUse> use() const;  // of the peers that have outbound associations
   // For a worker that only explains: knows which peers have associations, and has none itself. Any thread.
   std::shared_ptr<const WorkerAssociations> without_any() const;
 
  private:
+  template <typename Sa>
+  using Set = std::vector<std::unique_ptr<Sa>>;
+  using OutboundSet = std::shared_ptr<const Set<crypto::OutboundSa>>;  // null: none
+  using InboundSet = std::shared_ptr<const Set<crypto::InboundSa>>;
   struct Peer {
-    std::vector<std::unique_ptr<crypto::OutboundSa>> outbound;
-    std::vector<std::unique_ptr<crypto::InboundSa>> inbound;
+    OutboundSet outbound;
+    std::map<uint64_t, InboundSet> inbound;  // by epoch
+    bool empty() const { return outbound == nullptr && inbound.empty(); }
+  };
+  using Peers = std::map<uint16_t, Peer>;
+  // Sets that are no longer anybody's, until nothing of them is with a crypto device.
+  struct Retired {
+    OutboundSet outbound;
+    InboundSet inbound;
     bool in_flight() const;
   };
-  using Peers = std::map<uint16_t, std::shared_ptr<Peer>>;
 
   base::Result<void> open_devices();
   const Peers& next() const { return staged_ ? *staged_ : live_; }
+  Peers& staging();
+  base::Result<OutboundSet> made(std::vector<crypto::SaSpec> outbound);
+  // `of`, `but`: the set that it replaces, if any; all of the peer's when `but` is null.
+  base::Result<InboundSet> made(uint16_t of, const uint64_t* but, std::vector<crypto::SaSpec> inbound);
+  void forget_if_empty(uint16_t peer);
+  void retire_what_goes();
   std::shared_ptr<const WorkerAssociations> table_of(unsigned worker) const;
 
   const unsigned workers_;
@@ -123,7 +155,7 @@ class Associations {
   mutable std::mutex lock_;                              // live_ is read by list()
   Peers live_;
   std::unique_ptr<Peers> staged_;
-  std::vector<std::shared_ptr<Peer>> retired_;  // not freed yet: something is with a crypto device
+  std::vector<Retired> retired_;
 };
 
 }  // namespace penstock::engine

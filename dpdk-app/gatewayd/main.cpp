@@ -9,6 +9,7 @@
 #include <cstdio>
 
 #include "control/api/codec.h"
+#include "control/api/peer_tls.h"
 #include "control/store/store.h"
 #include "control/telemetry/metrics.h"
 #include "engine/pipeline.h"
@@ -87,11 +88,23 @@ void serve(const Options& options, loop::ControlLoop& loop, const sigset_t& sign
   }
 }
 
+telemetry::Snapshot with_links(telemetry::Snapshot snapshot, const api::PeerLink& peer_link) {
+  for (const mesh::LinkStatus& link : peer_link.status())
+    snapshot.links.push_back({.peer = link.peer.to_string(),
+                              .up = link.state == mesh::LinkState::kUp,
+                              .agreed_outbound = link.agreed_outbound,
+                              .agreed_inbound = link.agreed_inbound,
+                              .failures = link.failures});
+  snapshot.link_refusals = peer_link.refused();
+  return snapshot;
+}
+
 int run(const Options& options) {
   log::setup(options.log_format, options.log_level);
   const sigset_t signals = blocked_signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread starts
   signal(SIGPIPE, SIG_IGN);
+  api::require_tls13();
 
   const api::ProtobufCodec codec;
   auto store = store::Store::open(options.store, codec);
@@ -106,11 +119,13 @@ int run(const Options& options) {
     auto applied = apply_config(options.config, loop);
     if (!applied) return fail(applied.error());
   }
-  auto server = api::Server::start(options.server, loop);
+  api::PeerLink peer_link(loop);
+  auto server = api::Server::start(options.server, loop, peer_link);
   if (!server) return fail(server.error());
   std::unique_ptr<telemetry::MetricsServer> metrics;
   if (!options.metrics.empty()) {
-    auto started = telemetry::MetricsServer::start(options.metrics, PENSTOCK_VERSION, [&loop] { return loop.stats(); });
+    auto started = telemetry::MetricsServer::start(options.metrics, PENSTOCK_VERSION,
+                                                   [&] { return with_links(loop.stats(), peer_link); });
     if (!started) return fail(started.error());
     metrics = std::move(*started);
   }
@@ -119,6 +134,7 @@ int run(const Options& options) {
   serve(options, loop, signals);
   (*server)->stop();
   metrics.reset();
+  peer_link.stop();
   loop.stop();
   log::info("stopped");
   return 0;

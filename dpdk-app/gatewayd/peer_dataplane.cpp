@@ -2,14 +2,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine/crypto/key_file.h"
 #include "gatewayd/engine_dataplane.h"
 
 namespace penstock::gatewayd {
 
 namespace {
-
-constexpr uint16_t kMinInner6 = 1280;  // RFC 8200 §5
 
 crypto::Cipher cipher_of(model::PeerCipher cipher) {
   switch (cipher) {
@@ -27,77 +24,84 @@ crypto::Cipher cipher_of(model::PeerCipher cipher) {
   return crypto::Cipher::kAesGcm128;
 }
 
-// Selectors are the packet path's: where packets may come from changes with the generation (engine/stages/decrypt.h).
-std::vector<crypto::SaSpec> specs_of(const model::Peer& peer, const flow::Peer& tunnel,
-                                     std::vector<crypto::KeyLine> lines) {
-  std::vector<crypto::SaSpec> specs;
-  for (crypto::KeyLine& line : lines) {
-    crypto::SaSpec spec;
-    spec.spi = line.spi;
-    spec.cipher = cipher_of(peer.cipher);
-    spec.key = std::move(line.key);
-    spec.integrity_key = std::move(line.integrity_key);
-    spec.esn = peer.extended_sequence;
-    spec.replay_window = peer.replay_window;
-    spec.local = tunnel.local;
-    spec.remote = tunnel.remote;
-    spec.path_mtu = tunnel.path_mtu;
-    spec.udp_encapsulation = peer.encapsulation == model::Encapsulation::kUdp;
-    spec.first_iv = static_cast<uint64_t>(base::wall_now());
-    specs.push_back(std::move(spec));
-  }
-  return specs;
-}
-
-// What the associations depend on: another weight, priority or prefix leaves them as they are.
-model::Peer made_from(const model::Peer& peer, const flow::Peer& tunnel) {
-  model::Peer out;
-  out.address = tunnel.remote;
-  out.local = tunnel.local;
-  out.path_mtu = tunnel.path_mtu;
-  out.cipher = peer.cipher;
-  out.encapsulation = peer.encapsulation;
-  out.extended_sequence = peer.extended_sequence;
-  out.replay_window = peer.replay_window;
-  out.key_file = peer.key_file;
-  return out;
-}
-
 bool carries_v6(const model::Peer& peer) {
   return std::any_of(peer.prefixes.begin(), peer.prefixes.end(), [](const auto& p) { return !p.is_v4(); });
 }
 
 }  // namespace
 
+EngineDataplane::Tunnel EngineDataplane::tunnel_of(const model::Peer& peer, const flow::Peer& way) {
+  return {.cipher = cipher_of(peer.cipher),
+          .esn = peer.extended_sequence,
+          .udp_encapsulation = peer.encapsulation == model::Encapsulation::kUdp,
+          .replay_window = peer.replay_window,
+          .local = way.local,
+          .remote = way.remote,
+          .path_mtu = way.path_mtu,
+          .key_file = peer.key_file,
+          .identity = peer.identity,
+          .hard_packets = peer.lifetime.packets,
+          .hard_bytes = peer.lifetime.bytes,
+          .carries_v6 = carries_v6(peer)};
+}
+
+// Selectors are the packet path's: where packets may come from changes with the generation (engine/stages/decrypt.h).
+crypto::SaSpec EngineDataplane::spec_of(const Tunnel& tunnel) {
+  crypto::SaSpec spec;
+  spec.cipher = tunnel.cipher;
+  spec.esn = tunnel.esn;
+  spec.replay_window = tunnel.replay_window;
+  spec.local = tunnel.local;
+  spec.remote = tunnel.remote;
+  spec.path_mtu = tunnel.path_mtu;
+  spec.udp_encapsulation = tunnel.udp_encapsulation;
+  spec.lifetime.hard_packets = tunnel.hard_packets;
+  spec.lifetime.hard_bytes = tunnel.hard_bytes;
+  return spec;
+}
+
+// What is wrong with it, and with which field; empty: it is staged.
+std::string EngineDataplane::prepare_peer(uint16_t slot, const Tunnel& tunnel, const char*& field) {
+  field = "spec.staticKeys.file";
+  if (!tunnel.identity.empty()) {  // what was agreed no longer fits; the gateways agree anew
+    engine_.associations().remove(slot);
+    return "";
+  }
+  auto keys = crypto::read_key_file(tunnel.key_file);
+  if (!keys) return keys.error();
+  const auto specs = [&](std::vector<crypto::KeyLine>& lines) {
+    std::vector<crypto::SaSpec> out;
+    for (crypto::KeyLine& line : lines) {
+      crypto::SaSpec& spec = out.emplace_back(spec_of(tunnel));
+      spec.spi = line.spi;
+      spec.key = std::move(line.key);
+      spec.integrity_key = std::move(line.integrity_key);
+      spec.first_iv = static_cast<uint64_t>(base::wall_now());
+    }
+    return out;
+  };
+  if (auto staged = engine_.associations().stage(slot, specs(keys->outbound), specs(keys->inbound)); !staged)
+    return tunnel.key_file + ": " + staged.error();
+  if (const uint16_t inner = engine_.associations().inner_mtu(slot); tunnel.carries_v6 && inner < kMinInner6) {
+    field = "spec.pathMtu";
+    return std::to_string(tunnel.path_mtu) + " leaves " + std::to_string(inner) + " bytes inside, and IPv6 needs 1280";
+  }
+  return "";
+}
+
 model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& generation,
                                                   const model::Objects<model::Peer>& peers) {
   model::FieldErrors errors;
   Tunnels next;
-  for (const flow::Peer& tunnel : generation.peers->by_slot) {
-    if (tunnel.slot == flow::kNoPeer || tunnel.encryption == flow::Encryption::kOff) continue;
-    const auto slash = tunnel.name.find('/');
-    const model::Name name{tunnel.name.substr(0, slash), tunnel.name.substr(slash + 1)};
-    const auto& peer = peers.at(name);
-    const model::Peer wanted = made_from(*peer, tunnel);
-    next[tunnel.slot] = wanted;
-    if (const auto now = tunnels_.find(tunnel.slot); now != tunnels_.end() && now->second == wanted) continue;
-    const auto fault = [&](const char* path, std::string reason) {
-      errors.push_back({"Peer/" + name.to_string(), path, std::move(reason)});
-    };
-    auto keys = crypto::read_key_file(peer->key_file);
-    if (!keys) {
-      fault("spec.staticKeys.file", keys.error());
-      continue;
-    }
-    auto staged = engine_.associations().stage(tunnel.slot, specs_of(*peer, tunnel, std::move(keys->outbound)),
-                                               specs_of(*peer, tunnel, std::move(keys->inbound)));
-    if (!staged) {
-      fault("spec.staticKeys.file", peer->key_file + ": " + staged.error());
-    } else if (const uint16_t inner = engine_.associations().inner_mtu(tunnel.slot);
-               carries_v6(*peer) && inner < kMinInner6) {
-      fault("spec.pathMtu", std::to_string(tunnel.path_mtu) + " leaves " + std::to_string(inner) +
-                                " bytes inside, and IPv6 needs 1280");
-    }
+  for (const flow::Peer& way : generation.peers->by_slot) {
+    if (way.slot == flow::kNoPeer || way.encryption == flow::Encryption::kOff) continue;
+    const auto slash = way.name.find('/');
+    const model::Name name{way.name.substr(0, slash), way.name.substr(slash + 1)};
+    const Tunnel& wanted = next[way.slot] = tunnel_of(*peers.at(name), way);
+    if (const auto now = tunnels_.find(way.slot); now != tunnels_.end() && now->second == wanted) continue;
+    const char* field = "";
+    if (std::string fault = prepare_peer(way.slot, wanted, field); !fault.empty())
+      errors.push_back({"Peer/" + name.to_string(), field, std::move(fault)});
   }
   if (!errors.empty()) {
     abandon_peers();

@@ -1,4 +1,4 @@
-// peer show: tunnels to other gateways and their security associations.
+// peer show|rekey: tunnels to other gateways, their security associations, and how keys for them are agreed.
 #include <iostream>
 
 #include "control/api/node.grpc.pb.h"
@@ -14,9 +14,19 @@ std::string spi_text(uint32_t spi) {
   return text;
 }
 
+void print_link(const v1::PeerLinkStatus& link) {
+  const Colour colour = link.state() == "Up" ? Colour::kGreen : Colour::kRed;
+  std::cout << "  " << coloured(colour, link.state()) << "  " << link.identity() << " at " << link.link()
+            << ", keys agreed " << link.agreed_outbound() << " times out, " << link.agreed_inbound() << " in";
+  if (link.outbound()) std::cout << ", " << static_cast<uint64_t>(link.outbound_age()) << " s ago";
+  std::cout << "\n";
+  if (!link.reason().empty()) std::cout << "  " << link.reason() << "\n";
+}
+
 void print_peer(const v1::PeerStatus& peer) {
   std::cout << coloured(Colour::kBold, peer.name()) << "  " << peer.local_address() << " -> " << peer.address()
             << ", path MTU " << peer.path_mtu() << ", encryption " << peer.encryption() << "\n";
+  if (peer.has_link()) print_link(peer.link());
   if (peer.associations().empty()) {
     std::cout << "  no associations\n";
     return;
@@ -50,6 +60,15 @@ int run_show(const Shared& shared, const std::string& name) {
   return kOk;
 }
 
+int run_rekey(const Shared& shared, const std::string& name) {
+  v1::RekeyRequest request;
+  request.set_name(name.find('/') == std::string::npos ? "default/" + name : name);
+  v1::RekeyResponse response;
+  const auto context = call_context(shared);
+  const auto status = stub<v1::Node>(shared)->Rekey(context.get(), request, &response);
+  return status.ok() ? kOk : report(shared, status);
+}
+
 }  // namespace
 
 void add_peer_commands(CLI::App& app, Shared& shared) {
@@ -58,6 +77,9 @@ void add_peer_commands(CLI::App& app, Shared& shared) {
   auto name = std::make_shared<std::string>();
   auto* show = peer->add_subcommand("show", "Tunnels and what their security associations are doing")->fallthrough();
   show->add_option("name", *name, "of a Peer, with or without its namespace; default: all");
+  auto* rekey = peer->add_subcommand("rekey", "Agrees on new keys for packets to a peer now")->fallthrough();
+  rekey->add_option("name", *name, "of a Peer, with or without its namespace")->required();
+  rekey->callback([&shared, name] { shared.status = run_rekey(shared, *name); });
   show->callback([&shared, name] { shared.status = run_show(shared, *name); });
 }
 

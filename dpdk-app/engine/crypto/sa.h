@@ -56,6 +56,10 @@ class Sa {
   uint64_t packets(EspVerdict verdict) const { return counter_of(verdict).packets.read(); }
   uint64_t bytes(EspVerdict verdict) const { return counter_of(verdict).bytes.read(); }
   uint32_t in_flight() const { return in_flight_.load(std::memory_order_acquire); }
+  // A soft limit of packets or bytes is reached; without time, and maybe a burst late.
+  bool worn() const {
+    return packets(EspVerdict::done) >= cold_->soft_packets || bytes(EspVerdict::done) >= cold_->soft_bytes;
+  }
 
   // The owner. A soft limit is reached (of the spec, or three quarters of a bound of ours): agree on a new SA.
   bool wants_rekey(base::Nanos now) const;

@@ -9,13 +9,15 @@ import random
 import subprocess
 
 from . import objects
-from .gateway import Gateway
-from .lab import wait_until
+from .gateway import Gateway, cli_path
+from .lab import run, wait_until
 from .story import Story
 
 FABRIC4, FABRIC6 = "192.0.2.{}", "2001:db8:f::{}"
 SITE4, SITE6 = "10.{}.0.{}", "2001:db8:{}::{}"   # site, host
+MANAGEMENT = "198.51.100.{}"   # where the gateways agree on keys: the kernel's network
 FOREIGN = 9
+TRUST_DOMAIN = "mesh.test"
 CIPHERS = {   # name in a Peer: bytes of key, salt included; bytes of the integrity key
     "AES-GCM-128": (20, 0), "AES-GCM-256": (36, 0), "ChaCha20-Poly1305": (36, 0),
     "AES-CBC-128-HMAC-SHA256": (16, 32), "AES-CBC-256-HMAC-SHA256": (32, 32)}
@@ -34,6 +36,7 @@ class Site:
         self.workload = lab.namespace(f"w{number}")
         lab.link(self.workload, "eth0", self.gateway_host, "lan0")
         fabric.plug(self.gateway_host, "fab0")
+        self.identity_files = lab.dir / f"identity{number}"
         self.workload.add_address("eth0", SITE4.format(number, 11) + "/24", SITE6.format(number, 11) + "/64")
         self.workload.add_route("0.0.0.0/0", via=SITE4.format(number, 1))
         self.workload.add_route("::/0", via=SITE6.format(number, 1))
@@ -47,6 +50,12 @@ class Site:
             objects.interface("fabric", objects.device(1, "fab0", self.driver), FABRIC4.format(self.number) + "/24",
                               FABRIC6.format(self.number) + "/64"),
             cores=self.cores, **fields)
+
+    def mesh_identity(self):
+        """For spec.mesh of the Node."""
+        files = {"certificate": "svid.crt", "key": "svid.key", "bundle": "bundle.crt", "revocationLists": "crl.pem"}
+        return {"identity": {field: str(self.identity_files / name) for field, name in files.items()},
+                "listen": MANAGEMENT.format(self.number) + ":9510"}
 
     def address(self, v6=False):
         """Of the workload."""
@@ -75,6 +84,36 @@ class Keys:
         with os.fdopen(descriptor, "w") as file:
             file.write(text)
         return str(path)
+
+
+class Authority:
+    """`penstock ca` in a directory of its own."""
+
+    def __init__(self, directory, trust_domain=TRUST_DOMAIN):
+        self.directory, self.trust_domain = directory, trust_domain
+        self._run("init", "--trust-domain", trust_domain)
+
+    def _run(self, verb, *words):
+        return run(cli_path(), "ca", verb, "--dir", self.directory, *words)
+
+    def identity(self, name):
+        return f"spiffe://{self.trust_domain}/gateway/{name}"
+
+    def issue(self, name, to, hours=24):
+        """Certificate, key and bundle in the directory `to`, with an empty revocation list."""
+        self._run("issue", "--id", self.identity(name), "--out-dir", to, "--hours", hours)
+        self.publish(to)
+
+    def renew(self, name, to):
+        self._run("renew", "--id", self.identity(name), "--out-dir", to)
+
+    def revoke(self, name):
+        self._run("revoke", "--id", self.identity(name))
+
+    def publish(self, to):
+        """The revocation list, as a distribution point would: replaced in one step."""
+        (to / "crl.new").write_text(self._run("crl").stdout)
+        (to / "crl.new").rename(to / "crl.pem")
 
 
 class Capture:
@@ -119,6 +158,39 @@ class Mesh(Story):
             path = keys.write(self.lab.dir / f"keys-{own}-{other}", own, other)
             spec = {"cipher": keys.cipher, "staticKeys": {"file": path}, **spec}
         return objects.peer(f"site{other}", (FABRIC6 if v6 else FABRIC4).format(other), *prefixes(other), **spec)
+
+    def introduce(self):
+        """An authority for all sites, a certificate for each, and a network on which the gateways reach each other."""
+        cls = type(self)
+        if hasattr(cls, "authority"):
+            return
+        cls.authority = Authority(self.lab.dir / "ca")
+        management = self.lab.switch("mgmt")
+        for number, site in self.site.items():
+            management.plug(site.gateway_host, "mgmt0")
+            site.gateway_host.add_address("mgmt0", MANAGEMENT.format(number) + "/24")
+            self.authority.issue(f"site{number}", site.identity_files)
+
+    def trusted_peer(self, own, other, **spec):
+        """The Peer object of `own` for `other`, by identity."""
+        spec = {"identity": self.authority.identity(f"site{other}"), "link": MANAGEMENT.format(other) + ":9510", **spec}
+        return self.peer(own, other, None, **spec)
+
+    def agree(self, first=1, second=2, more=(), **spec):
+        """Two sites that agree on keys by themselves; returns when they have."""
+        for own, other in ((first, second), (second, first)):
+            site = self.site[own]
+            site.gateway.replace(site.node(mesh=site.mesh_identity()), self.trusted_peer(own, other, **spec), *more)
+        self.wait_for_state("Up", first, second)
+
+    def link(self, own):
+        """What a gateway says of its (only) peer."""
+        return self.site[own].gateway.json("peer", "show")["peers"][0]["link"]
+
+    def wait_for_state(self, state, *sites, seconds=20):
+        for own in sites:
+            wait_until(lambda own=own: self.link(own)["state"] == state, seconds, 0.05,
+                       f"gateway {own}: state {state}, not {self.link(own)}")
 
     def connect(self, keys, first=1, second=2, more=(), **spec):
         """A tunnel between two sites and nothing else."""

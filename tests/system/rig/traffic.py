@@ -1,7 +1,9 @@
 """Real peers: ping, curl, nginx, iperf3, socat, traceroute — each a short call with a plain answer."""
 import collections
 import contextlib
+import hashlib
 import json
+import random
 import re
 import socket
 import threading
@@ -285,6 +287,56 @@ class Pulse:
         self._socket.close()
         missing = sorted(set(range(self.sent)) - self._answered)
         self.lost, self.first_lost = len(missing), (missing[0] if missing else None)
+
+
+class Transfer:
+    """A TCP stream of seeded noise from a host to another while the block runs: `with Transfer(...) as t: ...;
+    t.sent == t.arrived` afterwards, digests of all bytes, and `t.bytes` of them."""
+
+    def __init__(self, host, server_host, address, port, bytes_per_second=20 << 20):
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with server_host.entered():
+            self._listener = socket.create_server((address, port), family=family)
+        self._listener.settimeout(10)
+        with host.entered():
+            self._client = socket.create_connection((address, port), timeout=10)
+        self._rate, self._stop, self.bytes, self.sent, self.arrived = bytes_per_second, threading.Event(), 0, "", ""
+
+    def _send(self):
+        block, digest, began = random.Random(5).randbytes(1 << 16), hashlib.sha256(), time.monotonic()
+        while not self._stop.is_set():
+            if self.bytes > (time.monotonic() - began) * self._rate:
+                time.sleep(0.002)
+                continue
+            numbered = self.bytes.to_bytes(8, "big") + block
+            self._client.sendall(numbered)
+            digest.update(numbered)
+            self.bytes += len(numbered)
+        self._client.shutdown(socket.SHUT_WR)
+        self.sent = digest.hexdigest()
+
+    def _receive(self):
+        connection, _ = self._listener.accept()
+        digest = hashlib.sha256()
+        with connection:
+            connection.settimeout(30)
+            while block := connection.recv(1 << 18):
+                digest.update(block)
+        self.arrived = digest.hexdigest()
+
+    def __enter__(self):
+        self._client.settimeout(60)
+        self._threads = [threading.Thread(target=t, daemon=True) for t in (self._receive, self._send)]
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._client.close()
+        self._listener.close()
 
 
 def received_packets(host, device):

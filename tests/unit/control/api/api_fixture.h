@@ -114,9 +114,11 @@ class ApiFixture : public ::testing::Test {
     loop_ = std::make_unique<loop::ControlLoop>(*dataplane_, std::move(store).value(), options);
     const auto started = loop_->start();
     ASSERT_TRUE(started.ok()) << started.error();
+    peer_link_ = std::make_unique<PeerLink>(*loop_);
   }
   void TearDown() override {
     server_.reset();
+    peer_link_.reset();
     loop_.reset();
     dataplane_.reset();
     std::filesystem::remove_all(directory_);
@@ -124,7 +126,7 @@ class ApiFixture : public ::testing::Test {
 
   void serve(ServerOptions options = {}) {
     options.socket = socket_;
-    auto server = Server::start(options, *loop_);
+    auto server = Server::start(options, *loop_, *peer_link_);
     ASSERT_TRUE(server.ok()) << server.error();
     server_ = std::move(server).value();
     channel_ = grpc::CreateChannel("unix:" + socket_, grpc::InsecureChannelCredentials());
@@ -167,6 +169,7 @@ class ApiFixture : public ::testing::Test {
   std::string directory_, socket_;
   std::unique_ptr<ExactDataplane> dataplane_;
   std::unique_ptr<loop::ControlLoop> loop_;
+  std::unique_ptr<PeerLink> peer_link_;
   std::unique_ptr<Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -17,7 +17,7 @@ namespace {
 class ServerTest : public ApiFixture {
  protected:
   std::string refusal(const ServerOptions& options) {
-    auto server = Server::start(options, *loop_);
+    auto server = Server::start(options, *loop_, *peer_link_);
     return server.ok() ? "" : server.error();
   }
   static grpc::Status ask(const std::shared_ptr<grpc::Channel>& channel) {

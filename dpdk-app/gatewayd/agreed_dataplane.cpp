@@ -1,0 +1,114 @@
+// Keys that gateways agree on by themselves, in the words of the engine.
+#include <sys/random.h>
+
+#include "flow/shard.h"
+#include "gatewayd/engine_dataplane.h"
+
+namespace penstock::gatewayd {
+
+namespace {
+
+constexpr const char* kNoTunnel = "the peer has no tunnel";
+
+base::Result<crypto::Key> key_of(const pki::Secret& secret) {
+  std::string copy(secret.view());  // Key::take wipes it
+  return crypto::Key::take({reinterpret_cast<uint8_t*>(copy.data()), copy.size()});
+}
+
+pki::Secret secret_of(const crypto::Key& key) {
+  const auto bytes = key.secret();
+  return pki::Secret(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+}
+
+// Nobody's yet, and of the kind that `owner` gets.
+base::Result<uint32_t> free_spi(const engine::Associations& live, const std::vector<crypto::SaSpec>& made,
+                                unsigned owner, unsigned workers) {
+  for (;;) {
+    uint32_t spi = 0;
+    if (getrandom(&spi, sizeof spi, 0) != sizeof spi) return base::Error{"no random numbers"};
+    const bool taken = live.uses_inbound(spi) ||
+                       std::any_of(made.begin(), made.end(), [&](const auto& each) { return each.spi == spi; });
+    if (spi >= crypto::kMinSpi && !taken && flow::owner_of(spi, workers) == owner) return spi;
+  }
+}
+
+}  // namespace
+
+base::Result<std::vector<mesh::Association>> EngineDataplane::make_inbound(uint16_t peer, uint64_t epoch,
+                                                                           unsigned senders) {
+  const auto tunnel = tunnels_.find(peer);
+  if (tunnel == tunnels_.end() || tunnel->second.identity.empty()) return base::Error{kNoTunnel};
+  const auto workers = static_cast<unsigned>(engine_.workers().size());
+  const crypto::CipherTraits& traits = crypto::traits_of(tunnel->second.cipher);
+  // One for each pair of workers; the sender's k-th belongs to its worker k mod senders.
+  const size_t count = std::min<size_t>(static_cast<size_t>(senders) * workers, engine::kMaxLanes);
+  std::vector<crypto::SaSpec> specs;
+  std::vector<mesh::Association> agreed;
+  for (size_t k = 0; k < count; ++k) {
+    auto spi = free_spi(engine_.associations(), specs, static_cast<unsigned>(k / senders) % workers, workers);
+    if (!spi) return base::Error{spi.error()};
+    auto key = crypto::Key::random(traits.key_length + traits.salt_length);
+    if (!key) return base::Error{key.error()};
+    crypto::SaSpec& spec = specs.emplace_back(spec_of(tunnel->second));
+    mesh::Association& mine = agreed.emplace_back();
+    spec.spi = mine.spi = *spi;
+    spec.key = std::move(*key);
+    mine.key = secret_of(spec.key);
+    if (traits.integrity_key_length == 0) continue;
+    auto integrity = crypto::Key::random(traits.integrity_key_length);
+    if (!integrity) return base::Error{integrity.error()};
+    spec.integrity_key = std::move(*integrity);
+    mine.integrity_key = secret_of(spec.integrity_key);
+  }
+  if (auto staged = engine_.associations().stage_inbound(peer, epoch, std::move(specs)); !staged)
+    return base::Error{staged.error()};
+  engine_.associations().commit();
+  return agreed;
+}
+
+base::Result<void> EngineDataplane::use_outbound(uint16_t peer, const mesh::Grant& grant) {
+  const auto found = tunnels_.find(peer);
+  if (found == tunnels_.end() || found->second.identity.empty()) return base::Error{kNoTunnel};
+  Tunnel tunnel = found->second;
+  if (grant.path_mtu != 0) tunnel.path_mtu = static_cast<uint16_t>(std::min<uint32_t>(tunnel.path_mtu, grant.path_mtu));
+  std::vector<crypto::SaSpec> specs;
+  for (const mesh::Association& each : grant.associations) {
+    auto key = key_of(each.key);
+    auto integrity =
+        each.integrity_key.view().empty() ? base::Result<crypto::Key>(crypto::Key{}) : key_of(each.integrity_key);
+    if (!key || !integrity) return base::Error{"a key of no possible length"};
+    crypto::SaSpec& spec = specs.emplace_back(spec_of(tunnel));
+    spec.spi = each.spi;
+    spec.key = std::move(*key);
+    spec.integrity_key = std::move(*integrity);
+  }
+  if (auto staged = engine_.associations().stage_outbound(peer, std::move(specs)); !staged) return staged;
+  if (const uint16_t inner = engine_.associations().inner_mtu(peer); tunnel.carries_v6 && inner < kMinInner6) {
+    engine_.associations().abandon();
+    return base::Error{"pathMtu: " + std::to_string(tunnel.path_mtu) + " leaves " + std::to_string(inner) +
+                       " bytes inside, and IPv6 needs 1280"};
+  }
+  engine_.associations().commit();
+  return {};
+}
+
+void EngineDataplane::drop_inbound(uint16_t peer, uint64_t epoch) {
+  if (engine_.workers().empty()) return;
+  engine_.associations().remove_inbound(peer, epoch);
+  engine_.associations().commit();
+}
+
+void EngineDataplane::drop_outbound(uint16_t peer) {
+  if (engine_.workers().empty()) return;
+  engine_.associations().remove_outbound(peer);
+  engine_.associations().commit();
+}
+
+std::vector<loop::Dataplane::OutboundUse> EngineDataplane::outbound_use() const {
+  std::vector<OutboundUse> all;
+  if (engine_.workers().empty()) return all;
+  for (const auto& use : engine_.associations().use()) all.push_back({use.peer, use.worn});
+  return all;
+}
+
+}  // namespace penstock::gatewayd
