@@ -97,7 +97,8 @@ struct Server::Parts {
   Parts(loop::ControlLoop& loop, PeerLink& peer_link, const ServerOptions& options)
       : context{.loop = loop,
                 .peer_link = peer_link,
-                .write_patience = options.write_patience, .silence_patience = options.silence_patience},
+                .write_patience = options.write_patience,
+                .silence_patience = options.silence_patience},
         config(context),
         flows(context),
         limits(context),
@@ -116,7 +117,8 @@ struct Server::Parts {
 
 Server::Server() = default;
 
-base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, loop::ControlLoop& loop, PeerLink& peer_link) {
+base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, loop::ControlLoop& loop,
+                                                    PeerLink& peer_link) {
   if (options.socket.empty() && options.listen.empty())
     return base::Error{"neither --socket nor --listen is given: nothing could configure the gateway"};
   // gRPC writes lines of its own for every client that it does not like: anybody could fill the log with them.

@@ -96,6 +96,7 @@ void PeerPart::resolve(const Round& round, const flow::RouteTable& table, const 
     out.name = name.to_string();
     out.slot = static_cast<uint16_t>(slots.at(out.name));
     out.encryption = encryption_of(peer->encryption);
+    out.agrees = !peer->identity.empty();
     out.remote = peer->address;
     out.prefixes = peer->prefixes;
     out.route = table.find(out.remote);

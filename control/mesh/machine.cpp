@@ -248,6 +248,7 @@ void Machine::on_failure(const Call& call, Failure failure, std::string reason, 
     case Failure::kRefused:
       return fail(*link, LinkState::kRefused, std::move(reason), now);
     case Failure::kDisagreement:
+      if (link->stale) lose_outbound(call.peer, *link);  // nor will it take others until somebody changes a Peer
       return fail(*link, LinkState::kDisagreement, std::move(reason), now);
   }
 }
@@ -263,6 +264,7 @@ void Machine::on_grant(const Call& call, const Grant& grant, Evidence evidence, 
   keep(*link, std::move(evidence), wall);
   link->epoch = grant.epoch;
   link->peer_instance = grant.instance;
+  link->stale = false;
   link->granted_at = now;
   link->ends_at = now + static_cast<base::Nanos>(seconds) * base::kNanosPerSecond;
   link->rekey_at = now + vary(link->ends_at - now, kSoonest, kLatest);
@@ -283,15 +285,16 @@ void Machine::on_beat(const Call& call, uint64_t instance, bool has_set, base::N
   link->pause = 0;
   link->next_at = now + vary(kBeatEvery, 0.8, 1.0);
   // What it no longer takes is of no use, but until there are new keys a packet sent so is no worse than one dropped.
-  if (!has_set || instance != link->peer_instance || call.epoch != link->epoch) ask_now(*link, now);
+  link->stale = !has_set || instance != link->peer_instance;
+  if (link->stale) ask_now(*link, now);
 }
 
 // ---- people ----
 
 LinkState Machine::state_of(const Link& link) const {
   if (!own_fault_.empty()) return LinkState::kNoIdentity;
+  if (!link.inbound_reason.empty() || link.fault == LinkState::kDisagreement) return LinkState::kDisagreement;
   if (link.epoch != 0 && !link.sets.empty()) return LinkState::kUp;
-  if (!link.inbound_reason.empty()) return LinkState::kDisagreement;
   if (link.fault == LinkState::kUp || link.fault == LinkState::kIdle) return LinkState::kAgreeing;
   return link.fault;
 }

@@ -149,6 +149,7 @@ class Machine {
     bool ask = true;     // else a beat
     uint64_t epoch = 0;  // of the peer's set that we send with; 0: none
     uint64_t peer_instance = 0;
+    bool stale = false;  // the peer has said that it no longer takes packets by that set
     base::Nanos granted_at = 0, rekey_at = 0, ends_at = 0;
     LinkState fault = LinkState::kIdle;  // of the last call; kUp: it went well
     std::string reason;

@@ -75,7 +75,7 @@ Machine::Answer Machine::on_offer(const Evidence& evidence, const Offer& offer, 
   ++link.agreed_inbound;
   link.inbound_reason.clear();
   // It is there, and may have begun anew.
-  if (link.epoch == 0 || offer.instance != link.peer_instance) ask_now(link, now);
+  if (link.epoch == 0 || link.fault != LinkState::kUp || offer.instance != link.peer_instance) ask_now(link, now);
   return {std::move(grant), std::nullopt};
 }
 

@@ -345,7 +345,8 @@ void add_associations(const Snapshot& s, Builder& b) {
 
 void add_links(const Snapshot& s, Builder& b) {
   for (const LinkStats& link : s.links) {
-    b.gauge("penstock_peer_link_up", "1 while there are agreed keys in both directions.", {{"peer", link.peer}}, link.up);
+    b.gauge("penstock_peer_link_up", "1 while there are agreed keys in both directions.", {{"peer", link.peer}},
+            link.up);
     for (const auto& [direction, n] : {std::pair{"out", link.agreed_outbound}, std::pair{"in", link.agreed_inbound}})
       b.counter("penstock_peer_link_agreed_total", "How often keys were agreed.",
                 {{"peer", link.peer}, {"direction", direction}}, n);
@@ -353,7 +354,8 @@ void add_links(const Snapshot& s, Builder& b) {
               link.failures);
   }
   for (const auto& [reason, n] : s.link_refusals)
-    b.counter("penstock_peer_link_refused_total", "Offers of other gateways that were refused.", {{"reason", reason}}, n);
+    b.counter("penstock_peer_link_refused_total", "Offers of other gateways that were refused.", {{"reason", reason}},
+              n);
 }
 
 void add_control(const Snapshot& s, Builder& b, const std::string& version) {

@@ -170,7 +170,7 @@ struct Snapshot {
   std::vector<AssociationStats> associations;
   std::vector<LinkStats> links;
   std::map<std::string, uint64_t> link_refusals;  // of others' offers, by reason
-  std::vector<FlowStateStats> flows_by_state;  // every state, zero or not
+  std::vector<FlowStateStats> flows_by_state;     // every state, zero or not
   std::vector<HealthStats> health;
   ControlStats control;
 };

@@ -6,7 +6,7 @@ import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from town import PICTURE, PREFIX, STATE, Town, rig, stop_kept, traffic  # noqa: E402  (town knows where the rig is)
+from town import IDENTITIES, PICTURE, PREFIX, STATE, Town, rig, stop_kept, traffic  # noqa: E402  (town knows where the rig is)
 from scapy.layers.inet import IP, UDP  # noqa: E402
 from scapy.layers.l2 import GRE, Ether  # noqa: E402
 
@@ -161,9 +161,13 @@ def failover(town, report):
 
 def mesh(town, report):
     report.step("A second gateway: web1 reaches the shop behind it, encrypted over the fabric")
+    town.certify()
     town.gateway2.start()
     for gateway, name in ((town.gateway2, "gateway2"), (town.gateway, "gateway1")):
         gateway.cli("apply", "-f", HERE / "mesh" / f"{name}.yaml")
+    link = lambda gateway: gateway.json("peer", "show")["peers"][0]["link"]   # noqa: E731
+    rig.wait_until(lambda: link(town.gateway)["state"] == "Up", 20, what=f"keys: {link(town.gateway)}")
+    report.expect(True, f"the gateways agreed on keys: {link(town.gateway2)['identity']} and {link(town.gateway)['identity']}")
     record = town.fabric.start("tcpdump", "tcpdump", "-i", "eth1", "--immediate-mode", "-Z", "root", "-U", "-s", "0",
                                "-w", town.lab.dir / "mesh.pcap")
     rig.wait_until(lambda: "listening on" in record.output(), 5, what="tcpdump")
@@ -180,11 +184,28 @@ def mesh(town, report):
     wire.send(*[Ether(src=wire.mac, dst=town.gw2.mac("fab0")) / IP(src="10.0.1.11", dst="10.2.0.11") / UDP(dport=9)] * 10)
     refused = town.gateway2.drops_since(before).get("clear_refused", 0)
     report.expect(refused == 10, f"10 packets in clear that say they are from web1: {refused} dropped as clear_refused")
+    rotate(town, report, link)
     rate = traffic.iperf3(town.webs[0], "10.2.0.11", 2)["end"]["sum_received"]["bits_per_second"] / 1e9
     report.expect(rate > 0.01, f"iperf3 through both gateways: {rate:.2f} Gbit/s, AES-GCM-256")
     for line in town.gateway.cli("peer", "show").stdout.rstrip().splitlines():
         report.say("  " + line)
     report.expect(town.gateway2.balance() == 0, "the second gateway accounts for every packet")
+
+
+def rotate(town, report, link):
+    """New keys and a new certificate while a file travels."""
+    agreed = lambda: int(link(town.gateway)["agreedOutbound"]) + int(link(town.gateway2)["agreedOutbound"])   # noqa: E731
+    before = agreed()
+    with traffic.Transfer(town.webs[0], town.shop, "10.2.0.11", 7000) as transfer:
+        for number in range(20):
+            town.gateway.cli("peer", "rekey", "site2")
+            town.gateway2.cli("peer", "rekey", "site1")
+            if number == 10:
+                town.authority.issue("gateway2", IDENTITIES / "gateway2")
+    same = transfer.sent == transfer.arrived
+    report.expect(same and agreed() >= before + 20,
+                  f"{agreed() - before} changes of keys and a new certificate during {transfer.bytes >> 20} MiB of TCP: "
+                  + ("the same bytes arrived" if same else "what arrived differs"))
 
 
 def explain(town, report):

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import sys
 
@@ -11,6 +12,7 @@ import rig  # noqa: E402
 from rig import traffic  # noqa: E402
 
 PREFIX = "penstock-"
+IDENTITIES = pathlib.Path("/run/penstock-demo")
 STATE = pathlib.Path("/run/penstock-demo.json")   # what --keep left, for --stop
 HUGE = pathlib.Path("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages")
 HUGE_WANTED = 512   # 1 GB
@@ -93,10 +95,18 @@ class Town:
         self.gw.sysctl(*[f"net.ipv6.conf.{d}.disable_ipv6=1" for d in ("wan0", "lan0", "fab0")])
         self.gateway = rig.Gateway(self.gw, options=[] if self.huge.enough else ["--no-huge"])
         self.gateway2 = rig.Gateway(self.gw2, name="gateway2", options=["--no-huge"])
-        keys = rig.mesh.Keys("AES-GCM-256", 1, 2)
-        self.key_files = [keys.write(f"/run/penstock-demo-{own}.keys", own, 3 - own) for own in (1, 2)]
+        lab.link(self.gw, "mgmt0", self.gw2, "mgmt0")
+        for number, host in ((1, self.gw), (2, self.gw2)):
+            host.add_address("mgmt0", f"192.0.2.{number}/24")
+        shutil.rmtree(IDENTITIES, ignore_errors=True)
         if not keep:
-            lab.at_close(lambda: [pathlib.Path(f).unlink(missing_ok=True) for f in self.key_files])
+            lab.at_close(lambda: shutil.rmtree(IDENTITIES, ignore_errors=True))
+
+    def certify(self):
+        """An authority, and a certificate for either gateway."""
+        self.authority = rig.mesh.Authority(IDENTITIES / "ca", "penstock.demo")
+        for name in ("gateway1", "gateway2"):
+            self.authority.issue(name, IDENTITIES / name)
 
     def start_servers(self):
         self.nginx = traffic.nginx(self.webs[0], ports=(8080,))
@@ -117,7 +127,7 @@ class Town:
         STATE.write_text(json.dumps({
             "processes": [[p.pid, start_time(p.pid)] for p in self.lab.processes if p.running()],
             "namespaces": [n.name for n in self.lab.namespaces.values()], "directory": str(self.lab.dir),
-            "files": self.key_files, "huge": self.huge.before if self.huge.after != self.huge.before else None}))
+            "huge": self.huge.before if self.huge.after != self.huge.before else None}))
 
 
 ECHO = """
@@ -154,8 +164,7 @@ def stop_kept():
     for name in state["namespaces"]:
         rig.run("ip", "netns", "delete", name, check=False)
     HugePages.restore(state["huge"])
-    for file in state["files"]:
-        pathlib.Path(file).unlink(missing_ok=True)
+    shutil.rmtree(IDENTITIES, ignore_errors=True)
     rig.run("rm", "-rf", "--", state["directory"])
     STATE.unlink()
     return True

@@ -199,7 +199,7 @@ void publish_gauges(WorkerState& w) {
   for (const flow::EgressRule& rule : w.generation->egresses)
     c.egresses[rule.slot].mappings.set(w.mappings.count_of_egress(rule.slot));
   const crypto::EspLane* lane = w.associations->lane();
-  c.held.set(w.neighbours.held() + w.fragments.held() + (lane == nullptr ? 0 : lane->in_flight()));
+  c.held.set(w.neighbours.held() + w.fragments.held() + w.key_queue.held() + (lane == nullptr ? 0 : lane->in_flight()));
 }
 
 bool import_flow(WorkerState& w, const flow::TrackedFlowView& view) {

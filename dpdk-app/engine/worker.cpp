@@ -123,6 +123,7 @@ void Worker::thread_main() {
   while (!stop_.load(std::memory_order_relaxed)) rest(run_round());
   state_.neighbours.drop_all(flow::DropReason::shutdown);
   drop_held_fragments(state_, flow::DropReason::shutdown);
+  drop_waiting(state_, flow::DropReason::shutdown);
   state_.transmit.flush_all();
   slot_.workers[state_.id].running.store(false, std::memory_order_release);
   rte_thread_unregister();
@@ -160,6 +161,8 @@ bool Worker::run_round() {
   const unsigned packets = receive_devices() + receive_crypto() + receive_workers();
   run_commands();
   process_released();
+  if (!w.key_queue.empty()) [[unlikely]]
+    release_waiting(w);
   process_own();
   age(w);
   w.transmit.flush_all();

@@ -13,6 +13,7 @@
 #include "base/spsc_ring.h"
 #include "base/time.h"
 #include "engine/associations.h"
+#include "engine/key_queue.h"
 #include "engine/limiter.h"
 #include "engine/mesh.h"
 #include "engine/neighbours.h"
@@ -94,6 +95,7 @@ struct WorkerState {
   Watch watch;
   Transmit transmit;
   Neighbours neighbours;
+  KeyQueue key_queue;
   Limiter limiter;
   flow::FlowTable flows;
   flow::ExactTable exact;

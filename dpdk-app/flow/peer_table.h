@@ -24,6 +24,7 @@ enum class Encryption : uint8_t {
 struct Peer {
   uint16_t slot = kNoPeer;  // kNoPeer: unused
   Encryption encryption = Encryption::kRequired;
+  bool agrees = false;    // keys come by themselves: a packet may wait for them
   uint16_t path_mtu = 0;  // of the underlay: the longest outer datagram
   uint32_t route = 0;     // RouteTable result that leads to `remote`
   base::IpAddress local, remote;

@@ -125,6 +125,7 @@ enum class Severity : uint8_t {
   X(esp_congestion_lost, "outer header marked CE, inner flow cannot be told (RFC 6040 4.2)", kExpected)            \
   X(esp_unknown_spi, "ESP with an SPI of no association", kPeer)                                                   \
   X(clear_refused, "in clear, from behind a peer that must encrypt", kPeer)                                        \
+  X(key_queue_full, "too many packets wait for keys", kFault)                                                      \
   X(no_association, "no live association with the peer it must be encrypted to", kFault)                           \
   X(shutdown, "gateway stopped while it held the packet", kExpected)
 

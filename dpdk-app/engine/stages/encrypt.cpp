@@ -32,6 +32,19 @@ void relay(Packet& p, WorkerState& w) {
   p.verdict = Verdict::kHeld;
 }
 
+// Until there are keys; then it is decided anew how long a packet may be, and which worker encrypts it.
+void wait_for_keys(Packet& p, WorkerState& w) {
+  if (w.explains) {
+    rte_pktmbuf_free(p.mbuf);
+    p.verdict = Verdict::kHeld;
+    return;
+  }
+  carry_of(p.mbuf) = Carry{};
+  carry_of(p.mbuf).to_peer = p.to_peer;
+  if (!w.key_queue.wait(p.mbuf, p.to_peer, w.now_ms)) return drop(p, DropReason::key_queue_full);
+  p.verdict = Verdict::kHeld;
+}
+
 // The pieces are packets of their own and go on as such: encrypted one by one, they find the underlay by themselves.
 void relay_pieces(Packet& p, WorkerState& w) {
   Fragments pieces;
@@ -77,7 +90,31 @@ void settle(Packet& p, EspVerdict verdict) {
   }
 }
 
+bool has_keys(const WorkerState& w, uint16_t peer) {
+  const WorkerAssociations::Lanes lanes = w.associations->lanes_of(peer);
+  return lanes.count != 0 || lanes.relay != WorkerAssociations::kNobody;
+}
+
 }  // namespace
+
+void release_waiting(WorkerState& w) {
+  w.key_queue.release(
+      w.now_ms, [&](uint16_t peer) { return w.own_count < kOwnPackets && has_keys(w, peer); }, [&](rte_mbuf* m) { add_own(w, m); },
+      [&](rte_mbuf* m) {
+        count_drop(w, DropReason::no_association);
+        rte_pktmbuf_free(m);
+      });
+}
+
+void drop_waiting(WorkerState& w, DropReason reason) {
+  const auto nobody = [](uint16_t) { return false; };
+  w.key_queue.release(
+      w.now_ms + kKeyPatience, nobody, [](rte_mbuf*) {},
+      [&](rte_mbuf* m) {
+        count_drop(w, reason);
+        rte_pktmbuf_free(m);
+      });
+}
 
 bool frame_own(rte_mbuf* m) {
   const bool v4 = *rte_pktmbuf_mtod(m, uint8_t*) >> 4 == 4;
@@ -98,7 +135,7 @@ void Encrypt::run(Burst& burst, WorkerState& w) {
     if (p.fragment_out) {
       relay_pieces(p, w);
     } else if (p.association == nullptr) {
-      relay(p, w);
+      has_keys(w, p.to_peer) ? relay(p, w) : wait_for_keys(p, w);
     } else {
       rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
       leaving[count] = {

@@ -78,7 +78,10 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   const WorkerAssociations::Lanes lanes = w.associations->lanes_of(to);
   const bool live = lanes.count != 0 || lanes.relay != WorkerAssociations::kNobody;
   if (!live || peer.encryption == flow::Encryption::kOff) {
-    if (peer.encryption == flow::Encryption::kRequired) return drop(p, DropReason::no_association);
+    if (peer.encryption == flow::Encryption::kRequired) {
+      if (!peer.agrees) drop(p, DropReason::no_association);
+      return;  // Encrypt lets it wait for keys
+    }
     p.in_clear = true;
     fit(p, w, g.interfaces->by_id[p.out].mtu);
   } else if (fit(p, w, lanes.inner_mtu)) {

@@ -393,6 +393,77 @@ TEST(MeshAssociations, ReplacedAndRemovedWhilePacketsPass) {
   }
 }
 
+// While the gateways agree: held, counted, in order, and never in clear; and dropped by name when there are too many.
+TEST(MeshKeys, PacketsWaitForThem) {
+  for (const unsigned workers : {1u, 2u}) {
+    Gateway a(0, workers, 1, 1);
+    a.peer.agrees = true;
+    a.publish();
+    a.associations.remove_outbound(0);
+    a.associations.commit();
+    for (uint16_t i = 0; i < 10; ++i) a.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53, 100 + i));
+    EXPECT_TRUE(a.world.take().empty());
+    a.world.expect_balance();
+    std::vector<crypto::SaSpec> out;
+    out.push_back(a.spec(kSpi[1]));
+    ASSERT_TRUE(a.associations.stage_outbound(0, std::move(out)).ok());
+    a.associations.commit();
+    for (int i = 0; i < 4; ++i) a.world.round();
+    const auto sent = a.world.take();
+    ASSERT_EQ(sent.size(), 10u) << workers;
+    for (size_t i = 0; i < sent.size(); ++i) {
+      EXPECT_EQ(sent[i].headers.protocol, wire::kProtocolEsp);
+      EXPECT_EQ(base::load_be32(sent[i].frame.data() + 38), i + 1) << "sequence number";
+      if (i > 0) EXPECT_GE(sent[i].frame.size(), sent[i - 1].frame.size());
+    }
+    a.world.expect_balance();
+    a.associations.remove_outbound(0);
+    a.associations.commit();
+    for (unsigned i = 0; i < kKeyQueuePerPeer + 5; ++i)
+      a.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53));
+    EXPECT_EQ(a.world.drops(DropReason::key_queue_full), 5u);
+    EXPECT_TRUE(a.world.take().empty());
+    a.world.expect_balance();
+  }
+}
+
+// A set that is added takes packets beside the older one; the sender changes over; the older one goes.
+TEST(MeshKeys, ASetIsAddedAndAnotherRemoved) {
+  Gateway a(0, 2, 2, 2), b(1, 2, 2, 2);
+  const auto specs = [](const Gateway& g, uint32_t first) {
+    std::vector<crypto::SaSpec> all;
+    for (uint32_t lane = 0; lane < 2; ++lane) all.push_back(g.spec(first + lane));
+    return all;
+  };
+  const auto encrypted = [&](uint16_t port) {
+    a.world.arrive(1, udp(to_gateway(1), "10.1.0.5", port, "10.2.0.5", 53));
+    return on_the_wire(a.world.take().at(0));
+  };
+  const auto late = encrypted(1);
+  ASSERT_TRUE(b.associations.stage_inbound(0, 7, specs(b, kSpi[1] + 0x100)).ok());
+  b.associations.commit();
+  b.world.arrive(0, encrypted(2));
+  EXPECT_EQ(b.world.take().size(), 1u) << "by the older set";
+  ASSERT_TRUE(a.associations.stage_outbound(0, specs(a, kSpi[1] + 0x100)).ok());
+  a.associations.commit();
+  b.world.arrive(0, encrypted(3));
+  EXPECT_EQ(b.world.take().size(), 1u) << "by the newer set";
+  b.world.arrive(0, late);
+  EXPECT_EQ(b.world.take().size(), 1u) << "late, by the older set";
+  b.associations.remove_inbound(0, 0);
+  b.associations.commit();
+  b.world.arrive(0, encrypted(4));
+  EXPECT_EQ(b.world.take().size(), 1u);
+  b.world.arrive(0, late);
+  EXPECT_EQ(b.world.drops(DropReason::esp_unknown_spi), 1u);
+  EXPECT_EQ(b.associations.list().size(), 4u);
+  a.associations.remove_outbound(0);
+  b.associations.remove_inbound(0, 7);
+  b.associations.remove_outbound(0);
+  b.associations.commit();
+  EXPECT_TRUE(b.associations.list().empty());
+}
+
 TEST(MeshAssociations, AnSpiBelongsToOnePeer) {
   Gateway a(0, 1, 1, 1);
   std::vector<crypto::SaSpec> out, in;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "engine/buffers.h"
+#include "engine/stages/encrypt.h"
 #include "engine/tracking.h"
 #include "engine/worker.h"
 #include "wire/build.h"
@@ -62,6 +63,7 @@ class World {
     for (auto& worker : workers_) {
       worker->state().neighbours.drop_all(flow::DropReason::shutdown);
       drop_held_fragments(worker->state(), flow::DropReason::shutdown);
+      drop_waiting(worker->state(), flow::DropReason::shutdown);
     }
     take();
     // Whoever leaks a buffer is found by the test that runs after it.
@@ -233,7 +235,8 @@ class World {
       out += c.transmitted.read() + c.to_workers.read() + c.punted.read() + c.merged.read();
       for (const auto& d : c.drops) dropped += d.read();
       dropped -= c.drops[static_cast<size_t>(flow::DropReason::mirror_no_buffer)].read();  // never were packets
-      held += worker->state().neighbours.held() + worker->state().fragments.held();
+      const WorkerState& w = worker->state();
+      held += w.neighbours.held() + w.fragments.held() + w.key_queue.held();
     }
     EXPECT_EQ(in, out + dropped + held);
   }

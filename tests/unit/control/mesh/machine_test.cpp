@@ -159,6 +159,23 @@ TEST_F(TwoGateways, DisagreementIsAStateOnBothSides) {
   EXPECT_LT(until_both_carry(10 * kSecond), kSecond) << "the one that was put right asks at once, and is asked";
 }
 
+TEST_F(TwoGateways, ADisagreementThatComesLaterEndsTheTunnelOnBothSides) {
+  until_both_carry(kSecond);
+  run(kSecond);
+  a_.peer.cipher = model::PeerCipher::kAesGcm256;
+  configure(a_);
+  run(2 * kSecond);
+  for (Gateway* each : {&a_, &b_}) {
+    EXPECT_EQ(status(*each).state, LinkState::kDisagreement) << each->name;
+    EXPECT_TRUE(each->tunnels->outbound.empty()) << each->name;
+  }
+  a_.peer.cipher = model::PeerCipher::kAesGcm128;
+  configure(a_);
+  EXPECT_LT(until_both_carry(10 * kSecond), kSecond);
+  run(kSecond);
+  EXPECT_EQ(status(b_).state, LinkState::kUp) << status(b_).reason;
+}
+
 TEST_F(TwoGateways, OtherTermsEndWhatWasAgreed) {
   until_both_carry(kSecond);
   a_.peer.weight = 7;  // not a term
