@@ -92,6 +92,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (!offer) return {grpc::StatusCode::INVALID_ARGUMENT, offer.error()};
     const std::lock_guard lock(lock_);
     if (stopping_) return {grpc::StatusCode::UNAVAILABLE, "the gateway stops"};
+    if (call->IsCancelled()) return grpc::Status::CANCELLED;  // its caller has asked anew meanwhile
     follow_state(base::monotonic_now());  // of two gateways that get a Peer at the same time one asks first
     auto answer = machine_.on_offer(*evidence, *offer, base::monotonic_now(), wall_seconds());
     if (answer.refused) return {code_of(answer.refused->failure), answer.refused->reason};
@@ -104,6 +105,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (!evidence) return {grpc::StatusCode::UNAUTHENTICATED, "no SPIFFE ID"};
     const std::lock_guard lock(lock_);
     const auto answer = machine_.on_beat_of(evidence->id, request->epoch(), base::monotonic_now());
+    if (answer.refused) return {code_of(answer.refused->failure), answer.refused->reason};
     response->set_instance(answer.instance);
     response->set_has_set(answer.has_set);
     return grpc::Status::OK;
@@ -162,6 +164,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
         lock.unlock();
         renew_server();
         lock.lock();
+        continue;
       }
       machine_.on_time(now, wall_seconds());
       while (const auto call = machine_.next_call()) begin(*call);
@@ -175,22 +178,35 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     state_ = state;
     std::optional<model::MeshIdentity> identity;
     if (state->node != nullptr) identity = state->node->mesh;
-    if (identity != identity_) {
-      identity_ = identity;
-      watch_.reset();
-      files_fault_.clear();
-      if (identity)
-        watch_.emplace(
-            pki::WatchPaths{identity->certificate, identity->key, identity->bundle, identity->revocation_lists});
-      follow_files(now);
-    }
+    if (identity != identity_) follow_identity(identity, now);
     machine_.set_workers(static_cast<unsigned>(std::max<size_t>(1, loop_.dataplane().workers().size())));
     machine_.set_peers(state->peers, now);
+    std::set<std::string> known;
+    for (const auto& [name, peer] : state->peers)
+      if (!peer->identity.empty()) known.insert(peer->identity);
+    acquaintances_->set(std::move(known));
+    std::erase_if(channels_, [&](const auto& each) { return !state->peers.contains(each.first); });
+  }
+
+  void follow_identity(const std::optional<model::MeshIdentity>& identity, base::Nanos now) {
+    const auto paths = [](const std::optional<model::MeshIdentity>& of) {
+      return of ? pki::WatchPaths{of->certificate, of->key, of->bundle, of->revocation_lists} : pki::WatchPaths{};
+    };
+    const bool other_files = paths(identity) != paths(identity_);
+    const bool other_place = identity && identity_ && identity->listen != identity_->listen;
+    identity_ = identity;
+    if (other_files) {
+      watch_.reset();
+      if (identity) watch_.emplace(paths(identity));
+      follow_files(now);
+    }
+    if (other_place && used_ != nullptr) wants_server_ = ++servers_;
   }
 
   void follow_files(base::Nanos now) {
     const bool changed = watch_ && watch_->poll();
-    const auto material = watch_ ? watch_->current() : nullptr;
+    auto material = watch_ ? watch_->current() : nullptr;
+    if (watch_ && material == nullptr) material = used_;  // other files, not all good yet: the identity before goes on
     const std::string fault = watch_ ? watch_->fault() : "Node spec.mesh is missing";
     if (fault != files_fault_ && watch_ && !fault.empty())
       log::warn("identity: files that do not fit are not taken", {{"reason", fault}});
@@ -199,6 +215,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     machine_.set_material(material, fault, now, wall_seconds());
     if (material == used_) return;
     used_ = material;
+    loop_.set_own_identity(material == nullptr ? "" : material->svid.id.text());
     channels_.clear();  // the next calls show the new certificate
     wants_server_ = material == nullptr ? 0 : ++servers_;
     if (material == nullptr) return;
@@ -234,7 +251,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
       quota.SetMaxThreads(kMaxPeerThreads);
       quota.Resize(64u << 20);
       builder.SetResourceQuota(quota);
-      builder.AddListeningPort(listen, server_credentials(std::make_shared<Judge>(material, pki::SpiffeId())), &port);
+      builder.AddListeningPort(listen, server_credentials(std::make_shared<Judge>(material, acquaintances_)), &port);
       builder.RegisterService(this);
       server_ = builder.BuildAndStart();
       if (server_ == nullptr || port == 0) {
@@ -262,11 +279,13 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(kMaxPeerMessageBytes);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);  // so long a connection may take to be made
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 300);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     channel.target = call.target + " " + call.identity.text();
-    channel.judge = std::make_shared<Judge>(used_, call.identity);
+    auto named = std::make_shared<Acquaintances>();
+    named->set({call.identity.text()});
+    channel.judge = std::make_shared<Judge>(used_, std::move(named));
     channel.stub =
         v1::PeerLink::NewStub(grpc::CreateCustomChannel(call.target, channel_credentials(channel.judge), arguments));
     return channel;
@@ -276,6 +295,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (used_ == nullptr)
       return machine_.on_failure(call, mesh::Failure::kRefused, files_fault_, base::monotonic_now());
     Channel& channel = channel_to(call);
+    channel.judge->take_refusal();  // of another call
     auto* const talk = new Conversation{.call = call, .judge = channel.judge};
     conversations_.insert(talk);
     talk->context.set_deadline(std::chrono::system_clock::now() + kCallPatience);
@@ -311,6 +331,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     }
     if (talk.call.kind == mesh::CallKind::kBeat)
       return machine_.on_beat(talk.call, talk.alive.instance(), talk.alive.has_set(), now);
+    follow_state(now);  // the Peer may have changed since it was asked
     auto grant = to_grant(talk.grant);
     if (!grant) return machine_.on_failure(talk.call, mesh::Failure::kDisagreement, "grant: " + grant.error(), now);
     auto evidence = evidence_of(*talk.context.auth_context());
@@ -326,7 +347,8 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
   std::shared_ptr<const model::State> state_;
   std::optional<model::MeshIdentity> identity_;
   std::optional<pki::Watch> watch_;
-  std::shared_ptr<const pki::Material> used_;  // by channels and server
+  std::shared_ptr<const pki::Material> used_;                                               // by channels and server
+  const std::shared_ptr<Acquaintances> acquaintances_ = std::make_shared<Acquaintances>();  // whom a Peer names
   std::string files_fault_, listen_fault_;
   base::Nanos files_at_ = 0, server_at_ = 0;
   uint64_t servers_ = 0, wants_server_ = 0, has_server_ = 0;  // number of the server; 0: none

@@ -3,10 +3,11 @@
 //
 // Threads: one of its own for time and files; gRPC's for calls that come and answers that arrive; the machine is under
 // one lock, which is held while the control thread makes associations. A gateway without an identity has the thread and
-// nothing else. Memory: keys pass through gRPC's buffers, which nobody can wipe: start() leaves the whole process out
-// of core dumps when there is an identity. Hostile callers: TLS refuses whoever has no certificate of the trust domain
-// (peer_tls.h); messages and calls at the same time are bounded; what is asked too often is refused by name. Failure:
-// nothing throws; whatever is wrong shows in status().
+// nothing else. Memory: keys pass through gRPC's buffers, which nobody can wipe: with an identity the whole process is
+// left out of core dumps.
+// Hostile callers: TLS refuses whoever no Peer names (peer_tls.h); messages, and calls at the same time, are bounded,
+// and what is asked too often is refused by name; connections are bounded only by the time that a handshake may take.
+// Failure: nothing throws; whatever is wrong shows in status().
 #pragma once
 
 #include <atomic>

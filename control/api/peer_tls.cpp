@@ -43,7 +43,7 @@ class Verifier final : public tls::ExternalCertificateVerifier {
     std::string refusal;
     const auto chain = chain_of(view(request->peer_cert()), view(request->peer_cert_full_chain()));
     if (chain) {
-      refusal = judge_->judge(*chain).reason;
+      refusal = judge_->judge(*chain);
     } else {
       refusal = chain.error();
     }
@@ -70,10 +70,20 @@ void set_common(tls::TlsCredentialsOptions& options, const std::shared_ptr<Judge
 
 void require_tls13() { setenv("GRPC_SSL_CIPHER_SUITES", "PSK-AES128-GCM-SHA256", 1); }
 
-pki::Verification Judge::judge(const std::vector<pki::Certificate>& chain) const {
-  pki::Expectation expected{.now = wall_seconds()};
-  if (!identity_.empty()) expected.identity = identity_;
-  return pki::verify(material_->trust, chain, expected);
+void Acquaintances::set(std::set<std::string> identities) {
+  const std::lock_guard lock(lock_);
+  identities_ = std::move(identities);
+}
+
+bool Acquaintances::has(const pki::SpiffeId& identity) const {
+  const std::lock_guard lock(lock_);
+  return identities_.contains(identity.text());
+}
+
+std::string Judge::judge(const std::vector<pki::Certificate>& chain) const {
+  const auto verdict = pki::verify(material_->trust, chain, {.now = wall_seconds()});
+  if (!verdict.believed()) return verdict.reason;
+  return acquaintances_->has(verdict.id) ? "" : "no Peer here has the identity " + pki::quoted(verdict.id.text());
 }
 
 void Judge::note(std::string refusal) {

@@ -1,6 +1,8 @@
 // TLS of PeerLink: gRPC's, with the judgement of control/pki in place of its own. Who shows no certificate, or one that
 // control/pki does not believe, is refused within the handshake.
 //
+// So is whoever is believed but whom no Peer names: a trust domain has more members than a mesh.
+//
 // gRPC 1.51 has no way to ask for TLS 1.3 alone, so the list of older ciphers is one that nobody can use (a pre-shared
 // key that there is not): require_tls13(). It holds for every TLS of the process.
 //
@@ -12,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "control/mesh/machine.h"
@@ -22,21 +25,31 @@ namespace penstock::api {
 // Before the first use of gRPC, and before there are threads.
 void require_tls13();
 
+// Identities that may be at the other end. Any thread.
+class Acquaintances {
+ public:
+  void set(std::set<std::string> identities);
+  bool has(const pki::SpiffeId& identity) const;
+
+ private:
+  mutable std::mutex lock_;
+  std::set<std::string> identities_;
+};
+
 // By what the other side of a handshake is judged; shared by those who make it and those who read its refusals.
 class Judge {
  public:
-  // `identity`: nobody but this one; empty: anybody of the trust domain.
-  Judge(std::shared_ptr<const pki::Material> material, pki::SpiffeId identity)
-      : material_(std::move(material)), identity_(std::move(identity)) {}
+  Judge(std::shared_ptr<const pki::Material> material, std::shared_ptr<const Acquaintances> acquaintances)
+      : material_(std::move(material)), acquaintances_(std::move(acquaintances)) {}
 
   const pki::Material& material() const { return *material_; }
-  pki::Verification judge(const std::vector<pki::Certificate>& chain) const;
+  std::string judge(const std::vector<pki::Certificate>& chain) const;  // why not; empty: it may be there
   void note(std::string refusal);
   std::string take_refusal();  // the last one; empty: none since it was taken
 
  private:
   const std::shared_ptr<const pki::Material> material_;
-  const pki::SpiffeId identity_;
+  const std::shared_ptr<const Acquaintances> acquaintances_;
   std::mutex lock_;
   std::string refusal_;
 };

@@ -84,7 +84,8 @@ base::IpAddress source_towards(const base::IpAddress& destination, const flow::R
                                const flow::InterfaceTable& interfaces);
 
 struct PeerPart {  // peers.cpp
-  NamedSlots slots{flow::kMaxPeers};
+  // A packet that waits for keys names its peer by the slot (engine/key_queue.h).
+  NamedSlots slots{flow::kMaxPeers, 256};
   std::shared_ptr<const flow::PeerTable> peers;
 
   void assign(const Round& round);

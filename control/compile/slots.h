@@ -40,7 +40,8 @@ class Slots {
 // Slots by the names of their owners.
 class NamedSlots {
  public:
-  explicit NamedSlots(uint32_t capacity) : slots_(capacity), names_(std::make_shared<Names>()) {}
+  explicit NamedSlots(uint32_t capacity, uint32_t rest = 0)
+      : slots_(capacity, rest), names_(std::make_shared<Names>()) {}
 
   // From now on exactly these names have slots; those that had one keep it. False: there are not enough.
   bool assign(const std::vector<std::string>& names, uint64_t last, uint64_t retired);

@@ -40,6 +40,7 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
   const auto next =
       std::make_shared<const model::State>(model::with_change(*state_, change, result.errors, &result.differences));
   if (result.errors.empty()) result.errors = model::validate(*next, state_.get());
+  refuse_own_identity(*next, result.errors);
   result.times.validate = watch.lap_us();
   if (!result.errors.empty()) return refused(std::move(result));
   if (options.dry_run) {

@@ -128,6 +128,8 @@ class ControlLoop {
   std::vector<health::Status> health();
   telemetry::Snapshot stats();
   Dataplane& dataplane() { return dataplane_; }
+  // The identity of this gateway, as its certificate says: no Peer may have it. Empty: none. Any thread.
+  void set_own_identity(const std::string& identity);
   // What peers agree on is made and dropped between two changes. Any thread; as long as the loop lives.
   mesh::Tunnels& tunnels();
 

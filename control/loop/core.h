@@ -49,11 +49,17 @@ class ControlLoop::Core final : public mesh::Tunnels {
     base::Nanos deadline = 0;
     std::function<void()> run;
     std::function<void(const std::string& why)> refuse;
+    bool urgent = false;  // never refused for others that wait; its callers are few (agreement on keys: one)
   };
   void enqueue(Job job);
   // Runs `work` on the control thread and waits for what it returns; `refused(why)` otherwise.
   template <typename R>
-  R call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused);
+  R call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused,
+         bool urgent = false);
+  template <typename R>
+  R urgently(std::function<R()> work, std::function<R(const std::string&)> refused) {
+    return call<R>(0, std::move(work), std::move(refused), true);
+  }
 
   // ---- control thread ----
   ApplyResult change(model::Change change, const ApplyOptions& options);
@@ -68,22 +74,26 @@ class ControlLoop::Core final : public mesh::Tunnels {
     std::shared_ptr<const model::State> state = std::make_shared<const model::State>();
     std::shared_ptr<const flow::Generation> generation;
     uint64_t revision = 0;
+    std::string own_identity;
     telemetry::ControlStats control;
   };
   Shared shared() const;
   std::shared_ptr<Watcher> watch();
   telemetry::Snapshot stats();
   std::vector<health::Status> health();
-  base::Result<std::vector<mesh::Association>> make_inbound(const model::Name& peer, uint64_t epoch,
-                                                            unsigned senders) override;
-  base::Result<void> use_outbound(const model::Name& peer, const mesh::Grant& grant) override;
+  base::Result<mesh::Made> make_inbound(const model::Name& peer, const std::string& identity, uint64_t epoch,
+                                        unsigned senders) override;
+  base::Result<void> use_outbound(const model::Name& peer, const std::string& identity,
+                                  const mesh::Grant& grant) override;
   void drop_inbound(const model::Name& peer, uint64_t epoch) override;
   void drop_outbound(const model::Name& peer) override;
   std::vector<mesh::Use> use() override;
+  void set_own_identity(const std::string& identity);
 
  private:
   // tunnels.cpp
   std::optional<uint16_t> slot_of(const model::Name& peer) const;
+  void refuse_own_identity(const model::State& next, model::FieldErrors& errors) const;
   // change.cpp
   ApplyResult refused(ApplyResult result);
   bool prepare(const model::State& next, ApplyResult& result);
@@ -152,11 +162,12 @@ class ControlLoop::Core final : public mesh::Tunnels {
 };
 
 template <typename R>
-R ControlLoop::Core::call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused) {
+R ControlLoop::Core::call(base::Nanos deadline, std::function<R()> work, std::function<R(const std::string&)> refused,
+                          bool urgent) {
   std::promise<R> promise;
   auto future = promise.get_future();
-  enqueue(
-      {deadline, [&] { promise.set_value(work()); }, [&](const std::string& why) { promise.set_value(refused(why)); }});
+  enqueue({deadline, [&] { promise.set_value(work()); },
+           [&](const std::string& why) { promise.set_value(refused(why)); }, urgent});
   return future.get();
 }
 

@@ -109,16 +109,17 @@ class Dataplane {
   virtual std::vector<AssociationInfo> associations() const = 0;  // any thread; peer by peer
 
   // What peers agree on (control/mesh/tunnels.h), by slot.
-  virtual base::Result<std::vector<mesh::Association>> make_inbound(uint16_t peer, uint64_t epoch,
-                                                                    unsigned senders) = 0;
-  virtual base::Result<void> use_outbound(uint16_t peer, const mesh::Grant& grant) = 0;
+  virtual base::Result<mesh::Made> make_inbound(uint16_t peer, const std::string& identity, uint64_t epoch,
+                                                unsigned senders) = 0;
+  virtual base::Result<void> use_outbound(uint16_t peer, const std::string& identity, const mesh::Grant& grant) = 0;
   virtual void drop_inbound(uint16_t peer, uint64_t epoch) = 0;
   virtual void drop_outbound(uint16_t peer) = 0;
-  struct OutboundUse {
+  struct AssociationUse {
     uint16_t peer = flow::kNoPeer;
-    bool worn = false;
+    bool outbound = false, worn = false;
+    std::vector<uint64_t> inbound;
   };
-  virtual std::vector<OutboundUse> outbound_use() const = 0;
+  virtual std::vector<AssociationUse> association_use() const = 0;  // any thread
 
   // Makes `generation` the one to adopt. The dataplane keeps the newest one alive itself; an older one stays valid
   // until oldest_in_use() passes its number.

@@ -74,7 +74,7 @@ void ControlLoop::Core::enqueue(Job job) {
     const std::lock_guard lock(jobs_mutex_);
     if (stopping_ || !running_) {
       why = "the gateway is not running";
-    } else if (jobs_.size() >= kMaxQueuedChanges) {
+    } else if (!job.urgent && jobs_.size() >= kMaxQueuedChanges) {
       why = "too many changes wait already: try again";
     } else {
       jobs_.push_back(std::move(job));

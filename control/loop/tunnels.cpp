@@ -18,23 +18,24 @@ std::optional<uint16_t> ControlLoop::Core::slot_of(const model::Name& peer) cons
   return std::nullopt;
 }
 
-base::Result<std::vector<mesh::Association>> ControlLoop::Core::make_inbound(const model::Name& peer, uint64_t epoch,
-                                                                             unsigned senders) {
-  using Made = base::Result<std::vector<mesh::Association>>;
-  const auto make = [&]() -> Made {
+base::Result<mesh::Made> ControlLoop::Core::make_inbound(const model::Name& peer, const std::string& identity,
+                                                         uint64_t epoch, unsigned senders) {
+  using Result = base::Result<mesh::Made>;
+  const auto make = [&]() -> Result {
     const auto slot = slot_of(peer);
-    return slot ? dataplane_.make_inbound(*slot, epoch, senders) : Made(base::Error{kNoPeer});
+    return slot ? dataplane_.make_inbound(*slot, identity, epoch, senders) : Result(base::Error{kNoPeer});
   };
-  return call<Made>(0, make, [](const std::string& why) { return Made(base::Error{why}); });
+  return urgently<Result>(make, [](const std::string& why) { return Result(base::Error{why}); });
 }
 
-base::Result<void> ControlLoop::Core::use_outbound(const model::Name& peer, const mesh::Grant& grant) {
-  using Used = base::Result<void>;
-  const auto use = [&]() -> Used {
+base::Result<void> ControlLoop::Core::use_outbound(const model::Name& peer, const std::string& identity,
+                                                   const mesh::Grant& grant) {
+  using Result = base::Result<void>;
+  const auto use = [&]() -> Result {
     const auto slot = slot_of(peer);
-    return slot ? dataplane_.use_outbound(*slot, grant) : Used(base::Error{kNoPeer});
+    return slot ? dataplane_.use_outbound(*slot, identity, grant) : Result(base::Error{kNoPeer});
   };
-  return call<Used>(0, use, [](const std::string& why) { return Used(base::Error{why}); });
+  return urgently<Result>(use, [](const std::string& why) { return Result(base::Error{why}); });
 }
 
 void ControlLoop::Core::drop_inbound(const model::Name& peer, uint64_t epoch) {
@@ -42,7 +43,7 @@ void ControlLoop::Core::drop_inbound(const model::Name& peer, uint64_t epoch) {
     if (const auto slot = slot_of(peer)) dataplane_.drop_inbound(*slot, epoch);
     return true;
   };
-  call<bool>(0, drop, [](const std::string&) { return false; });
+  urgently<bool>(drop, [](const std::string&) { return false; });  // the loop has ended, and the tunnel with it
 }
 
 void ControlLoop::Core::drop_outbound(const model::Name& peer) {
@@ -50,7 +51,7 @@ void ControlLoop::Core::drop_outbound(const model::Name& peer) {
     if (const auto slot = slot_of(peer)) dataplane_.drop_outbound(*slot);
     return true;
   };
-  call<bool>(0, drop, [](const std::string&) { return false; });
+  urgently<bool>(drop, [](const std::string&) { return false; });
 }
 
 std::vector<mesh::Use> ControlLoop::Core::use() {
@@ -58,15 +59,29 @@ std::vector<mesh::Use> ControlLoop::Core::use() {
   const auto generation = shared().generation;
   if (generation == nullptr) return all;
   const auto& peers = generation->peers->by_slot;
-  for (const Dataplane::OutboundUse& each : dataplane_.outbound_use()) {
+  for (Dataplane::AssociationUse& each : dataplane_.association_use()) {
     if (each.peer >= peers.size() || peers[each.peer].slot == flow::kNoPeer) continue;
     const std::string& name = peers[each.peer].name;
     const auto slash = name.find('/');
-    all.push_back({{name.substr(0, slash), name.substr(slash + 1)}, each.worn});
+    all.push_back({{name.substr(0, slash), name.substr(slash + 1)}, each.outbound, each.worn, std::move(each.inbound)});
   }
   return all;
 }
 
+void ControlLoop::Core::set_own_identity(const std::string& identity) {
+  const std::lock_guard lock(shared_mutex_);
+  shared_.own_identity = identity;
+}
+
+void ControlLoop::Core::refuse_own_identity(const model::State& next, model::FieldErrors& errors) const {
+  const std::string own = shared().own_identity;
+  if (own.empty()) return;
+  for (const auto& [name, peer] : next.peers)
+    if (peer->identity == own)
+      errors.push_back({"Peer/" + name.to_string(), "spec.identity", own + " is this gateway's own"});
+}
+
+void ControlLoop::set_own_identity(const std::string& identity) { core_->set_own_identity(identity); }
 mesh::Tunnels& ControlLoop::tunnels() { return *core_; }
 
 }  // namespace penstock::loop

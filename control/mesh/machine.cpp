@@ -6,7 +6,7 @@ namespace penstock::mesh {
 
 namespace {
 
-constexpr base::Nanos kUseEvery = base::kNanosPerSecond;
+constexpr base::Nanos kUseEvery = base::kNanosPerSecond / 10;
 // A set is changed before it is used up; the rest is for packets that come while the new one is agreed.
 constexpr double kSoonest = 0.8, kLatest = 0.9;
 
@@ -42,6 +42,7 @@ const char* to_string(LinkState state) {
 // ---- configuration and identity ----
 
 void Machine::set_peers(const model::Objects<model::Peer>& peers, base::Nanos now) {
+  use_at_ = 0;  // a change may have taken associations away
   for (auto at = links_.begin(); at != links_.end();) {
     const auto kept = peers.find(at->first);
     if (kept != peers.end() && !kept->second->identity.empty()) {
@@ -65,28 +66,37 @@ void Machine::set_peers(const model::Objects<model::Peer>& peers, base::Nanos no
 
 void Machine::set_material(std::shared_ptr<const pki::Material> material, std::string fault, base::Nanos now,
                            pki::Seconds wall) {
+  const bool renewed = material_ != nullptr && material != nullptr &&
+                       material_->svid.leaf().fingerprint() != material->svid.leaf().fingerprint();
   material_ = std::move(material);
   material_fault_ = std::move(fault);
-  judge_own(wall);
+  judge_own(now, wall);
+  if (!own_fault_.empty()) return;
   for (auto& [name, link] : links_) {
-    if (!own_fault_.empty()) {
-      lose(name, link);
-    } else {
-      check_evidence(name, link, now, wall);
-      if (link.epoch == 0) ask_now(link, now);
-    }
+    check_evidence(name, link, now, wall);
+    if (!renewed || link.epoch == 0) continue;
+    // So that the peer knows the new certificate before the old one ends, or is revoked.
+    link.ask = true;
+    link.next_at = now + vary(kRenewalSpread, 0, 1);
   }
 }
 
-void Machine::judge_own(pki::Seconds wall) {
+// Whoever must not be believed keeps nothing; and whoever may again asks everybody.
+void Machine::judge_own(base::Nanos now, pki::Seconds wall) {
+  const std::string before = own_fault_;
+  own_judged_ = now;
   own_ends_ = 0;
   if (material_ == nullptr) {
     own_fault_ = material_fault_;
-    return;
+  } else {
+    const auto verdict = pki::verify(material_->trust, material_->svid.chain, {.now = wall});
+    own_fault_ = verdict.believed() ? "" : "own certificate: " + verdict.reason;
+    own_ends_ = end_of(material_->svid.chain, wall);
   }
-  const auto verdict = pki::verify(material_->trust, material_->svid.chain, {.now = wall});
-  own_fault_ = verdict.believed() ? "" : "own certificate: " + verdict.reason;
-  own_ends_ = end_of(material_->svid.chain, wall);
+  if (!own_fault_.empty())
+    for (auto& [name, link] : links_) lose(name, link);
+  if (own_fault_.empty() && !before.empty())
+    for (auto& [name, link] : links_) ask_now(link, now);
 }
 
 pki::Verification Machine::judge(const Evidence& evidence, const pki::SpiffeId& identity, pki::Seconds wall) const {
@@ -121,38 +131,42 @@ void Machine::check_evidence(const model::Name& name, Link& link, base::Nanos no
 // ---- time ----
 
 void Machine::on_time(base::Nanos now, pki::Seconds wall) {
-  if (own_ends_ != 0 && wall > own_ends_) {
-    judge_own(wall);
-    if (!own_fault_.empty())
-      for (auto& [name, link] : links_) lose(name, link);
-  }
+  const bool turned_back = wall < std::exchange(last_wall_, wall);
+  const bool again = !own_fault_.empty() && material_ != nullptr && now >= own_judged_ + base::kNanosPerSecond;
+  if (turned_back || again || (own_ends_ != 0 && wall > own_ends_)) judge_own(now, wall);
   if (now >= use_at_ + kUseEvery) check_use(now);
   for (auto& [name, link] : links_) {
-    if (link.evidence && link.evidence_ends != 0 && wall > link.evidence_ends) check_evidence(name, link, now, wall);
+    if (link.evidence && (turned_back || (link.evidence_ends != 0 && wall > link.evidence_ends)))
+      check_evidence(name, link, now, wall);
     if (link.epoch != 0 && now >= link.ends_at) {
       lose_outbound(name, link);
       ask_now(link, now);
     }
     if (link.epoch != 0 && now >= link.rekey_at) link.ask = true;
     drop_old_sets(name, link, now);
-    if (link.call == 0 && now >= link.next_at && own_fault_.empty()) begin_call(name, link);
+    if (link.call != 0 || now < link.next_at || !own_fault_.empty()) continue;
+    if (link.identity == material_->svid.id) {
+      fail(link, LinkState::kRefused, "identity: is this gateway's own", now);
+    } else {
+      begin_call(name, link);
+    }
   }
 }
 
-// What is nearly used up is changed; and what is not there, whatever the reason, is asked for again.
+// What is nearly used up is changed; and what is not there, whatever the reason, is asked for again, or not spoken of
+// as if it were.
 void Machine::check_use(base::Nanos now) {
   use_at_ = now;
   std::map<model::Name, Use> used;
-  for (Use& each : tunnels_.use()) used[each.peer] = each;
+  for (Use& each : tunnels_.use()) used[each.peer] = std::move(each);
   for (auto& [name, link] : links_) {
+    const Use& use = used[name];
+    std::erase_if(link.sets, [&](const Link::Set& set) {
+      return std::find(use.inbound.begin(), use.inbound.end(), set.epoch) == use.inbound.end();
+    });
     if (link.epoch == 0) continue;
-    const auto use = used.find(name);
-    if (use == used.end()) {
-      link.epoch = 0;
-      ask_now(link, now);
-    } else if (use->second.worn) {
-      ask_now(link, now);
-    }
+    if (!use.outbound) link.epoch = 0;
+    if (!use.outbound || use.worn) ask_now(link, now);
   }
 }
 
@@ -246,6 +260,7 @@ void Machine::on_failure(const Call& call, Failure failure, std::string reason, 
     case Failure::kUnreachable:
       return fail(*link, LinkState::kUnreachable, std::move(reason), now);
     case Failure::kRefused:
+      if (link->stale) lose_outbound(call.peer, *link);
       return fail(*link, LinkState::kRefused, std::move(reason), now);
     case Failure::kDisagreement:
       if (link->stale) lose_outbound(call.peer, *link);  // nor will it take others until somebody changes a Peer
@@ -258,7 +273,7 @@ void Machine::on_grant(const Call& call, const Grant& grant, Evidence evidence, 
   if (link == nullptr || material_ == nullptr) return;
   if (const auto verdict = judge(evidence, link->identity, wall); !verdict.believed())
     return fail(*link, LinkState::kRefused, "certificate of the peer: " + verdict.reason, now);
-  if (auto used = tunnels_.use_outbound(call.peer, grant); !used)
+  if (auto used = tunnels_.use_outbound(call.peer, link->peer->identity, grant); !used)
     return fail(*link, LinkState::kDisagreement, "what the peer granted: " + used.error(), now);
   const uint32_t seconds = shorter(link->peer->lifetime.seconds, grant.lifetime_seconds);
   keep(*link, std::move(evidence), wall);
@@ -284,9 +299,11 @@ void Machine::on_beat(const Call& call, uint64_t instance, bool has_set, base::N
   link->reason.clear();
   link->pause = 0;
   link->next_at = now + vary(kBeatEvery, 0.8, 1.0);
-  // What it no longer takes is of no use, but until there are new keys a packet sent so is no worse than one dropped.
   link->stale = !has_set || instance != link->peer_instance;
-  if (link->stale) ask_now(*link, now);
+  if (!link->stale) return;
+  // Packets wait for new keys where they may not leave in clear; elsewhere they had better be lost.
+  if (link->peer->encryption == model::Encryption::kRequired) lose_outbound(call.peer, *link);
+  ask_now(*link, now);
 }
 
 // ---- people ----
@@ -294,7 +311,7 @@ void Machine::on_beat(const Call& call, uint64_t instance, bool has_set, base::N
 LinkState Machine::state_of(const Link& link) const {
   if (!own_fault_.empty()) return LinkState::kNoIdentity;
   if (!link.inbound_reason.empty() || link.fault == LinkState::kDisagreement) return LinkState::kDisagreement;
-  if (link.epoch != 0 && !link.sets.empty()) return LinkState::kUp;
+  if (link.epoch != 0 && !link.sets.empty() && !link.stale) return LinkState::kUp;
   if (link.fault == LinkState::kUp || link.fault == LinkState::kIdle) return LinkState::kAgreeing;
   return link.fault;
 }

@@ -30,7 +30,8 @@
 namespace penstock::mesh {
 
 constexpr base::Nanos kBeatEvery = base::kNanosPerSecond / 4;
-constexpr base::Nanos kFirstPause = base::kNanosPerSecond / 10;   // after a failure; doubles
+constexpr base::Nanos kRenewalSpread = 2 * base::kNanosPerSecond;  // over which all peers hear of a new certificate
+constexpr base::Nanos kFirstPause = base::kNanosPerSecond / 10;    // after a failure; doubles
 constexpr base::Nanos kLongestPause = base::kNanosPerSecond / 2;  // a peer that returns has its tunnel in less than 1 s
 constexpr base::Nanos kDisagreementPause = 5 * base::kNanosPerSecond;  // somebody must change a Peer object
 // After its sender last named it, and named another one: packets may be under way for so long.
@@ -127,6 +128,7 @@ class Machine {
   };
   Answer on_offer(const Evidence& evidence, const Offer& offer, base::Nanos now, pki::Seconds wall);
   struct BeatAnswer {
+    std::optional<Refused> refused;
     uint64_t instance = 0;
     bool has_set = false;
   };
@@ -176,7 +178,7 @@ class Machine {
   void lose_outbound(const model::Name& name, Link& link);
   void lose(const model::Name& name, Link& link);  // both directions
   void fail(Link& link, LinkState state, std::string reason, base::Nanos now);
-  void judge_own(pki::Seconds wall);
+  void judge_own(base::Nanos now, pki::Seconds wall);
   pki::Verification judge(const Evidence& evidence, const pki::SpiffeId& identity, pki::Seconds wall) const;
   pki::Seconds end_of(const std::vector<pki::Certificate>& chain, pki::Seconds wall) const;
   void keep(Link& link, Evidence evidence, pki::Seconds wall);
@@ -197,7 +199,8 @@ class Machine {
   unsigned workers_ = 1;
   std::shared_ptr<const pki::Material> material_;
   std::string material_fault_, own_fault_ = "Node.spec.mesh is missing";  // empty: this gateway may be believed
-  pki::Seconds own_ends_ = 0;
+  pki::Seconds own_ends_ = 0, last_wall_ = 0;
+  base::Nanos own_judged_ = 0;
   Links links_;
   std::deque<Call> calls_;
   uint64_t last_call_ = 0;

@@ -5,6 +5,10 @@
 
 namespace penstock::mesh {
 
+namespace {
+constexpr const char* kTooOften = "too many calls: try again in a moment";
+}
+
 const char* to_string(OfferRefusal refusal) {
   switch (refusal) {
     case OfferRefusal::kNoIdentity:
@@ -52,25 +56,25 @@ Machine::Answer Machine::on_offer(const Evidence& evidence, const Offer& offer, 
     return refuse(nullptr, OfferRefusal::kUnknownPeer, Failure::kRefused,
                   "no Peer of the receiver has the identity " + pki::quoted(evidence.id.text()));
   auto& [name, link] = *entry;
-  if (!admit(link, now))
-    return refuse(&link, OfferRefusal::kTooMany, Failure::kBusy, "too many offers: try again in a moment");
+  if (!admit(link, now)) return refuse(&link, OfferRefusal::kTooMany, Failure::kBusy, kTooOften);
   if (const auto verdict = judge(evidence, link.identity, wall); !verdict.believed())
     return refuse(&link, OfferRefusal::kNotBelieved, Failure::kRefused, "certificate of the sender: " + verdict.reason);
   if (std::string why = disagreement(offer, *link.peer); !why.empty())
     return refuse(&link, OfferRefusal::kDisagreement, Failure::kDisagreement, std::move(why));
   name_set(link, offer.epoch, now);
-  make_room(name, link, offer.epoch);
   const uint64_t epoch = ++last_epoch_;
-  auto made = tunnels_.make_inbound(name, epoch, offer.workers);
+  auto made = tunnels_.make_inbound(name, link.peer->identity, epoch, offer.workers);
   if (!made) return refuse(&link, OfferRefusal::kNoRoom, Failure::kBusy, made.error());
+  make_room(name, link, offer.epoch);
   Grant grant{.instance = instance_,
               .epoch = epoch,
-              .path_mtu = link.peer->path_mtu,
+              .path_mtu = made->path_mtu,
               .lifetime_seconds = shorter(link.peer->lifetime.seconds, offer.lifetime_seconds),
               .prefixes = link.peer->prefixes,
-              .associations = std::move(*made)};
-  link.sets.push_back(
-      {.epoch = epoch, .ends_at = now + static_cast<base::Nanos>(grant.lifetime_seconds) * base::kNanosPerSecond});
+              .associations = std::move(made->associations)};
+  link.sets.push_back({.epoch = epoch,
+                       .named_at = now,
+                       .ends_at = now + static_cast<base::Nanos>(grant.lifetime_seconds) * base::kNanosPerSecond});
   keep(link, evidence, wall);
   ++link.agreed_inbound;
   link.inbound_reason.clear();
@@ -81,8 +85,13 @@ Machine::Answer Machine::on_offer(const Evidence& evidence, const Offer& offer, 
 
 Machine::BeatAnswer Machine::on_beat_of(const pki::SpiffeId& sender, uint64_t epoch, base::Nanos now) {
   BeatAnswer answer{.instance = instance_};
-  if (auto* const entry = own_fault_.empty() ? of(sender) : nullptr; entry != nullptr)
+  auto* const entry = own_fault_.empty() ? of(sender) : nullptr;
+  if (entry == nullptr) return answer;
+  if (!admit(entry->second, now)) {
+    answer.refused = refuse(&entry->second, OfferRefusal::kTooMany, Failure::kBusy, kTooOften).refused;
+  } else {
     answer.has_set = name_set(entry->second, epoch, now);
+  }
   return answer;
 }
 

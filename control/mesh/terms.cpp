@@ -26,7 +26,8 @@ std::string disagreement(const Offer& offer, const model::Peer& ours) {
     return between("extendedSequenceNumbers", offer.extended_sequence ? "true" : "false",
                    ours.extended_sequence ? "true" : "false");
   for (const base::Prefix& theirs : offer.prefixes)
-    if (std::find(ours.prefixes.begin(), ours.prefixes.end(), theirs) != ours.prefixes.end())
+    if (std::any_of(ours.prefixes.begin(), ours.prefixes.end(),
+                    [&](const base::Prefix& each) { return each.network() == theirs.network(); }))
       return "prefixes: either side says that " + theirs.to_string() + " is behind the other";
   return "";
 }

@@ -4,7 +4,8 @@
 // Threads: any; every call returns when all workers go by it. Failure: one sentence; then nothing changed.
 #pragma once
 
-#include <optional>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "control/mesh/terms.h"
@@ -12,9 +13,16 @@
 
 namespace penstock::mesh {
 
-struct Use {
+struct Made {
+  std::vector<Association> associations;
+  uint32_t path_mtu = 0;  // bytes of the underlay, as this gateway knows it
+};
+
+struct Use {  // what there is of a peer
   model::Name peer;
-  bool worn = false;  // one of its outbound associations has carried so much that it should be replaced
+  bool outbound = false;
+  bool worn = false;              // one of its outbound associations has carried so much that it should be replaced
+  std::vector<uint64_t> inbound;  // epochs
 };
 
 class Tunnels {
@@ -23,14 +31,15 @@ class Tunnels {
 
   // Makes a set of associations for packets from the peer, beside those that are there, and takes packets by them from
   // now on. `senders`: workers that the peer has. SPIs and keys are random; each SPI names the worker that it belongs
-  // to.
-  virtual base::Result<std::vector<Association>> make_inbound(const model::Name& peer, uint64_t epoch,
-                                                              unsigned senders) = 0;
+  // to. `identity`: of the Peer object that the caller knows; another one by now is a failure.
+  virtual base::Result<Made> make_inbound(const model::Name& peer, const std::string& identity, uint64_t epoch,
+                                          unsigned senders) = 0;
   // Packets to the peer go by these from now on, and by no older ones.
-  virtual base::Result<void> use_outbound(const model::Name& peer, const Grant& grant) = 0;
+  virtual base::Result<void> use_outbound(const model::Name& peer, const std::string& identity, const Grant& grant) = 0;
+  // Agreed ones only: those of static keys stay.
   virtual void drop_inbound(const model::Name& peer, uint64_t epoch) = 0;
   virtual void drop_outbound(const model::Name& peer) = 0;
-  virtual std::vector<Use> use() = 0;  // peers without an outbound association are absent
+  virtual std::vector<Use> use() = 0;
 };
 
 }  // namespace penstock::mesh

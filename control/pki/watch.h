@@ -18,6 +18,7 @@ namespace penstock::pki {
 struct WatchPaths {
   std::string certificate, key, bundle;
   std::string lists;  // empty: no revocation lists
+  bool operator==(const WatchPaths&) const = default;
 };
 
 struct Material {

@@ -264,13 +264,16 @@ std::vector<AssociationFacts> Associations::list() const {
   return all;
 }
 
-std::vector<OutboundUse> Associations::use() const {
-  std::vector<OutboundUse> all;
+std::vector<AssociationUse> Associations::use() const {
+  std::vector<AssociationUse> all;
   const std::lock_guard lock(lock_);
   for (const auto& [slot, peer] : live_) {
-    if (peer.outbound == nullptr) continue;
+    AssociationUse& use = all.emplace_back();
+    use.peer = slot;
+    use.outbound = peer.outbound != nullptr;
     const auto worn = [](const auto& sa) { return sa->worn(); };
-    all.push_back({slot, std::any_of(peer.outbound->begin(), peer.outbound->end(), worn)});
+    use.worn = use.outbound && std::any_of(peer.outbound->begin(), peer.outbound->end(), worn);
+    for (const auto& [epoch, set] : peer.inbound) use.inbound.push_back(epoch);
   }
   return all;
 }

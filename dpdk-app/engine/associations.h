@@ -86,9 +86,11 @@ struct AssociationFacts {  // one association, for people
   std::vector<std::pair<const char*, uint64_t>> refused;  // by name, those that are not 0
 };
 
-struct OutboundUse {
+struct AssociationUse {  // of one peer
   uint16_t peer = flow::kNoPeer;
-  bool worn = false;  // one of its outbound associations has reached a soft limit of packets or bytes
+  bool outbound = false;
+  bool worn = false;              // one of its outbound associations has reached a soft limit of packets or bytes
+  std::vector<uint64_t> inbound;  // epochs
 };
 
 class Associations {
@@ -114,7 +116,7 @@ class Associations {
   uint16_t inner_mtu(uint16_t peer) const;
   bool uses_inbound(uint32_t spi) const;  // staged or live
   std::vector<AssociationFacts> list() const;
-  std::vector<OutboundUse> use() const;  // of the peers that have outbound associations
+  std::vector<AssociationUse> use() const;
   // For a worker that only explains: knows which peers have associations, and has none itself. Any thread.
   std::shared_ptr<const WorkerAssociations> without_any() const;
 

@@ -1,6 +1,8 @@
 // Keys that gateways agree on by themselves, in the words of the engine.
 #include <sys/random.h>
 
+#include <algorithm>
+
 #include "flow/shard.h"
 #include "gatewayd/engine_dataplane.h"
 
@@ -8,7 +10,8 @@ namespace penstock::gatewayd {
 
 namespace {
 
-constexpr const char* kNoTunnel = "the peer has no tunnel";
+constexpr const char* kNoTunnel = "the Peer has another identity by now";
+constexpr unsigned kMostAgreed = 16;  // associations of a set, unless there are more workers: sessions are bounded
 
 base::Result<crypto::Key> key_of(const pki::Secret& secret) {
   std::string copy(secret.view());  // Key::take wipes it
@@ -34,23 +37,29 @@ base::Result<uint32_t> free_spi(const engine::Associations& live, const std::vec
 
 }  // namespace
 
-base::Result<std::vector<mesh::Association>> EngineDataplane::make_inbound(uint16_t peer, uint64_t epoch,
-                                                                           unsigned senders) {
+const EngineDataplane::Tunnel* EngineDataplane::agreed(uint16_t peer, const std::string& identity) const {
   const auto tunnel = tunnels_.find(peer);
-  if (tunnel == tunnels_.end() || tunnel->second.identity.empty()) return base::Error{kNoTunnel};
+  const bool is = tunnel != tunnels_.end() && !identity.empty() && tunnel->second.terms.identity == identity;
+  return is ? &tunnel->second : nullptr;
+}
+
+base::Result<mesh::Made> EngineDataplane::make_inbound(uint16_t peer, const std::string& identity, uint64_t epoch,
+                                                       unsigned senders) {
+  const Tunnel* const tunnel = agreed(peer, identity);
+  if (tunnel == nullptr) return base::Error{kNoTunnel};
   const auto workers = static_cast<unsigned>(engine_.workers().size());
-  const crypto::CipherTraits& traits = crypto::traits_of(tunnel->second.cipher);
-  // One for each pair of workers; the sender's k-th belongs to its worker k mod senders.
-  const size_t count = std::min<size_t>(static_cast<size_t>(senders) * workers, engine::kMaxLanes);
+  const crypto::CipherTraits& traits = crypto::traits_of(tunnel->terms.cipher);
+  // One for each pair of workers, as long as that is few; the sender's k-th belongs to its worker k mod senders.
+  const size_t count = std::min<size_t>(static_cast<size_t>(senders) * workers, std::max(kMostAgreed, workers));
   std::vector<crypto::SaSpec> specs;
-  std::vector<mesh::Association> agreed;
-  for (size_t k = 0; k < count; ++k) {
-    auto spi = free_spi(engine_.associations(), specs, static_cast<unsigned>(k / senders) % workers, workers);
+  mesh::Made made{.path_mtu = tunnel->terms.path_mtu};
+  for (unsigned k = 0; k < count; ++k) {
+    auto spi = free_spi(engine_.associations(), specs, (k / senders + k % senders) % workers, workers);
     if (!spi) return base::Error{spi.error()};
     auto key = crypto::Key::random(traits.key_length + traits.salt_length);
     if (!key) return base::Error{key.error()};
-    crypto::SaSpec& spec = specs.emplace_back(spec_of(tunnel->second));
-    mesh::Association& mine = agreed.emplace_back();
+    crypto::SaSpec& spec = specs.emplace_back(spec_of(tunnel->terms));
+    mesh::Association& mine = made.associations.emplace_back();
     spec.spi = mine.spi = *spi;
     spec.key = std::move(*key);
     mine.key = secret_of(spec.key);
@@ -63,51 +72,59 @@ base::Result<std::vector<mesh::Association>> EngineDataplane::make_inbound(uint1
   if (auto staged = engine_.associations().stage_inbound(peer, epoch, std::move(specs)); !staged)
     return base::Error{staged.error()};
   engine_.associations().commit();
-  return agreed;
+  return made;
 }
 
-base::Result<void> EngineDataplane::use_outbound(uint16_t peer, const mesh::Grant& grant) {
-  const auto found = tunnels_.find(peer);
-  if (found == tunnels_.end() || found->second.identity.empty()) return base::Error{kNoTunnel};
-  Tunnel tunnel = found->second;
-  if (grant.path_mtu != 0) tunnel.path_mtu = static_cast<uint16_t>(std::min<uint32_t>(tunnel.path_mtu, grant.path_mtu));
+base::Result<void> EngineDataplane::use_outbound(uint16_t peer, const std::string& identity, const mesh::Grant& grant) {
+  const Tunnel* const tunnel = agreed(peer, identity);
+  if (tunnel == nullptr) return base::Error{kNoTunnel};
+  Terms terms = tunnel->terms;
+  if (grant.path_mtu != 0) terms.path_mtu = static_cast<uint16_t>(std::min<uint32_t>(terms.path_mtu, grant.path_mtu));
   std::vector<crypto::SaSpec> specs;
   for (const mesh::Association& each : grant.associations) {
     auto key = key_of(each.key);
     auto integrity =
         each.integrity_key.view().empty() ? base::Result<crypto::Key>(crypto::Key{}) : key_of(each.integrity_key);
     if (!key || !integrity) return base::Error{"a key of no possible length"};
-    crypto::SaSpec& spec = specs.emplace_back(spec_of(tunnel));
+    // Each begins at sequence number 1, so a key twice would be a nonce twice (RFC 4106 §3.1).
+    const bool twice = std::any_of(specs.begin(), specs.end(),
+                                   [&](const auto& other) { return other.spi == each.spi || other.key.same_as(*key); });
+    if (twice) return base::Error{"an SPI or a key twice"};
+    crypto::SaSpec& spec = specs.emplace_back(spec_of(terms));
     spec.spi = each.spi;
     spec.key = std::move(*key);
     spec.integrity_key = std::move(*integrity);
+    spec.lifetime.hard_packets = tunnel->hard_packets;
+    spec.lifetime.hard_bytes = tunnel->hard_bytes;
   }
   if (auto staged = engine_.associations().stage_outbound(peer, std::move(specs)); !staged) return staged;
-  if (const uint16_t inner = engine_.associations().inner_mtu(peer); tunnel.carries_v6 && inner < kMinInner6) {
+  if (const uint16_t inner = engine_.associations().inner_mtu(peer); tunnel->carries_v6 && inner < kMinInner6) {
     engine_.associations().abandon();
-    return base::Error{"pathMtu: " + std::to_string(tunnel.path_mtu) + " leaves " + std::to_string(inner) +
-                       " bytes inside, and IPv6 needs 1280"};
+    return base::Error{"pathMtu: " + why_too_small(terms.path_mtu, inner)};
   }
   engine_.associations().commit();
   return {};
 }
 
 void EngineDataplane::drop_inbound(uint16_t peer, uint64_t epoch) {
-  if (engine_.workers().empty()) return;
+  const auto tunnel = tunnels_.find(peer);
+  if (tunnel == tunnels_.end() || tunnel->second.terms.identity.empty()) return;
   engine_.associations().remove_inbound(peer, epoch);
   engine_.associations().commit();
 }
 
 void EngineDataplane::drop_outbound(uint16_t peer) {
-  if (engine_.workers().empty()) return;
+  const auto tunnel = tunnels_.find(peer);
+  if (tunnel == tunnels_.end() || tunnel->second.terms.identity.empty()) return;
   engine_.associations().remove_outbound(peer);
   engine_.associations().commit();
 }
 
-std::vector<loop::Dataplane::OutboundUse> EngineDataplane::outbound_use() const {
-  std::vector<OutboundUse> all;
+std::vector<loop::Dataplane::AssociationUse> EngineDataplane::association_use() const {
+  std::vector<AssociationUse> all;
   if (engine_.workers().empty()) return all;
-  for (const auto& use : engine_.associations().use()) all.push_back({use.peer, use.worn});
+  for (auto& use : engine_.associations().use())
+    all.push_back({use.peer, use.outbound, use.worn, std::move(use.inbound)});
   return all;
 }
 

@@ -14,6 +14,7 @@
 namespace penstock::gatewayd {
 
 constexpr uint16_t kMinInner6 = 1280;  // RFC 8200 §5
+std::string why_too_small(uint16_t path_mtu, uint16_t inner);
 
 class EngineDataplane : public loop::Dataplane {
  public:
@@ -25,11 +26,12 @@ class EngineDataplane : public loop::Dataplane {
   void commit_peers() override;
   void abandon_peers() override;
   std::vector<loop::AssociationInfo> associations() const override;
-  base::Result<std::vector<mesh::Association>> make_inbound(uint16_t peer, uint64_t epoch, unsigned senders) override;
-  base::Result<void> use_outbound(uint16_t peer, const mesh::Grant& grant) override;
+  base::Result<mesh::Made> make_inbound(uint16_t peer, const std::string& identity, uint64_t epoch,
+                                        unsigned senders) override;
+  base::Result<void> use_outbound(uint16_t peer, const std::string& identity, const mesh::Grant& grant) override;
   void drop_inbound(uint16_t peer, uint64_t epoch) override;
   void drop_outbound(uint16_t peer) override;
-  std::vector<OutboundUse> outbound_use() const override;
+  std::vector<AssociationUse> association_use() const override;
   void publish(std::shared_ptr<const flow::Generation> generation) override;
   uint64_t oldest_in_use() const override { return engine_.oldest_in_use(); }
   void close_ports_not_in(const model::Node& node) override;
@@ -58,22 +60,26 @@ class EngineDataplane : public loop::Dataplane {
   bool copy_flow(engine::Worker& shadow, const flow::FlowKey& key);
 
   // What the associations of a peer are made from: of the Peer object, and of the way to it.
-  struct Tunnel {
+  struct Terms {
     crypto::Cipher cipher = crypto::Cipher::kAesGcm128;
     bool esn = true, udp_encapsulation = false;
     uint32_t replay_window = 0;
     base::IpAddress local, remote;
     uint16_t path_mtu = 0;
     std::string key_file, identity;  // one of them
-    uint64_t hard_packets = 0, hard_bytes = 0;
+    bool operator==(const Terms&) const = default;
+  };
+  struct Tunnel {
+    Terms terms;
+    uint64_t hard_packets = 0, hard_bytes = 0;  // of agreed outbound associations, from the next ones on
     bool carries_v6 = false;
-    bool operator==(const Tunnel&) const = default;
   };
   using Tunnels = std::map<uint16_t, Tunnel>;  // by slot
 
   static Tunnel tunnel_of(const model::Peer& peer, const flow::Peer& way);
-  static crypto::SaSpec spec_of(const Tunnel& tunnel);
-  std::string prepare_peer(uint16_t slot, const Tunnel& tunnel, const char*& field);
+  static crypto::SaSpec spec_of(const Terms& terms);
+  std::string stage_static(uint16_t slot, const Terms& terms);
+  const Tunnel* agreed(uint16_t peer, const std::string& identity) const;  // null: it is not that peer's tunnel
 
   engine::Engine& engine_;
   Tunnels tunnels_;  // control thread, this and the next

@@ -31,48 +31,41 @@ bool carries_v6(const model::Peer& peer) {
 }  // namespace
 
 EngineDataplane::Tunnel EngineDataplane::tunnel_of(const model::Peer& peer, const flow::Peer& way) {
-  return {.cipher = cipher_of(peer.cipher),
-          .esn = peer.extended_sequence,
-          .udp_encapsulation = peer.encapsulation == model::Encapsulation::kUdp,
-          .replay_window = peer.replay_window,
-          .local = way.local,
-          .remote = way.remote,
-          .path_mtu = way.path_mtu,
-          .key_file = peer.key_file,
-          .identity = peer.identity,
+  return {.terms = {.cipher = cipher_of(peer.cipher),
+                    .esn = peer.extended_sequence,
+                    .udp_encapsulation = peer.encapsulation == model::Encapsulation::kUdp,
+                    .replay_window = peer.replay_window,
+                    .local = way.local,
+                    .remote = way.remote,
+                    .path_mtu = way.path_mtu,
+                    .key_file = peer.key_file,
+                    .identity = peer.identity},
           .hard_packets = peer.lifetime.packets,
           .hard_bytes = peer.lifetime.bytes,
           .carries_v6 = carries_v6(peer)};
 }
 
 // Selectors are the packet path's: where packets may come from changes with the generation (engine/stages/decrypt.h).
-crypto::SaSpec EngineDataplane::spec_of(const Tunnel& tunnel) {
+crypto::SaSpec EngineDataplane::spec_of(const Terms& terms) {
   crypto::SaSpec spec;
-  spec.cipher = tunnel.cipher;
-  spec.esn = tunnel.esn;
-  spec.replay_window = tunnel.replay_window;
-  spec.local = tunnel.local;
-  spec.remote = tunnel.remote;
-  spec.path_mtu = tunnel.path_mtu;
-  spec.udp_encapsulation = tunnel.udp_encapsulation;
-  spec.lifetime.hard_packets = tunnel.hard_packets;
-  spec.lifetime.hard_bytes = tunnel.hard_bytes;
+  spec.cipher = terms.cipher;
+  spec.esn = terms.esn;
+  spec.replay_window = terms.replay_window;
+  spec.local = terms.local;
+  spec.remote = terms.remote;
+  spec.path_mtu = terms.path_mtu;
+  spec.udp_encapsulation = terms.udp_encapsulation;
   return spec;
 }
 
-// What is wrong with it, and with which field; empty: it is staged.
-std::string EngineDataplane::prepare_peer(uint16_t slot, const Tunnel& tunnel, const char*& field) {
-  field = "spec.staticKeys.file";
-  if (!tunnel.identity.empty()) {  // what was agreed no longer fits; the gateways agree anew
-    engine_.associations().remove(slot);
-    return "";
-  }
-  auto keys = crypto::read_key_file(tunnel.key_file);
+// What is wrong with the keys agreed by hand; empty: they are staged.
+std::string EngineDataplane::stage_static(uint16_t slot, const Terms& terms) {
+  auto keys = crypto::read_key_file(terms.key_file);
   if (!keys) return keys.error();
   const auto specs = [&](std::vector<crypto::KeyLine>& lines) {
     std::vector<crypto::SaSpec> out;
     for (crypto::KeyLine& line : lines) {
-      crypto::SaSpec& spec = out.emplace_back(spec_of(tunnel));
+      crypto::SaSpec& spec = out.emplace_back(spec_of(terms));
       spec.spi = line.spi;
       spec.key = std::move(line.key);
       spec.integrity_key = std::move(line.integrity_key);
@@ -80,13 +73,12 @@ std::string EngineDataplane::prepare_peer(uint16_t slot, const Tunnel& tunnel, c
     }
     return out;
   };
-  if (auto staged = engine_.associations().stage(slot, specs(keys->outbound), specs(keys->inbound)); !staged)
-    return tunnel.key_file + ": " + staged.error();
-  if (const uint16_t inner = engine_.associations().inner_mtu(slot); tunnel.carries_v6 && inner < kMinInner6) {
-    field = "spec.pathMtu";
-    return std::to_string(tunnel.path_mtu) + " leaves " + std::to_string(inner) + " bytes inside, and IPv6 needs 1280";
-  }
-  return "";
+  auto staged = engine_.associations().stage(slot, specs(keys->outbound), specs(keys->inbound));
+  return staged ? "" : terms.key_file + ": " + staged.error();
+}
+
+std::string why_too_small(uint16_t path_mtu, uint16_t inner) {
+  return std::to_string(path_mtu) + " leaves " + std::to_string(inner) + " bytes inside, and IPv6 needs 1280";
 }
 
 model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& generation,
@@ -98,10 +90,19 @@ model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& genera
     const auto slash = way.name.find('/');
     const model::Name name{way.name.substr(0, slash), way.name.substr(slash + 1)};
     const Tunnel& wanted = next[way.slot] = tunnel_of(*peers.at(name), way);
-    if (const auto now = tunnels_.find(way.slot); now != tunnels_.end() && now->second == wanted) continue;
-    const char* field = "";
-    if (std::string fault = prepare_peer(way.slot, wanted, field); !fault.empty())
-      errors.push_back({"Peer/" + name.to_string(), field, std::move(fault)});
+    const auto now = tunnels_.find(way.slot);
+    const bool same = now != tunnels_.end() && now->second.terms == wanted.terms;
+    if (!wanted.terms.identity.empty()) {
+      if (!same) engine_.associations().remove(way.slot);  // the gateways agree anew
+      continue;
+    }
+    const std::string object = "Peer/" + name.to_string();
+    if (std::string fault = same ? "" : stage_static(way.slot, wanted.terms); !fault.empty()) {
+      errors.push_back({object, "spec.staticKeys.file", std::move(fault)});
+    } else if (const uint16_t inner = engine_.associations().inner_mtu(way.slot);
+               wanted.carries_v6 && inner < kMinInner6) {
+      errors.push_back({object, "spec.pathMtu", why_too_small(wanted.terms.path_mtu, inner)});
+    }
   }
   if (!errors.empty()) {
     abandon_peers();

@@ -244,6 +244,7 @@ class Link(Mesh):
         for spec, said in (
                 ({"identity": "spiffe://mesh.test/gateway/../b"}, "spec.identity"),
                 ({"identity": ""}, "spec.identity: is missing"),
+                ({"identity": self.authority.identity("site1")}, "spec.identity: spiffe://mesh.test/gateway/site1 is this gateway's own"),
                 ({"link": "fabric:9510"}, "spec.link"),
                 ({"link": "198.51.100.2:0"}, "spec.link"),
                 ({"lifetime": {"time": "1s"}}, "spec.lifetime.time"),

@@ -99,7 +99,8 @@ bool has_keys(const WorkerState& w, uint16_t peer) {
 
 void release_waiting(WorkerState& w) {
   w.key_queue.release(
-      w.now_ms, [&](uint16_t peer) { return w.own_count < kOwnPackets && has_keys(w, peer); }, [&](rte_mbuf* m) { add_own(w, m); },
+      w.now_ms, [&](uint16_t peer) { return w.own_count < kOwnPackets && has_keys(w, peer); },
+      [&](rte_mbuf* m) { add_own(w, m); },
       [&](rte_mbuf* m) {
         count_drop(w, DropReason::no_association);
         rte_pktmbuf_free(m);

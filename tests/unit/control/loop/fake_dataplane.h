@@ -108,13 +108,15 @@ class FakeDataplane : public Dataplane {
   void commit_peers() override {}
   void abandon_peers() override {}
   std::vector<AssociationInfo> associations() const override { return {}; }
-  base::Result<std::vector<mesh::Association>> make_inbound(uint16_t, uint64_t, unsigned) override {
+  base::Result<mesh::Made> make_inbound(uint16_t, const std::string&, uint64_t, unsigned) override {
     return base::Error{"no tunnels here"};
   }
-  base::Result<void> use_outbound(uint16_t, const mesh::Grant&) override { return base::Error{"no tunnels here"}; }
+  base::Result<void> use_outbound(uint16_t, const std::string&, const mesh::Grant&) override {
+    return base::Error{"no tunnels here"};
+  }
   void drop_inbound(uint16_t, uint64_t) override {}
   void drop_outbound(uint16_t) override {}
-  std::vector<OutboundUse> outbound_use() const override { return {}; }
+  std::vector<AssociationUse> association_use() const override { return {}; }
   void publish(std::shared_ptr<const flow::Generation> generation) override {
     slot_->current.store(generation.get());
     locked([&] {

@@ -24,17 +24,17 @@ class FakeTunnels : public Tunnels {
  public:
   FakeTunnels(uint32_t first, std::vector<std::string>& log) : next_(first), log_(log) {}
 
-  base::Result<std::vector<Association>> make_inbound(const model::Name&, uint64_t epoch, unsigned senders) override {
+  base::Result<Made> make_inbound(const model::Name&, const std::string&, uint64_t epoch, unsigned senders) override {
     if (full) return base::Error{"no room"};
-    std::vector<Association> made;
+    Made made;
     for (unsigned i = 0; i < senders; ++i) {
       inbound[epoch].insert(++next_);
-      made.push_back({next_, pki::Secret("key"), {}});
+      made.associations.push_back({next_, pki::Secret("key"), {}});
     }
     most_sets = std::max(most_sets, inbound.size());
     return made;
   }
-  base::Result<void> use_outbound(const model::Name&, const Grant& grant) override {
+  base::Result<void> use_outbound(const model::Name&, const std::string&, const Grant& grant) override {
     if (refuses) return base::Error{"a key of no possible length"};
     outbound.clear();
     for (const Association& each : grant.associations) outbound.insert(each.spi);
@@ -45,8 +45,9 @@ class FakeTunnels : public Tunnels {
   void drop_inbound(const model::Name&, uint64_t epoch) override { inbound.erase(epoch); }
   void drop_outbound(const model::Name&) override { outbound.clear(); }
   std::vector<Use> use() override {
-    if (outbound.empty()) return {};
-    return {{{.name = "other"}, worn}};
+    Use use{.peer = {.name = "other"}, .outbound = !outbound.empty(), .worn = worn};
+    for (const auto& [epoch, spis] : inbound) use.inbound.push_back(epoch);
+    return {use};
   }
 
   bool takes(uint32_t spi) const {
@@ -138,7 +139,7 @@ class TwoGateways : public ::testing::Test {
     g.machine->set_peers(peers, now_);
   }
 
-  pki::Seconds wall() const { return kNow + now_ / kSecond; }
+  pki::Seconds wall() const { return kNow + now_ / kSecond + clock_error; }
   Gateway& other(const Gateway& g) { return &g == &a_ ? b_ : a_; }
   base::Nanos delay() { return static_cast<base::Nanos>(random_() % 5 + 1) * kMs; }
   bool lost() { return static_cast<double>(random_() % 1000) < loss * 1000; }
@@ -214,6 +215,7 @@ class TwoGateways : public ::testing::Test {
   uint64_t number_ = 0;
   base::Nanos now_ = kSecond;
   double loss = 0;
+  pki::Seconds clock_error = 0;
   bool broken = false;  // nobody reaches the other
   std::mt19937 random_{7};
   std::vector<Event> events_;
