@@ -295,7 +295,6 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (used_ == nullptr)
       return machine_.on_failure(call, mesh::Failure::kRefused, files_fault_, base::monotonic_now());
     Channel& channel = channel_to(call);
-    channel.judge->take_refusal();  // of another call
     auto* const talk = new Conversation{.call = call, .judge = channel.judge};
     conversations_.insert(talk);
     talk->context.set_deadline(std::chrono::system_clock::now() + kCallPatience);
@@ -324,9 +323,10 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
   void take(Conversation& talk, const grpc::Status& status) {
     const base::Nanos now = base::monotonic_now();
     if (!status.ok()) {
-      // gRPC says of a refused certificate no more than that there is no connection.
-      std::string refusal = talk.judge->take_refusal();
-      if (!refusal.empty()) return machine_.on_failure(talk.call, mesh::Failure::kRefused, std::move(refusal), now);
+      // gRPC says of a refused certificate that there is no connection, and why; it says so until there is one.
+      const std::string refusal = talk.judge->refusal();
+      if (!refusal.empty() && status.error_message().find(refusal) != std::string::npos)
+        return machine_.on_failure(talk.call, mesh::Failure::kRefused, refusal, now);
       return machine_.on_failure(talk.call, failure_of(status.error_code()), status.error_message(), now);
     }
     if (talk.call.kind == mesh::CallKind::kBeat)

@@ -91,9 +91,9 @@ void Judge::note(std::string refusal) {
   refusal_ = std::move(refusal);
 }
 
-std::string Judge::take_refusal() {
+std::string Judge::refusal() const {
   const std::lock_guard lock(lock_);
-  return std::exchange(refusal_, {});
+  return refusal_;
 }
 
 std::shared_ptr<grpc::ServerCredentials> server_credentials(std::shared_ptr<Judge> judge) {

@@ -45,12 +45,12 @@ class Judge {
   const pki::Material& material() const { return *material_; }
   std::string judge(const std::vector<pki::Certificate>& chain) const;  // why not; empty: it may be there
   void note(std::string refusal);
-  std::string take_refusal();  // the last one; empty: none since it was taken
+  std::string refusal() const;  // the last one; empty: there was none
 
  private:
   const std::shared_ptr<const pki::Material> material_;
   const std::shared_ptr<const Acquaintances> acquaintances_;
-  std::mutex lock_;
+  mutable std::mutex lock_;
   std::string refusal_;
 };
 

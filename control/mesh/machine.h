@@ -36,8 +36,9 @@ constexpr base::Nanos kLongestPause = base::kNanosPerSecond / 2;  // a peer that
 constexpr base::Nanos kDisagreementPause = 5 * base::kNanosPerSecond;  // somebody must change a Peer object
 // After its sender last named it, and named another one: packets may be under way for so long.
 constexpr base::Nanos kOldInboundGrace = 5 * base::kNanosPerSecond;
-constexpr size_t kMaxInboundSets = 4;     // one in use, one just granted, and those whose grants were lost
-constexpr double kOffersPerSecond = 100;  // of one peer
+constexpr size_t kMaxInboundSets = 8;  // one in use, one just granted, those whose grants were lost, and what is late
+constexpr base::Nanos kLeastGrace = base::kNanosPerSecond / 2;  // however fast keys are changed
+constexpr double kOffersPerSecond = 100;                        // of one peer
 constexpr double kOfferBurst = 20;
 
 enum class LinkState : uint8_t {
@@ -185,7 +186,7 @@ class Machine {
   void check_evidence(const model::Name& name, Link& link, base::Nanos now, pki::Seconds wall);
   void check_use(base::Nanos now);
   void drop_old_sets(const model::Name& name, Link& link, base::Nanos now);
-  void make_room(const model::Name& name, Link& link, uint64_t in_use);
+  bool make_room(const model::Name& name, Link& link, base::Nanos now);
   static bool name_set(Link& link, uint64_t epoch, base::Nanos now);
   void begin_call(const model::Name& name, Link& link);
   bool admit(Link& link, base::Nanos now);

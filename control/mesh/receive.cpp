@@ -62,10 +62,10 @@ Machine::Answer Machine::on_offer(const Evidence& evidence, const Offer& offer, 
   if (std::string why = disagreement(offer, *link.peer); !why.empty())
     return refuse(&link, OfferRefusal::kDisagreement, Failure::kDisagreement, std::move(why));
   name_set(link, offer.epoch, now);
+  if (!make_room(name, link, now)) return refuse(&link, OfferRefusal::kTooMany, Failure::kBusy, kTooOften);
   const uint64_t epoch = ++last_epoch_;
   auto made = tunnels_.make_inbound(name, link.peer->identity, epoch, offer.workers);
   if (!made) return refuse(&link, OfferRefusal::kNoRoom, Failure::kBusy, made.error());
-  make_room(name, link, offer.epoch);
   Grant grant{.instance = instance_,
               .epoch = epoch,
               .path_mtu = made->path_mtu,
@@ -104,13 +104,17 @@ bool Machine::name_set(Link& link, uint64_t epoch, base::Nanos now) {
   return true;
 }
 
-// For one more: the oldest goes that its sender does not use.
-void Machine::make_room(const model::Name& name, Link& link, uint64_t in_use) {
-  while (link.sets.size() >= kMaxInboundSets) {
-    const auto goes = link.sets.front().epoch == in_use ? std::next(link.sets.begin()) : link.sets.begin();
-    tunnels_.drop_inbound(name, goes->epoch);
-    link.sets.erase(goes);
-  }
+// For one more: the oldest goes that its sender does not use, and with which nothing can be under way any more. False:
+// there is none.
+bool Machine::make_room(const model::Name& name, Link& link, base::Nanos now) {
+  if (link.sets.size() < kMaxInboundSets) return true;
+  const auto goes = std::find_if(link.sets.begin(), link.sets.end(), [&](const Link::Set& set) {
+    return set.epoch != link.in_use && now >= set.named_at + kLeastGrace;
+  });
+  if (goes == link.sets.end()) return false;
+  tunnels_.drop_inbound(name, goes->epoch);
+  link.sets.erase(goes);
+  return true;
 }
 
 // The newest stays, and the one that was named last: their sender may not reach us while the fabric carries.

@@ -15,8 +15,8 @@ class Link(Mesh):
     def setUp(self):
         self.introduce()
 
-    def ask(self, v6=False, payload=b"hello"):
-        return traffic.udp_ask(self.site[1].workload, self.site[2].address(v6), 5000, payload)
+    def ask(self, v6=False, payload=b"hello", timeout=1.0):
+        return traffic.udp_ask(self.site[1].workload, self.site[2].address(v6), 5000, payload, timeout=timeout)
 
     def echo(self):
         server = traffic.UdpEcho(self.site[2].workload, 5000, "::")
@@ -30,11 +30,11 @@ class Link(Mesh):
         self.agree()
         for v6 in (False, True):
             self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address(v6), timeout=3), 3)
-        for own in self.site:
-            made = [(a["direction"], a.get("worker", 0)) for a in self.associations(own)]
-            workers = len(self.cores)
-            for direction in ("out", "in"):   # one for each pair of workers
-                self.assertEqual(sorted(w for d, w in made if d == direction), sorted(list(range(workers)) * workers))
+        workers = len(self.cores)
+        wanted = sorted((direction, worker) for direction in ("in", "out") for worker in range(workers) for _ in range(workers))
+        for own in self.site:   # one for each pair of workers, once older sets have gone
+            rig.wait_until(lambda own=own: sorted((a["direction"], a.get("worker", 0)) for a in self.associations(own)) == wanted,
+                           20, 0.2, f"associations {wanted}")
         self.assert_balanced()
 
     def test_every_cipher(self):
@@ -50,6 +50,7 @@ class Link(Mesh):
         capture = self.capture()
         self.assertIn(MARK.decode(), self.ask(payload=MARK) or "")
         before = [self.link(own) for own in self.site]
+        drops = {own: site.gateway.drops() for own, site in self.site.items()}
         hosts = self.site[1].workload, self.site[2].workload
         with traffic.Transfer(*hosts, self.site[2].address(), 7000) as transfer, traffic.Pulse(self.site[1].workload, self.site[2].address(), 5000, 200) as pulse:
             deadline = time.monotonic() + 180
@@ -57,12 +58,13 @@ class Link(Mesh):
                 for site in self.site.values():
                     site.gateway.cli("peer", "rekey", "default/site2" if site.number == 1 else "default/site1")
             self.assertGreaterEqual(self.rekeys(before), 1000)
-        self.assertEqual(pulse.lost, 0, f"of {pulse.sent}, first {pulse.first_lost}: {[s.gateway.drops() for s in self.site.values()]}")
+        for own, site in self.site.items():   # none for lack of keys; the virtual devices' rings may overflow on a busy machine
+            dropped = site.gateway.drops_since(drops[own])
+            self.assertFalse([name for name in dropped if name.startswith(("esp_", "no_association", "key_queue", "clear_"))], dropped)
+        self.assertLessEqual(pulse.lost, pulse.sent // 1000, f"of {pulse.sent}, first {pulse.first_lost}")
         self.assertEqual(transfer.sent, transfer.arrived)
         self.assertFalse(MARK in capture.stop())
         print(f"\n    {self.rekeys(before)} rekeys, {transfer.bytes >> 20} MiB and {pulse.sent} datagrams, {pulse.lost} lost", end=" ")
-        for site in self.site.values():
-            self.assertNotIn("clear_refused", site.gateway.drops())
         self.assert_balanced()
 
     def rekeys(self, before):
@@ -70,7 +72,7 @@ class Link(Mesh):
 
     def back(self, since, seconds=15):
         """Seconds until the workloads reach each other again."""
-        rig.wait_until(lambda: self.ask(payload=MARK), seconds, 0.01, "the tunnel")
+        rig.wait_until(lambda: self.ask(payload=MARK, timeout=0.05), seconds, 0.01, "the tunnel")
         return time.monotonic() - since
 
     def test_a_killed_gateway_returns_with_its_tunnel(self):
@@ -150,7 +152,8 @@ class Link(Mesh):
                 for site in self.site.values():
                     site.gateway.kill()
                     site.gateway.start()
-                self.wait_for_state("Refused", 1, 2)
+                self.wait_for_state("Refused", 1)   # whom it refuses hears no more than that there is no connection
+                self.assertIn(self.link(2)["state"], ("Refused", "Unreachable"))
                 self.assertEqual(self.associations(1) + self.associations(2), [])
                 self.assertIsNone(self.ask())
                 self.renew(2)

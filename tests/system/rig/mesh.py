@@ -11,7 +11,7 @@ import subprocess
 
 from . import objects
 from .gateway import Gateway, cli_path
-from .lab import run, wait_until
+from .lab import LabError, run, wait_until
 from .story import Story
 
 FABRIC4, FABRIC6 = "192.0.2.{}", "2001:db8:f::{}"
@@ -208,8 +208,10 @@ class Mesh(Story):
 
     def wait_for_state(self, state, *sites, seconds=20):
         for own in sites:
-            wait_until(lambda own=own: self.link(own)["state"] == state, seconds, 0.05,
-                       f"gateway {own}: state {state}, not {self.link(own)}")
+            try:
+                wait_until(lambda own=own: self.link(own)["state"] == state, seconds, 0.05, f"gateway {own}: state {state}")
+            except LabError as error:
+                raise LabError(f"{error}: {self.link(own)}") from None
 
     def connect(self, keys, first=1, second=2, more=(), **spec):
         """A tunnel between two sites and nothing else."""
