@@ -1,0 +1,235 @@
+#include "control/liveness/machine.h"
+
+#include <algorithm>
+
+namespace penstock::liveness {
+
+const char* to_string(PathState state) {
+  switch (state) {
+    case PathState::kUnknown:
+      return "unknown";
+    case PathState::kUp:
+      return "up";
+    case PathState::kDown:
+      return "down";
+  }
+  return "";
+}
+
+void Machine::set(uint16_t slot, const Settings& settings, const std::vector<base::IpAddress>& addresses,
+                  base::Nanos now) {
+  Peer& peer = peers_[slot];
+  std::vector<Path> paths;
+  uint8_t active = 0;
+  for (const base::IpAddress& address : addresses) {
+    const auto old =
+        std::find_if(peer.paths.begin(), peer.paths.end(), [&](const Path& p) { return p.address == address; });
+    if (old != peer.paths.end()) {
+      if (old - peer.paths.begin() == peer.active) active = static_cast<uint8_t>(paths.size());
+      paths.push_back(*old);
+      paths.back().due = std::min(paths.back().due, now + settings.interval);
+    } else {
+      paths.push_back({.address = address, .due = now});
+    }
+  }
+  peer.settings = settings;
+  peer.paths = std::move(paths);
+  peer.active = active;
+  settle(slot, peer);
+  schedule(slot, peer);
+}
+
+void Machine::remove(uint16_t slot) {
+  const auto at = peers_.find(slot);
+  if (at == peers_.end()) return;
+  due_.erase({at->second.due, slot});
+  peers_.erase(at);
+}
+
+base::Nanos Machine::patience(const Peer& peer, const Path& path) {
+  return std::max(peer.settings.interval, path.round_trip == 0 ? kFirstAnswer : 2 * path.round_trip);
+}
+
+// In a hurry while something changes.
+base::Nanos Machine::pace(const Peer& peer, const Path& path) {
+  const bool settled = path.state == PathState::kDown ? path.answered == 0 : path.missed == 0;
+  const bool active = &path == &peer.paths[peer.active];
+  return active || !settled ? peer.settings.interval : kSlowFactor * peer.settings.interval;
+}
+
+void Machine::turn(uint16_t slot, Peer& peer, uint8_t index, PathState state) {
+  Path& path = peer.paths[index];
+  path.state = state;
+  path.answered = path.missed = 0;
+  changes_.push_back({Change::Kind::kPath, slot, index, state == PathState::kUp});
+}
+
+void Machine::lose(uint16_t slot, Peer& peer, uint8_t index) {
+  Path& path = peer.paths[index];
+  path.answered = 0;
+  if (path.state != PathState::kDown && ++path.missed >= peer.settings.misses)
+    turn(slot, peer, index, PathState::kDown);
+}
+
+void Machine::on_answer(uint16_t slot, uint8_t index, uint32_t sequence, base::Nanos round_trip, base::Nanos now) {
+  const auto at = peers_.find(slot);
+  if (at == peers_.end() || index >= at->second.paths.size()) return;
+  Peer& peer = at->second;
+  Path& path = peer.paths[index];
+  Sent& sent = path.window[sequence % kWindow];
+  if (sent.sequence != sequence || (sent.fate != Fate::kWaiting && sent.fate != Fate::kLost)) return;
+  const bool late = sent.fate == Fate::kLost;
+  sent.fate = Fate::kAnswered;
+  ++path.answers;
+  round_trip = std::max<base::Nanos>(1, round_trip);
+  if (path.round_trip == 0 || (late && round_trip > path.round_trip)) {
+    path.round_trip = round_trip;  // the underlay has become slower: wait longer from now on
+  } else {
+    path.round_trip += (static_cast<int64_t>(round_trip) - static_cast<int64_t>(path.round_trip)) / 8;
+  }
+  if (late) return;
+  path.missed = 0;
+  if (path.state == PathState::kUnknown) turn(slot, peer, index, PathState::kUp);
+  if (path.state == PathState::kDown) {
+    if (path.answered++ == 0) path.answered_since = now;
+    if (path.answered >= kUpAnswers && now - path.answered_since >= kHoldDown) turn(slot, peer, index, PathState::kUp);
+    path.due = std::min(path.due, now + peer.settings.interval);
+  }
+  settle(slot, peer);
+  schedule(slot, peer);
+}
+
+// What has waited too long is lost.
+void Machine::judge(uint16_t slot, Peer& peer, uint8_t index, base::Nanos now) {
+  Path& path = peer.paths[index];
+  const base::Nanos longest = patience(peer, path);
+  for (; path.oldest != path.next_sequence; ++path.oldest) {
+    Sent& sent = path.window[path.oldest % kWindow];
+    if (sent.sequence != path.oldest || sent.fate != Fate::kWaiting) continue;
+    if (now < sent.at + longest) return;
+    sent.fate = Fate::kLost;
+    lose(slot, peer, index);
+  }
+}
+
+void Machine::on_deadline(base::Nanos now) {
+  while (!due_.empty() && due_.begin()->first <= now) {
+    const uint16_t slot = due_.begin()->second;
+    Peer& peer = peers_.at(slot);
+    for (uint8_t index = 0; index < peer.paths.size(); ++index) judge(slot, peer, index, now);
+    settle(slot, peer);  // the pace depends on it
+    for (uint8_t index = 0; index < peer.paths.size(); ++index) {
+      Path& path = peer.paths[index];
+      if (path.due > now && path.due <= now + pace(peer, path)) continue;
+      if (path.due > now) {  // it has become urgent
+        path.due = now + pace(peer, path);
+        continue;
+      }
+      Sent& place = path.window[path.next_sequence % kWindow];
+      if (place.fate == Fate::kWaiting) lose(slot, peer, index);  // the round trip is longer than the window
+      place = {path.next_sequence, Fate::kWaiting, now};
+      probes_.push_back({slot, index, path.next_sequence++});
+      if (path.next_sequence - path.oldest > kWindow) path.oldest = path.next_sequence - kWindow;
+      ++path.sent;
+      path.due = now + pace(peer, path);
+    }
+    settle(slot, peer);
+    schedule(slot, peer);
+  }
+}
+
+void Machine::settle(uint16_t slot, Peer& peer) {
+  const auto first = [&](PathState state) {
+    return std::find_if(peer.paths.begin(), peer.paths.end(), [&](const Path& p) { return p.state == state; });
+  };
+  auto best = first(PathState::kUp);
+  if (best == peer.paths.end() && peer.paths[peer.active].state == PathState::kDown) best = first(PathState::kUnknown);
+  // An unknown one that is active is given up for a better one only.
+  if (best != peer.paths.end() && best - peer.paths.begin() != peer.active) {
+    const auto index = static_cast<uint8_t>(best - peer.paths.begin());
+    if (peer.paths[peer.active].state == PathState::kDown || index < peer.active) {
+      peer.active = index;
+      changes_.push_back({Change::Kind::kActive, slot, index, true});
+    }
+  }
+  const bool up =
+      std::any_of(peer.paths.begin(), peer.paths.end(), [](const Path& p) { return p.state != PathState::kDown; });
+  if (up != peer.up) {
+    peer.up = up;
+    changes_.push_back({Change::Kind::kPeer, slot, peer.active, up});
+  }
+}
+
+// The next time at which a probe is due or one is lost.
+void Machine::schedule(uint16_t slot, Peer& peer) {
+  due_.erase({peer.due, slot});
+  base::Nanos due = UINT64_MAX;
+  for (const Path& path : peer.paths) {
+    due = std::min(due, path.due);
+    uint32_t sequence = path.oldest;
+    while (sequence != path.next_sequence && path.window[sequence % kWindow].fate != Fate::kWaiting) ++sequence;
+    if (sequence != path.next_sequence) due = std::min(due, path.window[sequence % kWindow].at + patience(peer, path));
+  }
+  peer.due = due;
+  due_.insert({due, slot});
+}
+
+std::optional<base::Nanos> Machine::deadline() const {
+  if (due_.empty()) return std::nullopt;
+  return due_.begin()->first;
+}
+
+std::optional<Probe> Machine::next_probe() {
+  if (probes_.empty()) return std::nullopt;
+  const Probe probe = probes_.front();
+  probes_.pop_front();
+  return probe;
+}
+
+std::optional<Change> Machine::next_change() {
+  if (changes_.empty()) return std::nullopt;
+  const Change change = changes_.front();
+  changes_.pop_front();
+  return change;
+}
+
+bool Machine::is_up(uint16_t slot) const {
+  const auto at = peers_.find(slot);
+  return at == peers_.end() || at->second.up;
+}
+
+uint8_t Machine::active(uint16_t slot) const {
+  const auto at = peers_.find(slot);
+  return at == peers_.end() ? 0 : at->second.active;
+}
+
+std::vector<PathStatus> Machine::paths(uint16_t slot) const {
+  std::vector<PathStatus> out;
+  const auto at = peers_.find(slot);
+  if (at == peers_.end()) return out;
+  for (const Path& path : at->second.paths) {
+    PathStatus status;
+    status.address = path.address;
+    status.state = path.state;
+    status.active = &path == &at->second.paths[at->second.active];
+    status.round_trip = path.round_trip;
+    status.sent = path.sent;
+    status.answered = path.answers;
+    unsigned lost = 0, done = 0;
+    for (const Sent& sent : path.window) {
+      lost += sent.fate == Fate::kLost;
+      done += sent.fate == Fate::kLost || sent.fate == Fate::kAnswered;
+    }
+    status.loss = done == 0 ? 0 : static_cast<double>(lost) / done;
+    out.push_back(status);
+  }
+  return out;
+}
+
+std::vector<uint16_t> Machine::peers() const {
+  std::vector<uint16_t> out;
+  for (const auto& [slot, peer] : peers_) out.push_back(slot);
+  return out;
+}
+
+}  // namespace penstock::liveness
