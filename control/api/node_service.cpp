@@ -95,6 +95,30 @@ model::Name name_of(const std::string& text) {
   return {text.substr(0, slash), text.substr(slash + 1)};
 }
 
+void write(const flow::Peer& peer, v1::PeerStatus& out) {
+  for (const flow::PeerPath& each : peer.paths) {
+    v1::PeerPath& path = *out.add_paths();
+    path.set_address(each.remote.to_string());
+    path.set_local_address(each.local.to_string());
+    path.set_path_mtu(each.path_mtu);
+    path.set_active(each.remote == peer.remote);
+  }
+}
+
+// What is known by probes; the configuration may be a moment ahead of it.
+void write(const loop::PeerPaths& known, v1::PeerStatus& out) {
+  out.set_up(known.up);
+  for (const liveness::PathStatus& each : known.paths)
+    for (v1::PeerPath& path : *out.mutable_paths()) {
+      if (path.address() != each.address.to_string()) continue;
+      path.set_state(liveness::to_string(each.state));
+      path.set_round_trip(each.round_trip);
+      path.set_loss(each.loss);
+      path.set_probes(each.sent);
+      path.set_answers(each.answered);
+    }
+}
+
 }  // namespace
 
 grpc::Status NodeService::Rekey(grpc::ServerContext*, const v1::RekeyRequest* request, v1::RekeyResponse*) {
@@ -119,8 +143,12 @@ grpc::Status NodeService::Peers(grpc::ServerContext*, const v1::PeersRequest* re
     status.set_path_mtu(peer.path_mtu);
     status.set_encryption(name_of(peer.encryption));
     if (const auto link = links.find(peer.name); link != links.end()) write(link->second, *status.mutable_link());
+    status.set_up(true);
+    write(peer, status);
   }
   if (!request->name().empty() && by_slot.empty()) return {grpc::StatusCode::NOT_FOUND, "there is no such Peer"};
+  for (const loop::PeerPaths& known : context_.loop.peer_paths())
+    if (const auto peer = by_slot.find(known.slot); peer != by_slot.end()) write(known, *peer->second);
   for (const loop::AssociationInfo& info : context_.loop.dataplane().associations())
     if (const auto peer = by_slot.find(info.peer); peer != by_slot.end())
       write(info, *peer->second->add_associations());

@@ -53,6 +53,14 @@ void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields
   if (!spec.identity().empty()) fields.spiffe_id({&path, "identity"}, spec.identity(), object.identity);
   if (!spec.link().empty()) fields.link_address({&path, "link"}, spec.link(), object.link.emplace());
   read_lifetime({&path, "lifetime"}, spec.lifetime(), object.lifetime, fields);
+  fields.addresses(path, "addresses", spec.addresses(), object.more);
+  if (spec.has_liveness()) {
+    const Path liveness{&path, "liveness"};
+    model::PeerLiveness& to = object.liveness.emplace();
+    if (spec.liveness().has_interval())
+      fields.milliseconds({&liveness, "interval"}, spec.liveness().interval(), to.interval_milliseconds);
+    if (spec.liveness().has_misses()) to.misses = spec.liveness().misses();
+  }
 }
 
 void to_message(const model::Peer& object, v1alpha1::Peer& message) {
@@ -74,6 +82,14 @@ void to_message(const model::Peer& object, v1alpha1::Peer& message) {
   spec.set_identity(object.identity);
   if (object.link) spec.set_link(object.link->to_string());
   write_lifetime(object.lifetime, spec);
+  for (const base::IpAddress& address : object.more) spec.add_addresses(address.to_string());
+  if (object.liveness) {
+    v1alpha1::PeerLiveness& liveness = *spec.mutable_liveness();
+    const model::PeerLiveness usual;
+    if (object.liveness->interval_milliseconds != usual.interval_milliseconds)
+      liveness.set_interval(milliseconds_text(object.liveness->interval_milliseconds));
+    if (object.liveness->misses != usual.misses) liveness.set_misses(object.liveness->misses);
+  }
 }
 
 base::Result<model::PeerCipher> cipher_named(std::string_view name) {

@@ -79,7 +79,7 @@ Compiler::Compiler(flow::HashSecret secret, base::Cycles hz)
 Compiler::~Compiler() = default;
 
 Compiled Compiler::compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                           uint64_t number, bool draining) {
+                           uint64_t number, bool draining, const PeerView& peers) {
   last_ = std::make_unique<Memory>(*accepted_);
   Memory& memory = *last_;
   Compiled out;
@@ -91,11 +91,11 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   if (!out.errors.empty()) return out;
   memory.peers.assign(round);
   if (!out.errors.empty()) return out;
-  memory.routes.update(round, memory.interfaces, memory.peers);
+  memory.routes.update(round, memory.interfaces, memory.peers, peers);
   if (!out.errors.empty()) return out;
-  memory.peers.resolve(round, *memory.routes.table, *memory.interfaces.table);
+  memory.peers.resolve(round, peers, *memory.routes.table, *memory.interfaces.table);
   memory.filter.update(round, memory.interfaces, memory.limits);
-  memory.services.update(round, health, memory.limits);
+  memory.services.update(round, health, memory.limits, memory.peers.reach(state, peers, memory.routes.table));
   memory.egresses.update(round, memory.interfaces);
   std::vector<flow::MirrorRule> mirrors = mirrors_of(round, memory.filter, memory.routes, memory.interfaces);
   if (!out.errors.empty()) return out;

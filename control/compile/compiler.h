@@ -20,6 +20,7 @@
 #include "base/address.h"
 #include "base/time.h"
 #include "control/compile/health_view.h"
+#include "control/compile/peer_view.h"
 #include "control/model/state.h"
 #include "flow/generation.h"
 
@@ -47,7 +48,7 @@ class Compiler {
 
   // `number` is higher than that of the last accepted generation.
   Compiled compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                   uint64_t number, bool draining = false);
+                   uint64_t number, bool draining = false, const PeerView& peers = {});
   // The last compiled generation is the one to build on.
   void accept();
   // No worker reads `generation` or an older one any more: what only they named may be used again.

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <utility>
@@ -11,6 +12,7 @@
 
 #include "base/result.h"
 #include "control/compile/compiler.h"
+#include "control/compile/peer_reach.h"
 #include "control/compile/slots.h"
 #include "control/model/limits.h"
 
@@ -89,18 +91,29 @@ struct PeerPart {  // peers.cpp
   std::shared_ptr<const flow::PeerTable> peers;
 
   void assign(const Round& round);
-  std::vector<flow::RouteSpec> routes(const model::State& state) const;
-  void resolve(const Round& round, const flow::RouteTable& table, const flow::InterfaceTable& interfaces);
+  std::vector<uint16_t> used(const model::State& state) const;  // slots
+  // Null: there are no peers.
+  std::shared_ptr<const PeerReach> reach(const model::State& state, const PeerView& view,
+                                         std::shared_ptr<const flow::RouteTable> table) const;
+  // Where several peers have a prefix: those that are down only when no other is there.
+  std::vector<flow::RouteSpec> routes(const model::State& state, const PeerView& view) const;
+  void resolve(const Round& round, const PeerView& view, const flow::RouteTable& table,
+               const flow::InterfaceTable& interfaces);
+
+ private:
+  std::vector<flow::PeerPath> paths_of(const Round& round, const model::Peer& peer, const PeerState* known,
+                                       const flow::RouteTable& table, const flow::InterfaceTable& interfaces) const;
 };
 
 struct RoutePart {                          // routes.cpp
   std::shared_ptr<const model::Node> node;  // inputs
   std::shared_ptr<const flow::InterfaceTable> interfaces;
   model::Objects<model::Peer> peers;
+  std::set<model::Name> down;
   std::shared_ptr<const std::vector<flow::RouteSpec>> specs;
   std::shared_ptr<const flow::RouteTable> table;
 
-  void update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part);
+  void update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part, const PeerView& view);
 };
 
 struct FilterPart {  // filters.cpp
@@ -135,13 +148,15 @@ struct ServicePart {  // services.cpp, service_entries.cpp
   Slots service_slots{flow::kMaxServices, 4096}, endpoint_slots{flow::kMaxEndpoints, 16384};
   model::State state;  // inputs
   model::Objects<HealthView::Endpoints> down;
+  std::shared_ptr<const PeerReach> reach;
   std::shared_ptr<const LimitPart::Attachments> attached = std::make_shared<LimitPart::Attachments>();
   model::Objects<Slices> slices;                  // by service
   model::Objects<model::ServicePolicy> policies;  // by service
   model::Objects<CompiledService> services;
   std::shared_ptr<const flow::ServiceTable> table;
 
-  void update(const Round& round, const HealthView& health, const LimitPart& limits);
+  void update(const Round& round, const HealthView& health, const LimitPart& limits,
+              std::shared_ptr<const PeerReach> peers);
 };
 
 }  // namespace penstock::compile

@@ -99,17 +99,26 @@ std::vector<RouteSpec> specs_of(const model::Node& node, const InterfacePart& in
 
 }  // namespace
 
-void RoutePart::update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part) {
-  bool other_peers = false;
+void RoutePart::update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part,
+                       const PeerView& view) {
+  std::set<model::Name> dead;
+  for (const auto& [name, state] : view)
+    if (!state.up) dead.insert(name);
+  bool other_peers = dead != down;
   model::for_each_change(peers, round.state.peers, [&](const auto&, const auto&) { other_peers = true; });
   if (table && node == round.state.node && interfaces == interface_part.table && !other_peers) return;
   node = round.state.node;
   interfaces = interface_part.table;
   peers = round.state.peers;
-  auto next = node ? specs_of(*node, interface_part, peer_part.routes(round.state)) : std::vector<RouteSpec>{};
-  if (table && std::equal(next.begin(), next.end(), specs->begin(), specs->end(), same)) return;
+  down = std::move(dead);
+  auto next = node ? specs_of(*node, interface_part, peer_part.routes(round.state, view)) : std::vector<RouteSpec>{};
+  const std::vector<uint16_t> tunnels = peer_part.used(round.state);
+  const auto has_hop = [this](uint16_t peer) { return table->hop_to(peer) != flow::RouteTable::kNoHop; };
+  if (table && std::equal(next.begin(), next.end(), specs->begin(), specs->end(), same) &&
+      std::all_of(tunnels.begin(), tunnels.end(), has_hop))
+    return;
   specs = std::make_shared<const std::vector<RouteSpec>>(std::move(next));
-  auto built = flow::RouteTable::build(*specs);
+  auto built = flow::RouteTable::build(*specs, tunnels);
   if (built) {
     table = *std::move(built);
   } else {

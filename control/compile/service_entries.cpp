@@ -167,7 +167,28 @@ class EntryCompiler {
       if (weight != policy_.weights.end()) endpoint.weight = weight->second;
       if (is_down(endpoint)) endpoint.state = flow::EndpointState::kDown;
     }
+    if (input_.reach) prefer_near(all);
     assign_slots(entry, old.get());
+  }
+
+  // New flows go to endpoints here; while none of them takes any, to those behind the peers of the lowest priority
+  // number that have one, by the peers' weights. The others have no weight: flows that they have go on, and so do those
+  // of an endpoint whose peer is down, which may come back.
+  void prefer_near(std::vector<flow::Endpoint>& all) const {
+    using Tier = std::pair<bool, int32_t>;
+    std::optional<Tier> best;
+    std::vector<Reach> where;
+    for (flow::Endpoint& endpoint : all) {
+      const Reach& reach = where.emplace_back(input_.reach->of(endpoint.address));
+      if (reach.remote)
+        endpoint.weight =
+            static_cast<uint16_t>(std::min<uint32_t>(UINT16_MAX, endpoint.weight * uint32_t{reach.weight}));
+      const Tier tier{reach.remote, reach.remote ? reach.priority : 0};
+      if (reach.up && table_weight(endpoint) != 0 && (!best || tier < *best)) best = tier;
+    }
+    if (!best) return;  // nobody takes any
+    for (size_t i = 0; i < all.size(); ++i)
+      if (!where[i].up || Tier{where[i].remote, where[i].remote ? where[i].priority : 0} != *best) all[i].weight = 0;
   }
 
   bool is_down(const flow::Endpoint& endpoint) const {

@@ -15,6 +15,7 @@ struct ServiceInput {
   const ServicePart::Slices* slices;   // null: none
   const HealthView::Endpoints* down;   // null: all are up
   const LimitPart::Attached* limits;   // null: none
+  const PeerReach* reach;              // null: all endpoints are near
 };
 
 using Entries = std::vector<std::shared_ptr<const flow::ServiceEntry>>;

@@ -83,6 +83,20 @@ void touch_limits(ServicePart& part, const LimitPart& limits, Names& touched) {
   part.attached = limits.attached;
 }
 
+// Services with an endpoint that is elsewhere now, or behind a peer that went or came.
+void touch_reach(ServicePart& part, std::shared_ptr<const PeerReach> next, Names& touched) {
+  if (next == part.reach || (next && part.reach && *next == *part.reach)) return;
+  const auto where = [](const std::shared_ptr<const PeerReach>& reach, const base::IpAddress& address) {
+    return reach ? reach->of(address) : Reach{};
+  };
+  for (const auto& [name, service] : part.services)
+    for (const auto& entry : service->entries)
+      if (std::any_of(entry->endpoints.begin(), entry->endpoints.end(),
+                      [&](const flow::Endpoint& e) { return where(part.reach, e.address) != where(next, e.address); }))
+        touched.insert(name);
+  part.reach = std::move(next);
+}
+
 template <typename T>
 const T* get(const model::Objects<T>& objects, const model::Name& name) {
   const auto at = objects.find(name);
@@ -115,8 +129,12 @@ void compile_touched(const model::Name& name, ServicePart& part, const Round& ro
     return;
   }
   const auto limits = part.attached->services.find(name);
-  const ServiceInput input{*service, get(part.policies, name), get(part.slices, name), get(part.down, name),
-                           limits == part.attached->services.end() ? nullptr : &limits->second};
+  const ServiceInput input{*service,
+                           get(part.policies, name),
+                           get(part.slices, name),
+                           get(part.down, name),
+                           limits == part.attached->services.end() ? nullptr : &limits->second,
+                           part.reach.get()};
   Entries after = compile_service(input, before, round, part);
   change.add(before, after);
   part.services[name] = std::make_shared<const CompiledService>(CompiledService{std::move(after)});
@@ -124,13 +142,15 @@ void compile_touched(const model::Name& name, ServicePart& part, const Round& ro
 
 }  // namespace
 
-void ServicePart::update(const Round& round, const HealthView& health, const LimitPart& limits) {
+void ServicePart::update(const Round& round, const HealthView& health, const LimitPart& limits,
+                         std::shared_ptr<const PeerReach> peers) {
   Names touched;
   touch_services(*this, round, touched);
   update_policies(*this, round, touched);
   update_slices(*this, round, touched);
   touch_health(*this, health, touched);
   touch_limits(*this, limits, touched);
+  touch_reach(*this, std::move(peers), touched);
   state.services = round.state.services;
   state.service_policies = round.state.service_policies;
   state.slices = round.state.slices;

@@ -92,6 +92,7 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
   if (any_of_kind(result.differences, {Kind::kNode, Kind::kService, Kind::kServicePolicy, Kind::kEndpointSlice})) {
     refresh_checks();
   }
+  if (any_of_kind(result.differences, {Kind::kNode, Kind::kPeer})) refresh_peers();
 
   // adopted by every worker
   wait_adopted(result);
@@ -149,7 +150,7 @@ bool ControlLoop::Core::compile(const model::State& next, ApplyResult& result, c
   Stopwatch watch;
   std::vector<compile::PortFacts> facts;
   for (const PortInfo& port : ports_) facts.push_back({port.interface, port.port, port.twin_port, port.mac});
-  out = compiler_.compile(next, facts, health_view_, next_generation_, draining_);
+  out = compiler_.compile(next, facts, health_view_, next_generation_, draining_, peer_view_);
   result.times.compile = watch.lap_us();
   result.errors = out.errors;
   if (out.generation == nullptr && result.errors.empty()) result.failure = "compile: no generation came of it";

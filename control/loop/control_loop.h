@@ -5,7 +5,8 @@
 //   validate -> prepare ports -> compile -> prepare tunnels -> store -> publish -> adopted by every worker -> retire
 //   what nobody reads.
 // A fault before `publish` changes nothing: not the devices, not the store, not the state that state() shows.
-// Health results and drain() take the same road from `compile` on, without a revision: they are not desired state.
+// Health results, peers that come and go, and drain() take the same road from `compile` on, without a revision: they
+// are not desired state.
 //
 // Memory: the loop owns the store, the machines (neighbours, health) and the live generation; the Dataplane is the
 // caller's and must outlive the loop. Snapshots are shared and immutable.
@@ -25,6 +26,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "control/health/status.h"
+#include "control/liveness/machine.h"
 #include "control/loop/dataplane.h"
 #include "control/loop/watch.h"
 #include "control/model/state.h"
@@ -84,6 +86,12 @@ struct RevisionInfo {
   uint32_t created = 0, changed = 0, removed = 0;
 };
 
+struct PeerPaths {  // of a peer that is asked whether it is alive
+  uint16_t slot = 0;
+  bool up = true;
+  std::vector<liveness::PathStatus> paths;
+};
+
 class ControlLoop {
  public:
   struct Options {
@@ -126,6 +134,7 @@ class ControlLoop {
   uint64_t tracked_flows() const;  // over all workers: when a drain is over
   std::shared_ptr<const flow::Generation> generation() const;  // published last; null before the first Node
   std::vector<health::Status> health();
+  std::vector<PeerPaths> peer_paths();
   telemetry::Snapshot stats();
   Dataplane& dataplane() { return dataplane_; }
   // The identity of this gateway, as its certificate says: no Peer may have it. Empty: none. Any thread.

@@ -3,6 +3,7 @@
 //   change.cpp   the order of a change, and every other way to a new generation
 //   start.cpp    from the store to a running gateway, and the end of the thread
 //   events.cpp   one turn of the thread: jobs, events, machines, housekeeping
+//   peers.cpp    other gateways: which are alive, and by which way
 //   observe.cpp  what other threads read
 //   tunnels.cpp  what peers agree on
 #pragma once
@@ -17,6 +18,8 @@
 
 #include "control/compile/compiler.h"
 #include "control/health/checker.h"
+#include "control/liveness/machine.h"
+#include "control/liveness/path_mtu.h"
 #include "control/loop/control_loop.h"
 #include "control/loop/outbox.h"
 #include "control/neighbour/machine.h"
@@ -33,6 +36,8 @@ constexpr base::Nanos kLinkPoll = base::kNanosPerSecond;
 constexpr base::Nanos kTidyEvery = base::kNanosPerSecond;
 // Results of many health checks become one generation: the first at once, then at most this often.
 constexpr base::Nanos kHealthBatch = 100'000'000;
+constexpr base::Nanos kPeerBatch = 20'000'000;  // the same for peers: failover is to be quick
+constexpr unsigned kTooBigPerSecond = 20;       // messages about path MTUs that are looked at: anybody can send them
 constexpr size_t kEventsPerTurn = 1024;
 
 class ControlLoop::Core final : public mesh::Tunnels {
@@ -89,6 +94,7 @@ class ControlLoop::Core final : public mesh::Tunnels {
   void drop_outbound(const model::Name& peer) override;
   std::vector<mesh::Use> use() override;
   void set_own_identity(const std::string& identity);
+  std::vector<PeerPaths> peer_paths();
 
  private:
   // tunnels.cpp
@@ -119,6 +125,13 @@ class ControlLoop::Core final : public mesh::Tunnels {
   void take_health_changes();
   void publish_health(base::Nanos now);
   void watch_links(base::Nanos now);
+  // peers.cpp
+  void refresh_peers();
+  void on_probe_answer(const flow::Event& event, base::Nanos now);
+  void run_liveness(base::Nanos now);
+  void publish_peers(base::Nanos now);
+  void note_peer(uint16_t slot);
+  bool take_too_big(base::Bytes frame, base::Nanos now);
   void housekeeping(base::Nanos now);
   void wait();
   void refresh_neighbours();
@@ -137,17 +150,22 @@ class ControlLoop::Core final : public mesh::Tunnels {
   std::shared_ptr<const model::Node> prepared_;
   compile::Compiler compiler_;
   compile::HealthView health_view_;
+  compile::PeerView peer_view_;
   publish::Publisher publisher_;
   telemetry::Baselines baselines_;
   neighbour::Machine neighbours_;
   health::Checker checker_;
+  liveness::Machine liveness_;
+  liveness::PathMtus path_mtus_;
+  base::Nanos too_big_since_ = 0;  // the second in which `too_big_` messages were looked at
+  unsigned too_big_ = 0;
   Outbox outbox_;
   std::set<health::TargetKey> checked_;  // what checker_ has
   std::map<std::string, bool> links_;    // by interface
   uint64_t close_ports_after_ = 0;       // generation whose adoption allows to close devices; 0: nothing to do
   bool draining_ = false;
-  bool health_dirty_ = false;
-  base::Nanos health_published_ = 0, links_seen_ = 0, tidied_ = 0;
+  bool health_dirty_ = false, peers_dirty_ = false;
+  base::Nanos health_published_ = 0, peers_published_ = 0, links_seen_ = 0, tidied_ = 0;
 
   mutable std::mutex shared_mutex_;
   Shared shared_;

@@ -62,6 +62,7 @@ void ControlLoop::Core::run() {
     const bool busy = serve_events();
     const base::Nanos now = base::monotonic_now();
     publish_health(now);
+    publish_peers(now);
     watch_links(now);
     housekeeping(now);
     if (!busy) wait();
@@ -125,7 +126,11 @@ void ControlLoop::Core::on_event(const flow::Event& event) {
       neighbours_.on_want(event.interface, event.address, now);
       return;
     case flow::EventKind::kPunt:
+      if (take_too_big(frame, now)) return;
       if (!checker_.on_packet(frame, now)) neighbours_.on_frame(event.interface, frame, now);
+      return;
+    case flow::EventKind::kProbeAnswer:
+      on_probe_answer(event, now);
       return;
     case flow::EventKind::kLog:
       log::info("packet matched a logging rule", {{"rule", rule_name(live.get(), event.rule)},
@@ -139,6 +144,7 @@ void ControlLoop::Core::on_event(const flow::Event& event) {
 void ControlLoop::Core::run_machines(base::Nanos now) {
   neighbours_.on_deadline(now);
   checker_.on_deadline(now);
+  run_liveness(now);
   const auto live = publisher_.live();
   while (auto frame = neighbours_.next_frame()) {
     outbox_.inject(frame->interface, frame->interface, flow::InjectAs::kFrame, std::move(frame->bytes));

@@ -70,6 +70,25 @@ telemetry::AssociationStats stats_of(AssociationInfo&& info, const flow::PeerTab
   return out;
 }
 
+telemetry::PeerStats stats_of(const PeerPaths& peer, const flow::Peer& tunnel) {
+  telemetry::PeerStats out;
+  out.name = tunnel.name;
+  out.up = peer.up;
+  for (const liveness::PathStatus& path : peer.paths) {
+    telemetry::PathStats& to = out.paths.emplace_back();
+    to.address = path.address.to_string();
+    to.up = path.state != liveness::PathState::kDown;
+    to.active = path.active;
+    to.round_trip = path.round_trip;
+    to.loss = path.loss;
+    to.sent = path.sent;
+    to.answered = path.answered;
+    for (const flow::PeerPath& way : tunnel.paths)
+      if (way.remote == path.address) to.path_mtu = way.path_mtu;
+  }
+  return out;
+}
+
 ApplyResult refusal(const std::string& why) {
   ApplyResult result;
   result.failure = why;
@@ -99,6 +118,16 @@ std::vector<health::Status> ControlLoop::Core::health() {
     return checker_.statuses();
   };
   return call<Statuses>(0, read, [](const std::string&) { return Statuses{}; });
+}
+
+std::vector<PeerPaths> ControlLoop::Core::peer_paths() {
+  using All = std::vector<PeerPaths>;
+  const auto read = [this] {
+    All all;
+    for (const uint16_t slot : liveness_.peers()) all.push_back({slot, liveness_.is_up(slot), liveness_.paths(slot)});
+    return all;
+  };
+  return call<All>(0, read, [](const std::string&) { return All{}; });
 }
 
 base::Result<std::vector<RevisionInfo>> ControlLoop::Core::history(size_t limit) {
@@ -141,6 +170,10 @@ telemetry::Snapshot ControlLoop::Core::stats() {
   if (now.generation != nullptr)
     for (auto& info : dataplane_.associations())
       snapshot.associations.push_back(stats_of(std::move(info), *now.generation->peers));
+  if (now.generation != nullptr)
+    for (const PeerPaths& peer : peer_paths())
+      if (peer.slot < now.generation->peers->by_slot.size())
+        snapshot.peers.push_back(stats_of(peer, now.generation->peers->by_slot[peer.slot]));
   return snapshot;
 }
 
@@ -215,6 +248,7 @@ uint64_t ControlLoop::tracked_flows() const {
 
 std::shared_ptr<const flow::Generation> ControlLoop::generation() const { return core_->shared().generation; }
 std::vector<health::Status> ControlLoop::health() { return core_->health(); }
+std::vector<PeerPaths> ControlLoop::peer_paths() { return core_->peer_paths(); }
 telemetry::Snapshot ControlLoop::stats() { return core_->stats(); }
 
 }  // namespace penstock::loop

@@ -10,6 +10,7 @@ Outbox::~Outbox() {
     for (auto& item : lane.flying) {  // its worker may still read it
       static_cast<void>(item.neighbour.release());
       static_cast<void>(item.inject.release());
+      static_cast<void>(item.probe.release());
     }
   }
 }
@@ -24,7 +25,7 @@ void Outbox::neighbour(const flow::NeighbourCommand& prototype) {
     command->mac = prototype.mac;
     command->state = prototype.state;
     command->refresh_ms = prototype.refresh_ms;
-    post(lane, {std::move(command), nullptr});
+    post(lane, {std::move(command), nullptr, nullptr});
   }
 }
 
@@ -34,7 +35,16 @@ void Outbox::inject(unsigned worker, flow::InterfaceId interface, flow::InjectAs
   command->interface = interface;
   command->as = as;
   command->frame = std::move(frame);
-  post(lanes_[worker % lanes_.size()], {nullptr, std::move(command)});
+  post(lanes_[worker % lanes_.size()], {nullptr, std::move(command), nullptr});
+}
+
+void Outbox::probe(const flow::ProbeCommand& prototype) {
+  if (lanes_.empty()) return;
+  auto command = std::make_unique<flow::ProbeCommand>();
+  command->peer = prototype.peer;
+  command->path = prototype.path;
+  command->sequence = prototype.sequence;
+  post(lanes_.front(), {nullptr, nullptr, std::move(command)});
 }
 
 void Outbox::post(Lane& lane, Item item) {

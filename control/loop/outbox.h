@@ -26,6 +26,7 @@ class Outbox {
   void set_workers(size_t count);
   size_t workers() const { return lanes_.size(); }
   void neighbour(const flow::NeighbourCommand& prototype);  // to every worker
+  void probe(const flow::ProbeCommand& prototype);          // by the worker that has the first lane of every peer
   void inject(unsigned worker, flow::InterfaceId interface, flow::InjectAs as, std::vector<uint8_t> frame);
 
   // Frees what is done and hands over what waited.
@@ -38,7 +39,11 @@ class Outbox {
   struct Item {  // exactly one is set; commands have no virtual destructor
     std::unique_ptr<flow::NeighbourCommand> neighbour;
     std::unique_ptr<flow::InjectCommand> inject;
-    flow::Command* get() const { return neighbour ? static_cast<flow::Command*>(neighbour.get()) : inject.get(); }
+    std::unique_ptr<flow::ProbeCommand> probe;
+    flow::Command* get() const {
+      if (neighbour) return neighbour.get();
+      return inject ? static_cast<flow::Command*>(inject.get()) : probe.get();
+    }
   };
   struct Lane {
     std::deque<Item> waiting, flying;

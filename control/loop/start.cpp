@@ -88,6 +88,7 @@ base::Result<void> ControlLoop::Core::start() {
   publish(std::move(compiled.generation), result);
   refresh_neighbours();
   refresh_checks();
+  refresh_peers();
   wait_adopted(result);
   log::info("gateway is up", {{"revision", std::to_string(revision_)},
                               {"workers", std::to_string(outbox_.workers())},

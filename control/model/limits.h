@@ -34,6 +34,9 @@ constexpr size_t kMaxSlicePorts = 100;
 constexpr size_t kMaxEndpointsPerService = 4096;  // so that a Maglev table of 100 places each stays under its bound
 constexpr uint32_t kMaxMaglevTable = 655373;      // a prime; 2 bytes a place, 1.3 MB a service
 
+constexpr size_t kMaxPeerAddresses = 8;
+constexpr uint32_t kMinLivenessInterval = 10, kMaxLivenessInterval = 10'000;  // ms
+constexpr uint32_t kMaxLivenessMisses = 100;
 constexpr size_t kMaxPeerPrefixes = 64;  // looked through for every packet that comes out of its tunnel
 constexpr uint32_t kMinReplayWindow = 64;
 constexpr uint32_t kMaxReplayWindow = 4096;

@@ -69,9 +69,17 @@ struct Lifetime {
   bool operator==(const Lifetime&) const = default;
 };
 
+// Probes inside the tunnel, answered by the other gateway.
+struct PeerLiveness {
+  uint32_t interval_milliseconds = 50;
+  uint32_t misses = 3;  // so many lost in a row: the path is down
+  bool operator==(const PeerLiveness&) const = default;
+};
+
 struct Peer {
   Name name;
   base::IpAddress address;               // of the peer in the underlay
+  std::vector<base::IpAddress> more;     // further ones, by preference: when `address` does not answer
   std::optional<base::IpAddress> local;  // ours; absent: the egress interface's towards `address`
   std::vector<base::Prefix> prefixes;    // reachable behind it; at least one
   Encryption encryption = Encryption::kRequired;
@@ -86,8 +94,18 @@ struct Peer {
   std::string identity;             // SPIFFE ID of the peer, with whom keys are agreed; empty: not with this one
   std::optional<LinkAddress> link;  // where it agrees; absent: kPeerLinkPort of `address`
   Lifetime lifetime;                // of agreed keys
+  std::optional<PeerLiveness> liveness;
   LinkAddress link_address() const { return link ? *link : LinkAddress{address}; }
   bool operator==(const Peer&) const = default;
+
+  std::vector<base::IpAddress> addresses() const {  // all of them
+    std::vector<base::IpAddress> all = {address};
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  }
 };
+
+// Whether the gateway asks this peer if it is alive. One of another make would not answer: only where it is asked for.
+inline bool probes(const Peer& peer) { return peer.liveness.has_value() && peer.encryption != Encryption::kOff; }
 
 }  // namespace penstock::model

@@ -10,13 +10,27 @@ namespace {
 constexpr uint32_t kReplayStep = 64;
 constexpr int32_t kMaxPriority = 1'000'000;
 
+std::string path_of(size_t address) {  // in Peer::addresses()
+  return address == 0 ? "spec.address" : text("spec.addresses[", address - 1, "]");
+}
+
 void validate_address(const Peer& peer, const Surroundings& around, ObjectFaults& faults) {
-  if (const char* why = why_no_host(peer.address)) faults.add("spec.address", text(peer.address.to_string(), " ", why));
   const auto is_own = [&](const base::IpAddress& address) {
     return std::any_of(around.connected.begin(), around.connected.end(),
                        [&](const Connected& c) { return c.prefix.address == address; });
   };
-  if (is_own(peer.address)) faults.add("spec.address", text(peer.address.to_string(), " is this gateway's own"));
+  const std::vector<base::IpAddress> all = peer.addresses();
+  if (all.size() > kMaxPeerAddresses) {
+    faults.add("spec.addresses", text("too many (at most ", kMaxPeerAddresses, " with spec.address)"));
+    return;
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (const char* why = why_no_host(all[i])) faults.add(path_of(i), text(all[i].to_string(), " ", why));
+    if (is_own(all[i])) faults.add(path_of(i), text(all[i].to_string(), " is this gateway's own"));
+    if (std::find(all.begin(), all.begin() + static_cast<ptrdiff_t>(i), all[i]) !=
+        all.begin() + static_cast<ptrdiff_t>(i))
+      faults.add(path_of(i), text(all[i].to_string(), " is there already"));
+  }
   if (!peer.local) return;
   if (peer.local->is_v4() != peer.address.is_v4())
     faults.add("spec.localAddress",
@@ -40,6 +54,16 @@ void validate_numbers(const Peer& peer, ObjectFaults& faults) {
   if (peer.replay_window % kReplayStep != 0)
     faults.add("spec.replayWindow", text(peer.replay_window, " is no multiple of ", kReplayStep));
   want_range(faults, "spec.replayWindow", peer.replay_window, kMinReplayWindow, kMaxReplayWindow, "packets");
+}
+
+void validate_liveness(const Peer& peer, ObjectFaults& faults) {
+  if (!peer.more.empty() && !peer.liveness)
+    faults.add("spec.liveness", "is missing: without it nobody knows when to take another of spec.addresses");
+  if (!peer.liveness) return;
+  if (peer.encryption == Encryption::kOff) faults.add("spec.liveness", "has no use with encryption Off");
+  want_range(faults, "spec.liveness.interval", peer.liveness->interval_milliseconds, kMinLivenessInterval,
+             kMaxLivenessInterval, "ms");
+  want_range(faults, "spec.liveness.misses", peer.liveness->misses, 1, kMaxLivenessMisses);
 }
 
 void validate_lifetime(const Lifetime& lifetime, ObjectFaults& faults) {
@@ -113,7 +137,8 @@ void validate_peers(const Surroundings& around, Faults& all) {
   std::map<base::IpAddress, const Peer*> users;
   std::map<std::string, const Peer*> identities;
   Sharers sharers;
-  for (const auto& [name, peer] : around.state.peers) addresses.insert(peer->address);
+  for (const auto& [name, peer] : around.state.peers)
+    for (const base::IpAddress& address : peer->addresses()) addresses.insert(address);
   for (const auto& [name, peer] : around.state.peers) {
     ObjectFaults faults(all, Kind::kPeer, name);
     validate_name(faults, name);
@@ -121,10 +146,12 @@ void validate_peers(const Surroundings& around, Faults& all) {
     validate_reach(*peer, addresses, around, sharers, faults);
     validate_numbers(*peer, faults);
     validate_keys(*peer, around.state, faults);
-    const auto [user, fresh] = users.try_emplace(peer->address, peer.get());
-    if (!fresh)
-      faults.add("spec.address",
-                 text(peer->address.to_string(), " is already the address of Peer/", user->second->name.to_string()));
+    validate_liveness(*peer, faults);
+    const std::vector<base::IpAddress> own = peer->addresses();
+    for (size_t i = 0; i < own.size(); ++i)
+      if (const auto [user, fresh] = users.try_emplace(own[i], peer.get()); !fresh && user->second != peer.get())
+        faults.add(path_of(i),
+                   text(own[i].to_string(), " is already the address of Peer/", user->second->name.to_string()));
     if (peer->identity.empty()) continue;
     const auto [owner, alone] = identities.try_emplace(peer->identity, peer.get());
     if (!alone) faults.add("spec.identity", text("is already that of Peer/", owner->second->name.to_string()));

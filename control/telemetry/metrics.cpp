@@ -358,11 +358,31 @@ void add_links(const Snapshot& s, Builder& b) {
               n);
 }
 
+void add_peers(const Snapshot& s, Builder& b) {
+  for (const PeerStats& peer : s.peers) {
+    b.gauge("penstock_peer_up", "1 while some path to the peer answers.", {{"peer", peer.name}}, peer.up);
+    for (const PathStats& path : peer.paths) {
+      const Labels labels = {{"peer", peer.name}, {"address", path.address}};
+      b.gauge("penstock_peer_path_up", "1 while probes of the path are answered.", labels, path.up);
+      b.gauge("penstock_peer_path_active", "1 for the path that is in use.", labels, path.active);
+      if (path.round_trip != 0)
+        b.gauge("penstock_peer_path_rtt_seconds", "Round trip through the tunnel, smoothed.", labels,
+                static_cast<double>(path.round_trip) * kNano);
+      b.gauge("penstock_peer_path_loss", "Share of the last 64 probes that were lost.", labels, path.loss);
+      b.gauge("penstock_peer_path_mtu_bytes", "Longest datagram of the underlay.", labels, path.path_mtu);
+      b.counter("penstock_peer_probes_total", "Probes sent.", labels, path.sent);
+      b.counter("penstock_peer_probe_answers_total", "Probes answered.", labels, path.answered);
+    }
+  }
+}
+
 void add_control(const Snapshot& s, Builder& b, const std::string& version) {
   const ControlStats& c = s.control;
   b.gauge("penstock_build_info", "1, with the version as a label.", {{"version", version}}, 1);
   b.gauge("penstock_start_time_seconds", "When the gateway started, in seconds since 1970.", {},
           static_cast<double>(s.started) * kNano);
+  b.counter("penstock_path_mtu_refused_total",
+            "Messages about path MTUs that do not quote a live outbound SPI, or too many.", {}, c.path_mtu_refused);
   b.gauge("penstock_revision", "Applied revision of the configuration.", {}, static_cast<double>(c.revision));
   b.gauge("penstock_generation", "Published configuration generation.", {}, static_cast<double>(c.generation));
   b.gauge("penstock_generation_oldest", "Oldest generation that a worker may still read.", {},
@@ -411,6 +431,7 @@ std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const
   add_egresses_and_mirrors(snapshot, builder);
   add_associations(snapshot, builder);
   add_links(snapshot, builder);
+  add_peers(snapshot, builder);
   add_health(snapshot, builder);
   return std::move(builder).take();
 }

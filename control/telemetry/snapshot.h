@@ -128,6 +128,21 @@ struct LinkStats {   // agreement on keys with a peer
   uint64_t agreed_outbound = 0, agreed_inbound = 0, failures = 0;
 };
 
+struct PathStats {  // one address of a peer
+  std::string address;
+  bool up = true, active = false;
+  base::Nanos round_trip = 0;  // 0: not known
+  double loss = 0;
+  uint64_t sent = 0, answered = 0;
+  uint16_t path_mtu = 0;
+};
+
+struct PeerStats {   // that is asked whether it is alive
+  std::string name;  // "namespace/name"
+  bool up = true;
+  std::vector<PathStats> paths;
+};
+
 struct FlowStateStats {
   std::string state;   // "established", "udp_stream"
   uint64_t flows = 0;  // gauge
@@ -151,6 +166,7 @@ struct ControlStats {
   uint64_t events = 0;                           // from the workers
   uint64_t neighbours = 0;                       // gauge: resolved, as the control thread knows them
   uint64_t health_targets = 0, health_down = 0;  // gauges
+  uint64_t path_mtu_refused = 0;                 // messages that do not show that they are about packets of ours
   bool draining = false;
 };
 
@@ -168,6 +184,7 @@ struct Snapshot {
   std::vector<EgressStats> egresses;
   std::vector<MirrorStats> mirrors;
   std::vector<AssociationStats> associations;
+  std::vector<PeerStats> peers;
   std::vector<LinkStats> links;
   std::map<std::string, uint64_t> link_refusals;  // of others' offers, by reason
   std::vector<FlowStateStats> flows_by_state;     // every state, zero or not

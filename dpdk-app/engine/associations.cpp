@@ -187,7 +187,8 @@ std::shared_ptr<const WorkerAssociations> Associations::table_of(unsigned worker
       WorkerAssociations::Lanes& lanes = table->by_peer_[slot];
       lanes.first = static_cast<uint32_t>(table->lanes_.size());
       for (size_t k = worker; k < out.size(); k += workers_) table->lanes_.push_back(out[k].get());
-      lanes.inner_mtu = out.front()->inner_mtu();
+      lanes.overhead = crypto::overhead_of(out.front()->spec());
+      lanes.path_mtu = out.front()->spec().path_mtu;
       lanes.count = static_cast<uint16_t>(table->lanes_.size() - lanes.first);
       if (lanes.count == 0) lanes.relay = static_cast<uint16_t>(worker % out.size());
     }
@@ -235,13 +236,15 @@ std::shared_ptr<const WorkerAssociations> Associations::without_any() const {
   if (!live_.empty()) table->by_peer_.resize(live_.rbegin()->first + 1u);
   for (const auto& [slot, peer] : live_)
     if (peer.outbound != nullptr)
-      table->by_peer_[slot] = {.relay = 0, .inner_mtu = peer.outbound->front()->inner_mtu()};
+      table->by_peer_[slot] = {.relay = 0, .overhead = crypto::overhead_of(peer.outbound->front()->spec()),
+                               .path_mtu = peer.outbound->front()->spec().path_mtu};
   return table;
 }
 
-uint16_t Associations::inner_mtu(uint16_t peer) const {
+std::optional<crypto::EspOverhead> Associations::overhead(uint16_t peer) const {
   const auto found = next().find(peer);
-  return found == next().end() || found->second.outbound == nullptr ? 0 : found->second.outbound->front()->inner_mtu();
+  if (found == next().end() || found->second.outbound == nullptr) return std::nullopt;
+  return crypto::overhead_of(found->second.outbound->front()->spec());
 }
 
 bool Associations::uses_inbound(uint32_t spi) const {

@@ -14,10 +14,12 @@
 // crypto/key.h.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,7 +41,12 @@ class WorkerAssociations {
     uint32_t first = 0;
     uint16_t count = 0;        // 0: this worker has none
     uint16_t relay = kNobody;  // then: a worker that has one
-    uint16_t inner_mtu = 0;    // the longest inner datagram
+    crypto::EspOverhead overhead;
+    uint16_t path_mtu = UINT16_MAX;  // the most that both sides agreed on
+    // The longest inner datagram by the way that the peer's tunnel takes now.
+    uint16_t inner_mtu(const flow::Peer& to) const { 
+      return overhead.inner_mtu(std::min(to.path_mtu, path_mtu), !to.remote.is_v4());
+    }
   };
   static constexpr uint16_t kNobody = 0xffff;
   struct Inbound {
@@ -54,6 +61,7 @@ class WorkerAssociations {
     // The lowest bits chose the worker.
     return lanes_[lanes.first + (lanes.count == 1 ? 0 : (flow_hash >> 7) % lanes.count)];
   }
+  crypto::OutboundSa* lane_at(Lanes lanes, unsigned k) const { return lanes_[lanes.first + k]; }
   const Inbound* inbound(uint32_t spi) const {
     if (by_spi_.empty()) return nullptr;
     for (size_t at = place_of(spi);; at = (at + 1) & (by_spi_.size() - 1)) {
@@ -112,8 +120,8 @@ class Associations {
   void commit();
   void abandon();
 
-  // The longest inner datagram of a staged or live peer; 0: it has no outbound association.
-  uint16_t inner_mtu(uint16_t peer) const;
+  // What encryption adds, of a staged or live peer; nothing: it has no outbound association.
+  std::optional<crypto::EspOverhead> overhead(uint16_t peer) const;
   bool uses_inbound(uint32_t spi) const;  // staged or live
   std::vector<AssociationFacts> list() const;
   std::vector<AssociationUse> use() const;

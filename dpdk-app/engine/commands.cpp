@@ -4,6 +4,7 @@
 #include <cstring>
 #include <span>
 
+#include "engine/probe.h"
 #include "engine/stages/reply.h"
 #include "engine/tracking.h"
 #include "engine/worker.h"
@@ -97,6 +98,9 @@ bool run_command_part(WorkerState& w, flow::Command& command) {
       break;
     case flow::CommandKind::kInject:
       inject(w, static_cast<flow::InjectCommand&>(command));
+      break;
+    case flow::CommandKind::kProbe:
+      send_probe(w, static_cast<flow::ProbeCommand&>(command));
       break;
     case flow::CommandKind::kCapture:
       w.watch.install(static_cast<flow::CaptureCommand&>(command));

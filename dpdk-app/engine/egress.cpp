@@ -101,7 +101,7 @@ void open_source_nat(Packet& p, WorkerState& w, const flow::EgressRule& rule, co
   if (f == nullptr) return;
   flow::MappingTable::hold(mapping, w.now_ms);
   f->flags |= flow::kHoldsMapping;
-  f->egress = rule.slot;
+  f->egress = static_cast<uint16_t>(rule.slot);
   counters.mappings.set(w.mappings.count_of_egress(rule.slot));
   count_flow(p, w);
   take_hop(p);

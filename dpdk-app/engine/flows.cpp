@@ -91,6 +91,11 @@ void attach(Packet& p, WorkerState& w, const flow::FlowMatch& match) {
   if (!replied && f.is(flow::kReplied)) f.way[0].judged = 0;  // rules may see an established flow otherwise
   p.state = f.is(flow::kReplied) ? flow::FlowState::kEstablished : flow::FlowState::kNew;
   p.stale = f.way[p.direction].judged != number;
+  if (p.from_peer != flow::kNoPeer && p.direction == 0 &&
+      f.from_peer != p.from_peer) {  // the other side sends by another
+    f.from_peer = p.from_peer;
+    p.stale = true;
+  }
   if (!p.stale) {
     p.rule = f.rule[p.direction];
     p.next_hop = f.way[p.direction].next_hop;
@@ -108,7 +113,7 @@ void count_flow(const Packet& p, WorkerState& w) {
     flow::EndpointCounters& endpoint = w.counters->endpoints[f.endpoint];
     (p.direction == 0 ? service.forward : service.reply).add(p.length);
     (p.direction == 0 ? endpoint.forward : endpoint.reply).add(p.length);
-  } else if (f.egress != kNone32) {
+  } else if (f.egress != flow::kNoEgress) {
     flow::EgressCounters& egress = w.counters->egresses[f.egress];
     (p.direction == 0 ? egress.out : egress.in).add(p.length);
   }
@@ -213,7 +218,8 @@ bool import_flow(WorkerState& w, const flow::TrackedFlowView& view) {
   if (view.replied) f.flags |= flow::kReplied;
   f.service = view.service;
   f.endpoint = view.endpoint;
-  f.egress = view.egress;
+  f.egress = static_cast<uint16_t>(view.egress);  // kNone32 is kNoEgress
+  f.from_peer = view.from_peer;
   if (f.translates()) set_deltas(f);
   return true;
 }
@@ -232,7 +238,8 @@ void fill_view(const WorkerState& w, const Flow& f, flow::TrackedFlowView& out) 
   out.replied = f.is(flow::kReplied);
   out.service = f.service;
   out.endpoint = f.endpoint;
-  out.egress = f.egress;
+  out.egress = f.egress == flow::kNoEgress ? kNone32 : f.egress;
+  out.from_peer = f.from_peer;
   for (unsigned d = 0; d < 2; ++d) {
     out.packets[d] = f.way[d].packets;
     out.bytes[d] = f.way[d].bytes;

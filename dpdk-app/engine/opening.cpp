@@ -15,6 +15,18 @@ using flow::FlowMode;
 
 namespace {
 
+// Into the tunnel that the flow came out of, though routes may prefer another: the gateway there may keep its state,
+// and expects the answers. While it is up, and has that prefix.
+uint32_t hop_back(const WorkerState& w, const Flow& f) {
+  const auto& peers = w.generation->peers->by_slot;
+  const uint32_t by_route = f.way[1].next_hop;
+  if (f.from_peer >= peers.size() || by_route == kNone32) return kNone32;
+  const flow::RouteTable& routes = *w.generation->routes;
+  const flow::Peer& peer = peers[f.from_peer];
+  if (!peer.up || routes.next_hop(by_route).peer == flow::kNoPeer || !peer.reaches(target_of(f, 1))) return kNone32;
+  return routes.hop_to(f.from_peer);
+}
+
 bool replies_pass(FlowMode mode) { return mode != FlowMode::kDsr && mode != FlowMode::kIpip; }
 
 // Tells the worker at which packets with this key arrive that they belong here. False: that is this worker.
@@ -64,6 +76,7 @@ const base::IpAddress& target_of(const Flow& f, unsigned direction) {
 
 void set_hops(Flow& f, const WorkerState& w, uint32_t hash) {
   for (unsigned d = 0; d < 2; ++d) f.way[d].next_hop = hop_towards(w, target_of(f, d), hash);
+  if (const uint32_t back = hop_back(w, f); back != kNone32) f.way[1].next_hop = back;
 }
 
 Flow* insert(Packet& p, WorkerState& w, const FlowKey& reply, FlowMode mode) {
@@ -86,6 +99,7 @@ Flow* insert(Packet& p, WorkerState& w, const FlowKey& reply, FlowMode mode) {
   }
   Flow& f = *opened.flow;
   f.mode = mode;
+  f.from_peer = p.from_peer;
   if (!both) f.flags |= flow::kOneWay;
   f.tcp_seen = first.seen;
   f.window[0] = first.window[0];

@@ -44,6 +44,7 @@ struct Carry {
   base::IpAddress inside;
   uint16_t from_peer = flow::kNoPeer;  // it came out of the tunnel of this peer
   uint16_t to_peer = flow::kNoPeer;    // another worker has decided that it goes into the tunnel of this one
+  uint8_t path = flow::kActivePath;    // by this path of `to_peer`: a probe
 };
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
@@ -91,13 +92,14 @@ struct Findings {
   bool opened = false;          // `flow` was made for this packet
   bool to_group_frame = false;  // unicast IPv4 in a broadcast or multicast frame
   bool traced = false;
-  bool in_clear = false;          // goes to `to_peer` as it is
-  uint32_t hash = 0;              // owner hash (flow/shard.h); valid when has_hash
-  uint32_t route = 0;             // RouteTable result of the destination
-  uint32_t next_hop = kNone32;    // index into RouteTable::next_hops(); kNone32: none
-  uint32_t rule = kNone32;        // filter rule index; flow::kNoRule
-  uint32_t flow_index = kNone32;  // index of `flow` in its table
-  uint64_t mirrors = 0;           // mirror slots, a bit each
+  bool in_clear = false;             // goes to `to_peer` as it is
+  uint8_t path = flow::kActivePath;  // of `to_peer`; probes go by others
+  uint32_t hash = 0;                 // owner hash (flow/shard.h); valid when has_hash
+  uint32_t route = 0;                // RouteTable result of the destination
+  uint32_t next_hop = kNone32;       // index into RouteTable::next_hops(); kNone32: none
+  uint32_t rule = kNone32;           // filter rule index; flow::kNoRule
+  uint32_t flow_index = kNone32;     // index of `flow` in its table
+  uint64_t mirrors = 0;              // mirror slots, a bit each
   flow::Flow* flow = nullptr;
   flow::ExactEntry* exact = nullptr;
   crypto::OutboundSa* association = nullptr;  // of `to_peer`; null: `owner` has one

@@ -53,7 +53,7 @@ const flow::Endpoint* choose(const flow::ServiceEntry& s, const Packet& p, Worke
   Affinity* known = w.affinities.find(key, hash);
   if (known != nullptr && base::since(known->last_used, w.now_ms) < s.affinity_seconds * 1000ull) {
     const flow::Endpoint* e = by_slot(s, known->endpoint);
-    if (e != nullptr && e->state == flow::EndpointState::kReady) {
+    if (e != nullptr && e->state == flow::EndpointState::kReady && e->weight != 0) {
       known->last_used = w.now_ms;
       return e;
     }

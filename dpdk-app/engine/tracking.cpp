@@ -71,7 +71,7 @@ void judge_again(Packet& p, WorkerState& w) {
     return;
   }
   const bool outdated = f.service != kNone32 ? is_service_outdated(f, *w.generation->services)
-                                             : f.egress != kNone32 && is_egress_outdated(f, w);
+                                             : f.egress != flow::kNoEgress && is_egress_outdated(f, w);
   if (outdated) {
     const flow::ServiceEntry* s = w.generation->services->by_slot(f.service);
     const bool reset = s != nullptr && is_of(*s, f) && s->reset_on_down;

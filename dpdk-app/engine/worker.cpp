@@ -35,8 +35,10 @@ bool surface_later(WorkerState& w, rte_mbuf* m) {
       wire::ParseError::kNone)
     return true;  // the list finds it too, and names it
   if (const auto reason = refused_inside(*w.generation, carry.from_peer, frame, headers);
-      reason != flow::DropReason::kNone)
-    return refuse(reason);
+      reason != flow::DropReason::kNone) {
+    const auto left = reconsider(reason, w, m, headers);
+    return left == flow::DropReason::kNone ? false : refuse(left);
+  }
   const unsigned owner = flow::owner_of(flow::owner_hash(frame, headers), w.workers);
   if (owner == w.id) return true;
   if (!w.mesh.packets(w.id, owner).push({m, Errand::kProcess})) return refuse(flow::DropReason::hand_off_full);
@@ -96,7 +98,7 @@ void Worker::set_queues(std::vector<RxQueue> queues) {
 void Worker::set_associations(std::shared_ptr<const WorkerAssociations> next) {
   associations_next_.store(next.get(), std::memory_order_release);
   if (!thread_.joinable()) {
-    state_.associations = next.get();
+    state_.adopt(next.get());
     associations_seen_.store(next.get());
   }
   while (associations_seen_.load(std::memory_order_acquire) != next.get()) std::this_thread::yield();
@@ -151,7 +153,7 @@ bool Worker::run_round() {
     queues_next_.store(nullptr, std::memory_order_release);
   }
   if (const auto* next = associations_next_.load(std::memory_order_acquire); next != w.associations) [[unlikely]] {
-    w.associations = next;
+    w.adopt(next);
     associations_seen_.store(next, std::memory_order_release);
   }
   if (!adopt_generation()) {

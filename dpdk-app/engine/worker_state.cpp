@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/probe.h"
+
 namespace penstock::engine {
 
 namespace {
@@ -34,6 +36,7 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
       affinities(sizes.flows / 4),
       round_robin(flow::kMaxServices),
       punt_rate(flow::Rate::of(kPuntsPerSecond, kPuntsPerSecond / 10, base::cycles_per_second())),
+      probe_rate(flow::Rate::of(kAnswersPerSecond, kAnswersPerSecond / 10, base::cycles_per_second())),
       pool(packets) {
   counters->rules = rules_.data();
   counters->services = services_.data();
@@ -45,7 +48,27 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
   counters->exact_capacity.set(sizes.exact_flows);
 }
 
+namespace {
+
+// Which way tunnels take is the generation's; what encrypts wears it (OutboundSa::set_way).
+void take_ways(const flow::PeerTable& peers, const WorkerAssociations& associations) {
+  for (const flow::Peer& peer : peers.by_slot) {
+    if (peer.slot == flow::kNoPeer) continue;
+    const WorkerAssociations::Lanes lanes = associations.lanes_of(peer.slot);
+    for (unsigned k = 0; k < lanes.count; ++k)
+      associations.lane_at(lanes, k)->set_way(peer.local, peer.remote, peer.path_mtu);
+  }
+}
+
+}  // namespace
+
+void WorkerState::adopt(const WorkerAssociations* next) {
+  associations = next;
+  if (generation != nullptr) take_ways(*generation->peers, *next);
+}
+
 void WorkerState::adopt(const flow::Generation* next) {
+  if (generation == nullptr || generation->peers != next->peers) take_ways(*next->peers, *associations);
   generation = next;
   any_rpf = clamps = false;
   has_peers = !next->peers->by_slot.empty();

@@ -61,6 +61,8 @@ struct WorkerState {
 
   // Adopts `next` between two rounds.
   void adopt(const flow::Generation* next);
+  // The same for what it encrypts and decrypts with.
+  void adopt(const WorkerAssociations* next);
 
   const unsigned id;
   const unsigned workers;
@@ -107,8 +109,8 @@ struct WorkerState {
   std::vector<uint32_t> round_robin;  // by service slot: position in the sequence
   flow::StateTimeouts timeouts;       // of this generation
   base::Millis aged_at = 0;           // when tables were last aged
-  flow::TokenBucket icmp_bucket, punt_bucket;
-  flow::Rate icmp_rate, punt_rate;
+  flow::TokenBucket icmp_bucket, punt_bucket, probe_bucket;
+  flow::Rate icmp_rate, punt_rate, probe_rate;
   base::SpscRing<flow::Event> events{kEventRing};
   rte_mempool* pool;  // for the packets we make
 

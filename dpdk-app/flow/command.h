@@ -17,7 +17,7 @@
 
 namespace penstock::flow {
 
-enum class CommandKind : uint8_t { kProgram, kDumpExact, kDumpTracked, kNeighbour, kInject, kCapture, kTrace };
+enum class CommandKind : uint8_t { kProgram, kDumpExact, kDumpTracked, kNeighbour, kInject, kProbe, kCapture, kTrace };
 
 struct Command {
   explicit Command(CommandKind k) : kind(k) {}
@@ -81,6 +81,7 @@ struct TrackedFlowView {
   uint8_t mode = 0;         // flow/flow_table.h FlowMode
   bool replied = false;     // a packet of the reply direction was seen
   uint32_t service = 0xffffffff, endpoint = 0xffffffff, egress = 0xffffffff;  // slots
+  uint16_t from_peer = kNoPeer;
   uint64_t packets[2] = {}, bytes[2] = {};
   uint32_t age_seconds = 0, idle_seconds = 0, timeout_seconds = 0;  // timeout: what is left
 };
@@ -124,6 +125,14 @@ struct InjectCommand : Command {
   std::vector<uint8_t> frame;
 };
 
+// A probe of a path to a peer (engine/probe.h), through its tunnel.
+struct ProbeCommand : Command {
+  ProbeCommand() : Command(CommandKind::kProbe) {}
+  uint16_t peer = kNoPeer;
+  uint8_t path = 0;
+  uint32_t sequence = 0;
+};
+
 // ---- watching -------------------------------------------------------------------------------------------------------
 
 enum class CapturePoint : uint8_t { kRx = 1, kTx = 2, kDrop = 4 };
@@ -146,7 +155,7 @@ struct TraceCommand : Command {  // records the next `packets` that match
 
 // ---- what workers tell the control thread ---------------------------------------------------------------------------
 
-enum class EventKind : uint8_t { kPunt, kWantNeighbour, kLog };
+enum class EventKind : uint8_t { kPunt, kWantNeighbour, kLog, kProbeAnswer };
 
 // Fixed size, by value over a ring. A punted frame is copied (it is small: ARP, ND, ICMP, health-check answers).
 struct Event {
@@ -158,7 +167,11 @@ struct Event {
   uint32_t rule = 0xffffffff;             // kLog: filter rule slot
   DropReason reason = DropReason::kNone;  // kLog
   base::IpAddress address;                // kWantNeighbour
-  std::array<uint8_t, 2000> frame;        // kPunt: Ethernet frame; kLog: its first 128 bytes
+  uint16_t peer = kNoPeer;                // kProbeAnswer, this and the next three
+  uint8_t path = 0;
+  uint32_t sequence = 0;
+  base::Nanos round_trip = 0;
+  std::array<uint8_t, 2000> frame;  // kPunt: Ethernet frame; kLog: its first 128 bytes
 };
 
 }  // namespace penstock::flow

@@ -25,6 +25,7 @@
 #include "flow/bucket_index.h"
 #include "flow/counters.h"
 #include "flow/key.h"
+#include "flow/peer_table.h"
 #include "flow/slab.h"
 #include "flow/tcp_state.h"
 #include "wire/checksum.h"
@@ -33,6 +34,7 @@ namespace penstock::flow {
 
 static_assert(kFlowStateIds <= kFlowStates);
 constexpr uint32_t kNoSlot = 0xffffffff;
+constexpr uint16_t kNoEgress = 0xffff;  // there are 1024 (flow/generation.h)
 
 enum class FlowMode : uint8_t {
   kPlain,    // not translated
@@ -73,8 +75,9 @@ struct alignas(64) Flow {
   uint32_t service = kNoSlot, endpoint = kNoSlot;
 
   FlowKey reply;
-  uint32_t egress = kNoSlot;
-  uint32_t created = 0;  // seconds of the table's clock
+  uint16_t egress = kNoEgress;
+  uint16_t from_peer = kNoPeer;  // out of whose tunnel the original direction comes: replies go back into it
+  uint32_t created = 0;          // seconds of the table's clock
   TcpWindow window[2];
 
   FlowDirection way[2];

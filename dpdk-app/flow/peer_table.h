@@ -21,6 +21,18 @@ enum class Encryption : uint8_t {
   kOff,        // in clear
 };
 
+// One way to a peer: our address towards one of its own.
+struct PeerPath {
+  base::IpAddress local, remote;
+  uint32_t route = 0;           // RouteTable result that leads to `remote`
+  uint16_t path_mtu = 0;        // of the underlay: the longest outer datagram
+  uint16_t configured_mtu = 0;  // before a router of the underlay said less
+  bool operator==(const PeerPath&) const = default;
+};
+constexpr size_t kMaxPaths = 8;        // of a peer
+constexpr uint8_t kActivePath = 0xff;  // the one in use, whichever that is
+
+// Everything but `paths` is of the path in use.
 struct Peer {
   uint16_t slot = kNoPeer;  // kNoPeer: unused
   Encryption encryption = Encryption::kRequired;
@@ -30,7 +42,10 @@ struct Peer {
   base::IpAddress local, remote;
   std::vector<base::Prefix> prefixes;  // where packets from its tunnel may come from
   std::string name;
+  bool up = true;               // some path answers, or nobody asks
+  std::vector<PeerPath> paths;  // by preference
 
+  bool operator==(const Peer&) const = default;
   bool reaches(const base::IpAddress& source) const {
     return std::any_of(prefixes.begin(), prefixes.end(), [&](const auto& each) { return each.contains(source); });
   }
@@ -41,6 +56,7 @@ struct PeerTable {
   std::vector<base::IpAddress> locals;  // our ends, each once
   bool demands_encryption = false;      // of some peer: what comes from its prefixes in clear is dropped
 
+  bool operator==(const PeerTable&) const = default;
   bool ends_here(const base::IpAddress& address) const {
     return std::find(locals.begin(), locals.end(), address) != locals.end();
   }

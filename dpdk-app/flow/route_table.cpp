@@ -136,14 +136,13 @@ class RouteTable::Builder {
     if (table_.results_.size() > kMaxRouteResults) return wrong("too many different next hops");
     return at->second;
   }
-
- private:
   uint32_t hop_of(const NextHop& hop) {
     const auto [at, added] = hops_.try_emplace(hop, static_cast<uint32_t>(table_.next_hops_.size()));
     if (added) table_.next_hops_.push_back(hop);
     return at->second;
   }
 
+ private:
   void add_result(RouteKind kind) {
     RouteResult result{.kind = kind, .hops = static_cast<uint8_t>(words_.size() / 2)};
     if (result.hops == 1) {
@@ -214,9 +213,14 @@ base::Result<rte_fib6*> build_v6(const std::vector<Route>& routes, size_t result
 
 }  // namespace
 
-base::Result<std::shared_ptr<const RouteTable>> RouteTable::build(std::span<const RouteSpec> specs) {
+base::Result<std::shared_ptr<const RouteTable>> RouteTable::build(std::span<const RouteSpec> specs,
+                                                                  std::span<const uint16_t> peers) {
   std::shared_ptr<RouteTable> table(new RouteTable);
   Builder builder(*table);
+  for (const uint16_t peer : peers) {
+    if (peer >= table->hops_to_.size()) table->hops_to_.resize(peer + 1u, kNoHop);
+    table->hops_to_[peer] = builder.hop_of({.peer = peer});
+  }
   std::vector<Route> v4, v6;
   for (const RouteSpec& spec : specs) {
     const auto result = builder.result_of(spec);

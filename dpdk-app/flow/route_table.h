@@ -57,7 +57,9 @@ struct RouteResult {
 class RouteTable {
  public:
   // Routes may come in any order; of equal prefixes the last wins. 1M IPv4 routes build in a few seconds.
-  static base::Result<std::shared_ptr<const RouteTable>> build(std::span<const RouteSpec> routes);
+  // `peers`: have a next hop of their own, whether a route leads there or not.
+  static base::Result<std::shared_ptr<const RouteTable>> build(std::span<const RouteSpec> routes,
+                                                               std::span<const uint16_t> peers = {});
   ~RouteTable();
   RouteTable(const RouteTable&) = delete;
 
@@ -77,6 +79,9 @@ class RouteTable {
   }
   const NextHop& next_hop(uint32_t index) const { return next_hops_[index]; }
   std::span<const NextHop> next_hops() const { return next_hops_; }
+  // Into the tunnel of this peer; kNoHop: it was not named to build().
+  static constexpr uint32_t kNoHop = 0xffffffff;
+  uint32_t hop_to(uint16_t peer) const { return peer < hops_to_.size() ? hops_to_[peer] : kNoHop; }
   size_t size() const { return size_; }
 
  private:
@@ -88,6 +93,7 @@ class RouteTable {
   std::vector<RouteResult> results_;
   std::vector<NextHop> next_hops_;
   std::vector<uint32_t> ecmp_slots_;
+  std::vector<uint32_t> hops_to_;  // by peer
   size_t size_ = 0;
 };
 

@@ -127,6 +127,9 @@ enum class Severity : uint8_t {
   X(clear_refused, "in clear, from behind a peer that must encrypt", kPeer)                                        \
   X(key_queue_full, "too many packets wait for keys", kFault)                                                      \
   X(no_association, "no live association with the peer it must be encrypted to", kFault)                           \
+  X(probe_malformed, "probe of a peer that is no STAMP packet of ours", kPeer)                                     \
+  X(probe_unknown_path, "probe of a peer from an address that is not its own", kPeer)                              \
+  X(probe_limited, "more answers to probes than the control thread takes", kCapacity)                              \
   X(shutdown, "gateway stopped while it held the packet", kExpected)
 
 enum class DropReason : uint8_t {

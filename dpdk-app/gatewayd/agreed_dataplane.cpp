@@ -98,7 +98,8 @@ base::Result<void> EngineDataplane::use_outbound(uint16_t peer, const std::strin
     spec.lifetime.hard_bytes = tunnel->hard_bytes;
   }
   if (auto staged = engine_.associations().stage_outbound(peer, std::move(specs)); !staged) return staged;
-  if (const uint16_t inner = engine_.associations().inner_mtu(peer); tunnel->carries_v6 && inner < kMinInner6) {
+  if (const uint16_t inner = engine_.associations().overhead(peer)->inner_mtu(terms.path_mtu, !terms.remote.is_v4());
+      tunnel->carries_v6 && inner < kMinInner6) {
     engine_.associations().abandon();
     return base::Error{"pathMtu: " + why_too_small(terms.path_mtu, inner)};
   }

@@ -35,9 +35,10 @@ EngineDataplane::Tunnel EngineDataplane::tunnel_of(const model::Peer& peer, cons
                     .esn = peer.extended_sequence,
                     .udp_encapsulation = peer.encapsulation == model::Encapsulation::kUdp,
                     .replay_window = peer.replay_window,
-                    .local = way.local,
-                    .remote = way.remote,
-                    .path_mtu = way.path_mtu,
+                    // Of the preferred path: which one is in use is the generation's, and leaves associations alone.
+                    .local = way.paths.front().local,
+                    .remote = way.paths.front().remote,
+                    .path_mtu = way.paths.front().configured_mtu,
                     .key_file = peer.key_file,
                     .identity = peer.identity},
           .hard_packets = peer.lifetime.packets,
@@ -54,6 +55,7 @@ crypto::SaSpec EngineDataplane::spec_of(const Terms& terms) {
   spec.local = terms.local;
   spec.remote = terms.remote;
   spec.path_mtu = terms.path_mtu;
+  spec.df = crypto::DfPolicy::kSet;  // a fragment would be refused there: pieces are cut before, to the path's MTU
   spec.udp_encapsulation = terms.udp_encapsulation;
   return spec;
 }
@@ -99,10 +101,15 @@ model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& genera
     const std::string object = "Peer/" + name.to_string();
     if (std::string fault = same ? "" : stage_static(way.slot, wanted.terms); !fault.empty()) {
       errors.push_back({object, "spec.staticKeys.file", std::move(fault)});
-    } else if (const uint16_t inner = engine_.associations().inner_mtu(way.slot);
-               wanted.carries_v6 && inner < kMinInner6) {
-      errors.push_back({object, "spec.pathMtu", why_too_small(wanted.terms.path_mtu, inner)});
+      continue;
     }
+    const crypto::EspOverhead overhead = *engine_.associations().overhead(way.slot);
+    for (const flow::PeerPath& path : way.paths)
+      if (const uint16_t inner = overhead.inner_mtu(path.configured_mtu, !path.remote.is_v4());
+          wanted.carries_v6 && inner < kMinInner6) {
+        errors.push_back({object, "spec.pathMtu", why_too_small(path.configured_mtu, inner)});
+        break;
+      }
   }
   if (!errors.empty()) {
     abandon_peers();

@@ -23,10 +23,27 @@ void print_link(const v1::PeerLinkStatus& link) {
   if (!link.reason().empty()) std::cout << "  " << link.reason() << "\n";
 }
 
+// Only where probes tell something of them.
+void print_paths(const v1::PeerStatus& peer) {
+  Table table({"ADDRESS", "LOCAL", "STATE", "RTT", "LOSS", "PATH MTU", "ACTIVE"});
+  bool probed = false;
+  for (const v1::PeerPath& path : peer.paths()) {
+    probed |= !path.state().empty();
+    char rtt[32] = "", loss[16] = "";
+    if (path.round_trip() != 0) std::snprintf(rtt, sizeof rtt, "%.3f ms", static_cast<double>(path.round_trip()) / 1e6);
+    if (path.probes() != 0) std::snprintf(loss, sizeof loss, "%.0f %%", path.loss() * 100);
+    table.add({path.address(), path.local_address(), path.state(), rtt, loss, count_text(path.path_mtu()),
+               path.active() ? "yes" : ""});
+  }
+  if (probed) table.print();
+}
+
 void print_peer(const v1::PeerStatus& peer) {
   std::cout << coloured(Colour::kBold, peer.name()) << "  " << peer.local_address() << " -> " << peer.address()
-            << ", path MTU " << peer.path_mtu() << ", encryption " << peer.encryption() << "\n";
+            << ", path MTU " << peer.path_mtu() << ", encryption " << peer.encryption()
+            << (peer.up() ? "" : ", " + coloured(Colour::kRed, "down")) << "\n";
   if (peer.has_link()) print_link(peer.link());
+  print_paths(peer);
   if (peer.associations().empty()) {
     std::cout << "  no associations\n";
     return;

@@ -96,7 +96,9 @@ EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEn
   if (end != JobEnd::kGood) return EspVerdict::crypto_failed;
   auto* outer = rte_pktmbuf_mtod(packet, uint8_t*);
   std::memcpy(outer + packet->data_len - kIcvLength, job.tag, kIcvLength);
-  if (sa.udp_encapsulation() && sa.outer_policy().v6) finish_udp6(sa, outer, packet->data_len - sa.outer_length());
+  // What the packet itself says: the association may have another way by now.
+  if (sa.udp_encapsulation() && *outer >> 4 == 6)
+    finish_udp6(outer, packet->data_len - wire::kIpv6Length - wire::kUdpLength);
   return EspVerdict::done;
 }
 

@@ -112,12 +112,13 @@ void write_outer(OutboundSa& sa, const InnerView& inner, uint8_t* at, size_t esp
   base::store_be16(udp + wire::kUdpLengthAt, static_cast<uint16_t>(total - ip_length));
 }
 
-void finish_udp6(const OutboundSa& sa, uint8_t* outer, size_t esp_length) {
+void finish_udp6(uint8_t* outer, size_t esp_length) {
   uint8_t* udp = outer + wire::kIpv6Length;
   const size_t length = wire::kUdpLength + esp_length;
   base::store_be16(udp + wire::kUdpChecksumAt, 0);
-  const uint64_t pseudo =
-      wire::sum_pseudo_header(sa.spec().local, sa.spec().remote, wire::kProtocolUdp, static_cast<uint32_t>(length));
+  const uint64_t pseudo = wire::sum_pseudo_header(base::IpAddress::v6_from(outer + wire::kIpv6SrcAt),
+                                                  base::IpAddress::v6_from(outer + wire::kIpv6DstAt),
+                                                  wire::kProtocolUdp, static_cast<uint32_t>(length));
   const auto checksum = static_cast<uint16_t>(~wire::fold(wire::sum_bytes({udp, length}, pseudo)));
   base::store_raw<uint16_t>(udp + wire::kUdpChecksumAt, checksum == 0 ? 0xffff : checksum);
 }

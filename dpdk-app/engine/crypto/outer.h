@@ -27,6 +27,6 @@ bool look_inside(base::Bytes bytes, InnerView& view);
 // Writes sa.outer_length() bytes at `at`, for an ESP packet of `esp_length` bytes behind them. The UDP checksum is zero
 // over IPv4 (RFC 3948 §2.1); over IPv6 finish_udp6() sums the encrypted packet (RFC 8200 §8.1).
 void write_outer(OutboundSa& sa, const InnerView& inner, uint8_t* at, size_t esp_length);
-void finish_udp6(const OutboundSa& sa, uint8_t* outer, size_t esp_length);
+void finish_udp6(uint8_t* outer, size_t esp_length);
 
 }  // namespace penstock::crypto

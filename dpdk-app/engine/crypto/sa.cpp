@@ -82,11 +82,33 @@ OutboundSa::OutboundSa(SaSpec moved, ChosenSession chosen, uint64_t first_sequen
   const SaSpec& s = spec();
   last_sequence_ =
       (s.esn ? std::numeric_limits<uint64_t>::max() : uint64_t{std::numeric_limits<uint32_t>::max()}) - kSequenceMargin;
+  overhead_ = overhead_of(s);
+  policy_ = {.dscp_policy = s.dscp_policy,
+             .dscp = s.dscp,
+             .ecn = s.ecn,
+             .df = s.df,
+             .v6 = false,
+             .port_by_flow = s.udp_encapsulation && s.udp_source_port == 0};
+  advance_soft_limit(first_sequence - 1);
+  set_way(s.local, s.remote, s.path_mtu);
+}
+
+EspOverhead overhead_of(const SaSpec& spec) {
+  const CipherTraits& traits = traits_of(spec.cipher);
+  return {.fixed = static_cast<uint16_t>((spec.udp_encapsulation ? wire::kUdpLength : 0) + kEspHeaderLength +
+                                         traits.iv_length + kIcvLength),
+          .block = traits.block};
+}
+
+void OutboundSa::set_way(const base::IpAddress& local, const base::IpAddress& remote, uint16_t path_mtu) {
+  const SaSpec& s = spec();
   const wire::Ip ip{
-      .src = s.local, .dst = s.remote, .hop_limit = s.hop_limit, .traffic_class = 0, .id = 0, .dont_fragment = false};
+      .src = local, .dst = remote, .hop_limit = s.hop_limit, .traffic_class = 0, .id = 0, .dont_fragment = false};
+  outer_ = {};
   outer_length_ = static_cast<uint16_t>(
       wire::build_ip_header(outer_, ip, s.udp_encapsulation ? wire::kProtocolUdp : wire::kProtocolEsp, 0));
-  if (s.local.is_v4()) {
+  policy_.v6 = !local.is_v4();
+  if (local.is_v4()) {
     base::store_be16(&outer_[wire::kIpv4TotalLengthAt], 0);
     base::store_be16(&outer_[wire::kIpv4ChecksumAt], 0);
     outer_sum_ = wire::sum_bytes({outer_.data(), wire::kIpv4MinLength});
@@ -96,22 +118,7 @@ OutboundSa::OutboundSa(SaSpec moved, ChosenSession chosen, uint64_t first_sequen
     base::store_be16(&outer_[outer_length_ + 2], s.udp_destination_port);
     outer_length_ = static_cast<uint16_t>(outer_length_ + wire::kUdpLength);
   }
-  policy_ = {.dscp_policy = s.dscp_policy,
-             .dscp = s.dscp,
-             .ecn = s.ecn,
-             .df = s.df,
-             .v6 = !s.local.is_v4(),
-             .port_by_flow = s.udp_encapsulation && s.udp_source_port == 0};
-  advance_soft_limit(first_sequence - 1);
-  set_path_mtu(s.path_mtu);
-}
-
-// The ciphertext is a whole number of blocks, and its last two bytes are pad length and next header.
-void OutboundSa::set_path_mtu(uint16_t mtu) {
-  const size_t fixed = outer_length_ + kEspHeaderLength + traits().iv_length + kIcvLength;
-  const size_t room = mtu > fixed ? mtu - fixed : 0;
-  const size_t blocks = room / traits().block * traits().block;
-  inner_mtu_ = static_cast<uint16_t>(blocks > kEspTrailerLength ? blocks - kEspTrailerLength : 0);
+  inner_mtu_ = overhead_.inner_mtu(std::min(path_mtu, s.path_mtu), policy_.v6);
 }
 
 uint64_t OutboundSa::next_sequence() { return next_sequence_ > last_sequence_ ? 0 : next_sequence_++; }

@@ -133,15 +133,32 @@ class Sa {
 
 static_assert(alignof(Sa) == kCacheLine);
 
+// What ESP adds to an inner datagram, but for the outer IP header.
+struct EspOverhead {
+  uint16_t fixed = 0;  // UDP and ESP headers, IV, ICV
+  uint8_t block = 1;   // of the ciphertext, a power of two; its last two bytes are pad length and next header
+  // The longest inner datagram by an underlay of this MTU.
+  uint16_t inner_mtu(uint16_t path_mtu, bool v6) const {
+    const int room = path_mtu - (v6 ? wire::kIpv6Length : wire::kIpv4MinLength) - fixed;
+    const int blocks = room & ~(block - 1);
+    return static_cast<uint16_t>(
+        blocks > static_cast<int>(kEspTrailerLength) ? blocks - static_cast<int>(kEspTrailerLength) : 0);
+  }
+};
+EspOverhead overhead_of(const SaSpec& spec);
+
 class OutboundSa : public Sa {
  public:
   // `first_sequence`: 1, unless a predecessor's count is continued.
   static base::Result<std::unique_ptr<OutboundSa>> make(SaSpec spec, std::span<CryptoDevice* const> devices,
                                                         uint64_t first_sequence = 1);
 
-  // The longest inner datagram that fits the underlay's MTU. The owner sets the MTU when it learns another.
+  // The longest inner datagram that fits the underlay's MTU.
   uint16_t inner_mtu() const { return inner_mtu_; }
-  void set_path_mtu(uint16_t mtu);
+  // The way through the underlay: the owner, between two packets. Key, sequence number and counters stay (RFC 4301
+  // §4.4.2.1: the tunnel's ends are no part of what is authenticated). Both of one family. The spec's
+  // MTU bounds that of every way.
+  void set_way(const base::IpAddress& local, const base::IpAddress& remote, uint16_t path_mtu);
 
   // The owner's lane. The number of the next packet, or 0 when there is none left to use.
   uint64_t next_sequence();
@@ -172,6 +189,7 @@ class OutboundSa : public Sa {
   uint16_t datagram_id_ = 1;  // only means something without DF (RFC 6864 §4)
   uint16_t outer_length_ = 0;
   OuterPolicy policy_;
+  EspOverhead overhead_;
   uint64_t outer_sum_ = 0;                        // over the IPv4 header below
   std::array<uint8_t, kMaxOuterLength> outer_{};  // IP and UDP headers with everything that no packet changes
 };

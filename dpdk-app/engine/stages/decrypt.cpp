@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "engine/crypto/esp_in.h"
+#include "engine/probe.h"
 #include "engine/stages/parse.h"
 #include "engine/tracking.h"
 #include "wire/headers.h"
@@ -80,8 +81,12 @@ void surface(Packet& p, Burst& burst, WorkerState& w) {
   if (const DropReason reason = forbidden(p); reason != DropReason::kNone) return drop(p, reason);
   Carry& carry = carry_of(p.mbuf);
   if (const DropReason reason = refused_inside(*w.generation, carry.from_peer, p.data, p.headers);
-      reason != DropReason::kNone)
-    return drop(p, reason);
+      reason != DropReason::kNone) {
+    if (const DropReason left = reconsider(reason, w, p.mbuf, p.headers); left != DropReason::kNone)
+      return drop(p, left);
+    p.verdict = Verdict::kHeld;
+    return;
+  }
   carry.hops = 0;
   p.from_peer = carry.from_peer;
   burst.has_fragments |= p.headers.is(wire::kIsFragment);
@@ -200,6 +205,11 @@ flow::DropReason refused_inside(const flow::Generation& g, uint16_t peer, const 
   const bool known = peer < g.peers->by_slot.size() && g.peers->by_slot[peer].reaches(source) &&
                      peer_of(g, g.routes->find(source)) != flow::kNoPeer;
   return known && !is_neighbour_discovery(h) ? DropReason::kNone : DropReason::esp_selector_mismatch;
+}
+
+DropReason reconsider(DropReason reason, WorkerState& w, rte_mbuf* m, const wire::Headers& h) {
+  if (!is_probe(*w.generation->peers, rte_pktmbuf_mtod(m, const uint8_t*), h)) return reason;
+  return take_probe(w, m, h, carry_of(m).from_peer);
 }
 
 bool frame_inner(rte_mbuf* m, const flow::Interface& in) {

@@ -20,6 +20,9 @@ flow::DropReason drop_reason_of(crypto::EspVerdict verdict);
 // Why the inner packet of this frame may not have come from the tunnel of `peer`; kNone: it may.
 flow::DropReason refused_inside(const flow::Generation& g, uint16_t peer, const uint8_t* frame, const wire::Headers& h);
 
+// Of what was refused so: a probe, whose addresses are those of the tunnel itself. kNone: it was one, and is taken.
+flow::DropReason reconsider(flow::DropReason reason, WorkerState& w, rte_mbuf* m, const wire::Headers& h);
+
 // Makes the inner packet, at which the buffer begins, a frame of the interface `in`. False: no headroom.
 bool frame_inner(rte_mbuf* m, const flow::Interface& in);
 

@@ -26,6 +26,7 @@ void relay(Packet& p, WorkerState& w) {
   }
   carry_of(p.mbuf) = Carry{};
   carry_of(p.mbuf).to_peer = p.to_peer;
+  carry_of(p.mbuf).path = p.path;
   carry_of(p.mbuf).hops = 1;  // once: an older table there may point back here
   if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, Errand::kEncrypt})) return drop(p, DropReason::hand_off_full);
   w.counters->to_workers.add(1);
@@ -95,6 +96,19 @@ bool has_keys(const WorkerState& w, uint16_t peer) {
   return lanes.count != 0 || lanes.relay != WorkerAssociations::kNobody;
 }
 
+// By another way than the rest: the association wears it for this one packet.
+void encrypt_probe(Packet& p, WorkerState& w) {
+  const flow::Peer& peer = w.generation->peers->by_slot[p.to_peer];
+  const flow::PeerPath& path = peer.paths[p.path];
+  rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
+  crypto::EspPacket leaving = {
+      .packet = p.mbuf, .sa = p.association, .cookie = static_cast<uint64_t>(crypto::Direction::kOutbound)};
+  p.association->set_way(path.local, path.remote, path.path_mtu);
+  w.associations->lane()->encrypt({&leaving, 1}, w.now_ns);
+  settle(p, leaving.verdict);
+  p.association->set_way(peer.local, peer.remote, peer.path_mtu);
+}
+
 }  // namespace
 
 void release_waiting(WorkerState& w) {
@@ -136,7 +150,15 @@ void Encrypt::run(Burst& burst, WorkerState& w) {
     if (p.fragment_out) {
       relay_pieces(p, w);
     } else if (p.association == nullptr) {
-      has_keys(w, p.to_peer) ? relay(p, w) : wait_for_keys(p, w);
+      if (has_keys(w, p.to_peer)) {
+        relay(p, w);
+      } else if (p.path != flow::kActivePath) {
+        drop(p, DropReason::no_association);  // a probe is worth nothing later
+      } else {
+        wait_for_keys(p, w);
+      }
+    } else if (p.path != flow::kActivePath) {
+      encrypt_probe(p, w);
     } else {
       rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
       leaving[count] = {

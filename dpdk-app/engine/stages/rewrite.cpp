@@ -89,7 +89,9 @@ void clamp_mss(Packet& p, const WorkerState& w) {
     most = std::min<uint16_t>(most, each.mss_clamp == 1 ? static_cast<uint16_t>(each.mtu - headers) : each.mss_clamp);
   }
   if (most != 0xffff && p.to_peer != flow::kNoPeer && !p.in_clear)
-    most = std::min<uint16_t>(most, w.associations->lanes_of(p.to_peer).inner_mtu - (h.family == 4 ? 40 : 60));
+    most = std::min<uint16_t>(most,
+                              w.associations->lanes_of(p.to_peer).inner_mtu(w.generation->peers->by_slot[p.to_peer]) -
+                                  (h.family == 4 ? 40 : 60));
   if (most != 0xffff) wire::clamp_mss(p.data, h, most);
 }
 

@@ -71,7 +71,8 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   const flow::Generation& g = *w.generation;
   const flow::Peer& peer = g.peers->by_slot[to];
   const uint32_t hash = owner_hash(p);
-  p.next_hop = g.routes->next_hop_of(g.routes->at(peer.route), hash);
+  const uint32_t route = p.path == flow::kActivePath ? peer.route : peer.paths[p.path].route;
+  p.next_hop = g.routes->next_hop_of(g.routes->at(route), hash);
   p.out = g.routes->next_hop(p.next_hop).interface;
   p.to_peer = to;
   p.verdict = Verdict::kForward;
@@ -84,7 +85,7 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
     }
     p.in_clear = true;
     fit(p, w, g.interfaces->by_id[p.out].mtu);
-  } else if (fit(p, w, lanes.inner_mtu)) {
+  } else if (fit(p, w, lanes.inner_mtu(peer))) {
     p.owner = static_cast<uint8_t>(lanes.relay);
     if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
   }
@@ -112,6 +113,8 @@ void rejoin_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   const bool relayed = carry_of(p.mbuf).hops != 0;
   if (to >= peers.size() || peers[to].slot == flow::kNoPeer || (relayed && w.associations->lanes_of(to).count == 0))
     return drop(p, DropReason::no_association);
+  p.path = carry_of(p.mbuf).path;
+  if (p.path != flow::kActivePath && p.path >= peers[to].paths.size()) return drop(p, DropReason::probe_unknown_path);
   enter_tunnel(p, w, to);
   if (p.in_clear) drop(p, DropReason::no_association);
 }

@@ -232,6 +232,11 @@ TEST(Translate, PoliciesRoundTrip) {
           .weight = 7,
           .key_file = "/etc/penstock/rack2.keys"};
   expect_round_trip(peer);
+  peer.more = {ip("192.0.2.3"), ip("2001:db8::3")};
+  peer.liveness.emplace();
+  expect_round_trip(peer);
+  peer.liveness = {.interval_milliseconds = 200, .misses = 5};
+  expect_round_trip(peer);
 }
 
 std::string faults_of(const std::string& yaml) {

@@ -100,6 +100,43 @@ TEST(ValidatePeer, Keys) {
             at + "staticKeys: has no use with encryption Off");
 }
 
+TEST(ValidatePeer, FurtherAddressesAndLiveness) {
+  const auto more = [](std::initializer_list<std::string_view> addresses) {
+    return with_peer([&](Peer& p) {
+      p.liveness.emplace();
+      for (const auto each : addresses) p.more.push_back(ip(each));
+    });
+  };
+  EXPECT_EQ(more({}), "");
+  EXPECT_EQ(more({"203.0.113.3", "2001:db8:1::7"}), "");
+  EXPECT_EQ(more({"203.0.113.3", "203.0.113.2"}), at + "addresses[1]: 203.0.113.2 is there already");
+  EXPECT_EQ(more({"203.0.113.1"}), at + "addresses[0]: 203.0.113.1 is this gateway's own");
+  EXPECT_EQ(more({"10.2.0.4"}), at + "prefixes[0]: 10.2.0.0/16 holds 10.2.0.4, the address of a peer");
+  EXPECT_NE(more({"224.0.0.1"}), "");
+  EXPECT_EQ(more({"203.0.113.11", "203.0.113.12", "203.0.113.13", "203.0.113.14", "203.0.113.15", "203.0.113.16",
+                  "203.0.113.17", "203.0.113.18"}),
+            at + "addresses: too many (at most 8 with spec.address)");
+  EXPECT_EQ(with_peer([](Peer& p) { p.more = {ip("203.0.113.3")}; }),
+            at + "liveness: is missing: without it nobody knows when to take another of spec.addresses");
+  EXPECT_EQ(with_peer([](Peer& p) { p.liveness = {.interval_milliseconds = 9, .misses = 0}; }),
+            at + "liveness.interval: 9 is out of range (want 10 to 10000 ms)\n" + at +
+                "liveness.misses: 0 is out of range (want 1 to 100)");
+  EXPECT_EQ(with_peer([](Peer& p) {
+              p.encryption = Encryption::kOff;
+              p.key_file.clear();
+              p.liveness.emplace();
+            }),
+            at + "liveness: has no use with encryption Off");
+  State state = sample_state();
+  put(state.peers, sample_peer());
+  Peer other = sample_peer("rack3", "203.0.113.3", {net("10.3.0.0/16")});
+  other.more = {ip("203.0.113.2")};
+  other.liveness.emplace();
+  put(state.peers, other);
+  EXPECT_EQ(faults_of(state),
+            "Peer/default/rack3 spec.addresses[0]: 203.0.113.2 is already the address of Peer/default/rack2");
+}
+
 TEST(ValidatePeer, SeveralTogether) {
   State state = sample_state();
   put(state.peers, sample_peer());
