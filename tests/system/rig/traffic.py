@@ -247,7 +247,7 @@ class Streams:
 
 class Pulse:
     """Sends a numbered UDP datagram every `interval` seconds to an echo server and counts what does not come back:
-    `with Pulse(...) as pulse: ...; pulse.lost` afterwards."""
+    `with Pulse(...) as pulse: ...; pulse.lost, pulse.longest_outage` afterwards."""
 
     def __init__(self, host, address, port, packets_per_second=2000):
         self._socket = udp_socket(host, "::" if ":" in address else "", timeout=0.2)
@@ -287,6 +287,11 @@ class Pulse:
         self._socket.close()
         missing = sorted(set(range(self.sent)) - self._answered)
         self.lost, self.first_lost = len(missing), (missing[0] if missing else None)
+        longest = run = 0
+        for before, number in zip([-2, *missing], missing):
+            run = run + 1 if number == before + 1 else 1
+            longest = max(longest, run)
+        self.longest_outage = longest / self._rate   # seconds
 
 
 class Transfer:

@@ -97,6 +97,117 @@ TEST(CompilePeers, TheSameRoutesAreNotBuiltAgain) {
   EXPECT_FALSE(after->peers->demands_encryption);
 }
 
+TEST(CompilePeers, ADeadPeerLeavesItsPrefixesToOthers) {
+  model::State state;
+  state.node = std::make_shared<const model::Node>(model::sample_node());
+  auto b = peer("b", "203.0.113.2", {net("10.2.0.0/16")}), c = peer("c", "203.0.113.3", {net("10.2.0.0/16")}),
+       d = peer("d", "203.0.113.4", {net("10.2.0.0/16"), net("10.4.0.0/16")});
+  d.priority = 1;
+  for (const auto& each : {b, c, d}) put(state.peers, each);
+  Bench bench;
+  const auto shares_with = [&](std::initializer_list<const char*> down) {
+    bench.peers.clear();
+    for (const char* name : down) bench.peers[named(name)].up = false;
+    const auto g = bench(state);
+    EXPECT_TRUE(g) << bench.last_errors;
+    EXPECT_EQ(tunnel(*g, "default/b")->up, !bench.peers.contains(named("b")));
+    for (const flow::Peer& each : g->peers->by_slot)
+      EXPECT_EQ(g->routes->next_hop(g->routes->hop_to(each.slot)).peer, each.slot);  // also where no route leads
+    return std::pair{shares(*g, "10.2.0.1"), shares(*g, "10.4.0.1")};
+  };
+  const Shares only_d = {{"default/d", 64}};
+  EXPECT_EQ(shares_with({}), std::pair(Shares{{"default/b", 32}, {"default/c", 32}}, only_d));
+  EXPECT_EQ(shares_with({"b"}), std::pair(Shares{{"default/c", 64}}, only_d));
+  EXPECT_EQ(shares_with({"b", "c"}), std::pair(only_d, only_d));
+  EXPECT_EQ(shares_with({"b", "c", "d"}), std::pair(Shares{{"default/b", 32}, {"default/c", 32}}, only_d));
+  EXPECT_EQ(shares_with({"d"}), std::pair(Shares{{"default/b", 32}, {"default/c", 32}}, only_d));
+  EXPECT_EQ(shares_with({}), std::pair(Shares{{"default/b", 32}, {"default/c", 32}}, only_d));
+}
+
+TEST(CompilePeers, SeveralAddressesAndTheOneInUse) {
+  model::State state;
+  state.node = std::make_shared<const model::Node>(model::sample_node());
+  auto b = peer("b", "203.0.113.2", {net("10.2.0.0/16")});
+  b.more = {ip("10.0.0.77"), ip("2001:db8:1::7")};
+  b.local = ip("203.0.113.1");
+  put(state.peers, b);
+  Bench bench;
+  auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  const flow::Peer* t = tunnel(*g, "default/b");
+  ASSERT_EQ(t->paths.size(), 3u);
+  EXPECT_EQ(t->remote, ip("203.0.113.2"));
+  EXPECT_EQ(t->paths[2].local, ip("2001:db8:1::1"));
+  for (const flow::PeerPath& path : t->paths) EXPECT_TRUE(g->peers->ends_here(path.local));
+  const auto same = bench(state);
+  EXPECT_EQ(same->peers, g->peers);  // workers have nothing to look at
+  const auto routes = g->routes;
+  bench.peers[named("b")].active = ip("2001:db8:1::7");
+  bench.peers[named("b")].path_mtus = {{ip("2001:db8:1::7"), 1300}, {ip("203.0.113.2"), 9000}};
+  g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  t = tunnel(*g, "default/b");
+  EXPECT_EQ(t->remote, ip("2001:db8:1::7"));
+  EXPECT_EQ(t->local, ip("2001:db8:1::1"));
+  EXPECT_EQ(t->path_mtu, 1300);
+  EXPECT_EQ(t->route, t->paths[2].route);
+  EXPECT_EQ(t->paths[0].path_mtu, 1500);  // never raised
+  EXPECT_EQ(t->paths[2].configured_mtu, 1500);
+  EXPECT_EQ(g->routes, routes);                        // no route is another
+  bench.peers[named("b")].active = ip("192.0.2.200");  // it had that once
+  g = bench(state);
+  EXPECT_EQ(tunnel(*g, "default/b")->remote, ip("203.0.113.2"));
+}
+
+std::shared_ptr<const flow::Generation> with_service(Bench& bench, model::State& state,
+                                                     std::initializer_list<std::pair<const char*, bool>> endpoints) {
+  model::Service web;
+  web.name = named("web");
+  web.addresses = {ip("203.0.113.10")};
+  web.ports = {{.name = "http", .port = 80, .target_port = 8080}};
+  put(state.services, web);
+  model::EndpointSlice slice;
+  slice.name = named("web-1");
+  slice.service = web.name;
+  slice.ports = {{.name = "http", .port = 8080}};
+  for (const auto& [address, ready] : endpoints)
+    slice.endpoints.push_back({.addresses = {ip(address)}, .ready = ready});
+  put(state.slices, slice);
+  auto g = bench(state);
+  EXPECT_TRUE(g) << bench.last_errors;
+  return g;
+}
+
+TEST(CompilePeers, EndpointsHereFirstThenByPriorityAndWeight) {
+  model::State state;
+  state.node = std::make_shared<const model::Node>(model::sample_node());
+  auto b = peer("b", "203.0.113.2", {net("10.2.0.0/16")}), c = peer("c", "203.0.113.3", {net("10.3.0.0/16")}),
+       d = peer("d", "203.0.113.4", {net("10.4.0.0/16")});
+  c.weight = 3;
+  d.priority = 1;
+  for (const auto& each : {b, c, d}) put(state.peers, each);
+  Bench bench;
+  const auto text = [&](bool near) {
+    const auto g =
+        with_service(bench, state, {{"10.0.0.11", near}, {"10.2.0.1", true}, {"10.3.0.1", true}, {"10.4.0.1", true}});
+    const flow::ServiceEntry* e = entry(*g, "203.0.113.10", 80);
+    EXPECT_NE(e, nullptr);
+    return e == nullptr ? "" : text_of(*e);
+  };
+  EXPECT_EQ(text(true), "10.0.0.11:8080 10.2.0.1:8080*0 10.3.0.1:8080*0 10.4.0.1:8080*0");
+  EXPECT_EQ(text(false), "10.0.0.11:8080*0(down) 10.2.0.1:8080 10.3.0.1:8080*300 10.4.0.1:8080*0");
+  bench.peers[named("b")].up = false;
+  EXPECT_EQ(text(false), "10.0.0.11:8080*0(down) 10.2.0.1:8080*0 10.3.0.1:8080*300 10.4.0.1:8080*0");
+  bench.peers[named("c")].up = false;
+  EXPECT_EQ(text(false), "10.0.0.11:8080*0(down) 10.2.0.1:8080*0 10.3.0.1:8080*0 10.4.0.1:8080");
+  bench.peers[named("d")].up = false;  // better than nobody
+  EXPECT_EQ(text(false), "10.0.0.11:8080(down) 10.2.0.1:8080 10.3.0.1:8080*300 10.4.0.1:8080");
+  bench.peers.clear();
+  EXPECT_EQ(text(true), "10.0.0.11:8080 10.2.0.1:8080*0 10.3.0.1:8080*0 10.4.0.1:8080*0");
+  state.peers.clear();
+  EXPECT_EQ(text(true), "10.0.0.11:8080 10.2.0.1:8080 10.3.0.1:8080 10.4.0.1:8080");
+}
+
 TEST(CompilePeers, WhatLeadsNowhereIsAFault) {
   model::State state;
   auto node = model::sample_node();
