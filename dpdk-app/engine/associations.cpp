@@ -236,7 +236,8 @@ std::shared_ptr<const WorkerAssociations> Associations::without_any() const {
   if (!live_.empty()) table->by_peer_.resize(live_.rbegin()->first + 1u);
   for (const auto& [slot, peer] : live_)
     if (peer.outbound != nullptr)
-      table->by_peer_[slot] = {.relay = 0, .overhead = crypto::overhead_of(peer.outbound->front()->spec()),
+      table->by_peer_[slot] = {.relay = 0,
+                               .overhead = crypto::overhead_of(peer.outbound->front()->spec()),
                                .path_mtu = peer.outbound->front()->spec().path_mtu};
   return table;
 }

@@ -44,7 +44,7 @@ class WorkerAssociations {
     crypto::EspOverhead overhead;
     uint16_t path_mtu = UINT16_MAX;  // the most that both sides agreed on
     // The longest inner datagram by the way that the peer's tunnel takes now.
-    uint16_t inner_mtu(const flow::Peer& to) const { 
+    uint16_t inner_mtu(const flow::Peer& to) const {
       return overhead.inner_mtu(std::min(to.path_mtu, path_mtu), !to.remote.is_v4());
     }
   };

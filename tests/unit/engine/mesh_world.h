@@ -61,6 +61,7 @@ class Gateway {
   void publish() {
     auto table = std::make_shared<flow::PeerTable>();
     table->by_slot = {peer};
+    table->by_slot.insert(table->by_slot.end(), more.begin(), more.end());
     table->locals = {peer.local};
     table->demands_encryption = peer.encryption == flow::Encryption::kRequired;
     world.publish();  // the routes first: the peer's way is one of them
@@ -82,6 +83,7 @@ class Gateway {
 
   World world;
   flow::Peer peer;
+  std::vector<flow::Peer> more;  // slots 1, 2, ...; without associations
   Associations associations;
 };
 

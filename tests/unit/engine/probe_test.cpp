@@ -164,6 +164,46 @@ TEST(ProbePaths, TheSmallerPathTellsSoInside) {
   for (const Out& piece : pieces) EXPECT_LE(piece.frame.size(), 14u + 1000);
 }
 
+// Routes prefer another peer, which would not know the flow. A packet to that one has no association here.
+TEST(MeshReturn, AnswersGoBackIntoTheTunnelThatTheFlowCameOutOf) {
+  Gateway a(0, 1, 1, 1), b(1, 1, 1, 1);
+  flow::Limit counts;  // something needs flows
+  counts.per_second = 1e6;
+  counts.burst = 1e6;
+  counts.rate = flow::Rate::of(1e6, 1e6, base::cycles_per_second());
+  counts.unit = flow::LimitUnit::kConnections;
+  b.world.limits.by_slot.push_back(counts);
+  flow::Peer other = b.peer;
+  other.slot = 1;
+  other.name = "default/preferred";
+  b.more = {other};
+  b.world.routes.push_back({net("10.1.0.0/16"), flow::RouteKind::kGateway, {{.peer = 1}}, {}});  // the last wins
+  b.publish();
+  const auto ask = [&](uint16_t port) {
+    a.arrive(1, udp(to_gateway(1), "10.1.0.5", port, "10.2.0.5", 53));
+    EXPECT_EQ(deliver(a, b), 1u);
+    EXPECT_EQ(b.world.take().size(), 1u);
+  };
+  const auto answered = [&](uint16_t port) {
+    b.arrive(1, udp(to_gateway(1), "10.2.0.5", 53, "10.1.0.5", port));
+    return b.world.take().size();
+  };
+  ask(1000);
+  EXPECT_EQ(answered(1000), 1u);
+  EXPECT_EQ(answered(1001), 0u);  // a flow that begins here: by the routes
+  EXPECT_EQ(b.world.drops(DropReason::no_association), 1u);
+  b.publish();  // another generation
+  EXPECT_EQ(answered(1000), 1u);
+  b.peer.up = false;  // dead: by the routes
+  b.publish();
+  EXPECT_EQ(answered(1000), 0u);
+  b.peer.up = true;
+  b.publish();
+  EXPECT_EQ(answered(1000), 1u);
+  ask(1001);  // the flow that began here is not taken over
+  EXPECT_EQ(answered(1001), 0u);
+}
+
 // What the other side can send when it is hostile: it has the keys.
 struct Hostile {
   Gateway a{0, 1, 1, 1}, b{1, 1, 1, 1};

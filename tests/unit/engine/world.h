@@ -109,7 +109,10 @@ class World {
     auto g = std::make_unique<flow::Generation>(next);
     g->number = ++number_;
     g->interfaces = std::make_shared<flow::InterfaceTable>(*interfaces_);
-    auto table = flow::RouteTable::build(routes);
+    std::vector<uint16_t> tunnels;
+    for (const flow::Peer& each : next.peers->by_slot)
+      if (each.slot != flow::kNoPeer) tunnels.push_back(each.slot);
+    auto table = flow::RouteTable::build(routes, tunnels);
     ASSERT_TRUE(table.ok()) << table.error();
     g->routes = *table;
     g->services = std::make_shared<flow::ServiceTable>(services);

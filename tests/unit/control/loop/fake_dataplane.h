@@ -54,6 +54,13 @@ class FakeDataplane : public Dataplane {
   void set_link(const std::string& interface, bool up) {
     locked([&] { open_.at(interface).link_up = up; });
   }
+  // Paths to peers on which probes get lost; all others answer at once.
+  void set_silent(std::set<std::pair<uint16_t, uint8_t>> paths) {
+    locked([&] { silent_ = std::move(paths); });
+  }
+  void set_associations(std::vector<AssociationInfo> all) {
+    locked([&] { associations_ = std::move(all); });
+  }
   void push(const flow::Event& event) {
     locked([&] { events_.push_back(event); });
   }
@@ -107,7 +114,10 @@ class FakeDataplane : public Dataplane {
   model::FieldErrors prepare_peers(const flow::Generation&, const model::Objects<model::Peer>&) override { return {}; }
   void commit_peers() override {}
   void abandon_peers() override {}
-  std::vector<AssociationInfo> associations() const override { return {}; }
+  std::vector<AssociationInfo> associations() const override {
+    const std::lock_guard lock(mutex_);
+    return associations_;
+  }
   base::Result<mesh::Made> make_inbound(uint16_t, const std::string&, uint64_t, unsigned) override {
     return base::Error{"no tunnels here"};
   }
@@ -218,8 +228,20 @@ class FakeDataplane : public Dataplane {
         const auto& n = static_cast<const flow::NeighbourCommand&>(*command);
         neighbours_.push_back({id, n.address, n.mac, n.state});
       }
+      if (command->kind == flow::CommandKind::kProbe) answer(static_cast<const flow::ProbeCommand&>(*command));
       command->finish();
     }
+  }
+
+  void answer(const flow::ProbeCommand& probe) {
+    if (silent_.contains({probe.peer, probe.path})) return;
+    flow::Event event;
+    event.kind = flow::EventKind::kProbeAnswer;
+    event.peer = probe.peer;
+    event.path = probe.path;
+    event.sequence = probe.sequence;
+    event.round_trip = 1'000'000;
+    events_.push_back(event);
   }
 
   const unsigned workers_;
@@ -234,6 +256,8 @@ class FakeDataplane : public Dataplane {
   std::map<unsigned, std::deque<flow::Command*>> commands_;
   std::deque<flow::Event> events_;
   std::vector<Injected> injected_;
+  std::set<std::pair<uint16_t, uint8_t>> silent_;
+  std::vector<AssociationInfo> associations_;
   std::vector<Neighbour> neighbours_;
   std::atomic<bool> stop_{false};
   std::vector<std::thread> threads_;
