@@ -66,7 +66,7 @@ class Gateway {
     table->demands_encryption = peer.encryption == flow::Encryption::kRequired;
     world.publish();  // the routes first: the peer's way is one of them
     const flow::RouteTable& built = *world.state().generation->routes;
-    table->by_slot[0].route = built.find(peer.remote);
+    for (flow::Peer& each : table->by_slot) each.route = built.find(each.remote);
     for (flow::PeerPath& path : table->by_slot[0].paths) {
       path.route = built.find(path.remote);
       if (!table->ends_here(path.local)) table->locals.push_back(path.local);
