@@ -34,9 +34,9 @@ void ControlLoop::Core::refresh_peers() {
     names.insert(name);
     slots.insert(tunnel.slot);
     const auto peer = state_->peers.find(name);
-    if (peer == state_->peers.end() || !model::probes(*peer->second)) continue;
-    const liveness::Settings settings{peer->second->liveness->interval_milliseconds * liveness::kMillisecond,
-                                      peer->second->liveness->misses};
+    const auto asked = peer == state_->peers.end() ? std::nullopt : model::liveness_of(*peer->second);
+    if (!asked) continue;
+    const liveness::Settings settings{asked->interval_milliseconds * liveness::kMillisecond, asked->misses};
     liveness_.set(tunnel.slot, settings, peer->second->addresses(), now);
     wanted.insert(tunnel.slot);
   }

@@ -105,7 +105,12 @@ struct Peer {
   }
 };
 
-// Whether the gateway asks this peer if it is alive. One of another make would not answer: only where it is asked for.
-inline bool probes(const Peer& peer) { return peer.liveness.has_value() && peer.encryption != Encryption::kOff; }
+// How the gateway asks this peer if it is alive; nothing: it does not. One of another make would not answer, so without
+// an identity it must be asked for.
+inline std::optional<PeerLiveness> liveness_of(const Peer& peer) {
+  if (peer.encryption == Encryption::kOff) return std::nullopt;
+  if (!peer.liveness && !peer.identity.empty()) return PeerLiveness{};
+  return peer.liveness;
+}
 
 }  // namespace penstock::model

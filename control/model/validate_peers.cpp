@@ -57,7 +57,7 @@ void validate_numbers(const Peer& peer, ObjectFaults& faults) {
 }
 
 void validate_liveness(const Peer& peer, ObjectFaults& faults) {
-  if (!peer.more.empty() && !peer.liveness)
+  if (!peer.more.empty() && !liveness_of(peer))
     faults.add("spec.liveness", "is missing: without it nobody knows when to take another of spec.addresses");
   if (!peer.liveness) return;
   if (peer.encryption == Encryption::kOff) faults.add("spec.liveness", "has no use with encryption Off");
