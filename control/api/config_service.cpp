@@ -36,6 +36,7 @@ std::vector<model::ObjectKey> keys_of(const model::State& state) {
   add(model::Kind::kEgress, state.egresses);
   add(model::Kind::kMirror, state.mirrors);
   add(model::Kind::kPeer, state.peers);
+  add(model::Kind::kWorkload, state.workloads);
   return keys;
 }
 

@@ -55,7 +55,12 @@ base::Result<std::vector<uint8_t>> build(const v1::PacketDescription& d, const f
   if (d.ttl() > 255 || d.dscp() > 63) return base::Error{"description: want a ttl up to 255 and a dscp up to 63"};
   if (d.payload_length() > kMaxPayload)
     return base::Error{"description.payloadLength: want at most " + std::to_string(kMaxPayload)};
-  const wire::Link link{in.mac, {{2, 0, 0, 0, 0, 0xee}}, in.vlan};
+  wire::Link link{in.mac, {{2, 0, 0, 0, 0, 0xee}}, in.vlan};
+  if (!d.src_mac().empty()) {
+    const auto mac = base::MacAddress::parse(d.src_mac());
+    if (!mac) return base::Error{"description.srcMac: " + mac.error()};
+    link.src = *mac;
+  }
   const wire::Ip ip{.src = *src,
                     .dst = *dst,
                     .hop_limit = static_cast<uint8_t>(d.ttl() == 0 ? 64 : d.ttl()),

@@ -200,6 +200,7 @@ const std::vector<KindInfo>& kinds() {
       {"Egress", "penstock.io/v1alpha1", "egress"},
       {"Mirror", "penstock.io/v1alpha1", "mirror"},
       {"Peer", "penstock.io/v1alpha1", "peer"},
+      {"Workload", "penstock.io/v1alpha1", "workload"},
   };
   return kAll;
 }

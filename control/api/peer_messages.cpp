@@ -51,6 +51,7 @@ base::Result<mesh::Offer> to_offer(const v1::AgreeRequest& message) {
   offer.cipher = *cipher;
   offer.encapsulation = *encapsulation;
   offer.extended_sequence = message.extended_sequence_numbers();
+  offer.identities = message.identities();
   offer.path_mtu = message.path_mtu();
   offer.lifetime_seconds = message.lifetime_seconds();
   offer.prefixes = std::move(*prefixes);
@@ -65,6 +66,7 @@ void to_message(const mesh::Offer& offer, v1::AgreeRequest& message) {
   message.set_cipher(model::to_string(offer.cipher));
   message.set_encapsulation(model::to_string(offer.encapsulation));
   message.set_extended_sequence_numbers(offer.extended_sequence);
+  message.set_identities(offer.identities);
   message.set_path_mtu(offer.path_mtu);
   message.set_lifetime_seconds(offer.lifetime_seconds);
   for (const base::Prefix& each : offer.prefixes) message.add_prefixes(each.to_string());

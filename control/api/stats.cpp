@@ -237,6 +237,7 @@ void put_policies(const telemetry::Snapshot& snapshot, v1::StatsResponse& m, con
       v1::RuleStats& out = *m.add_rules();
       out.set_name(each.name);
       out.set_action(name_of(each.action));
+      out.set_shadow(each.shadow);
       put(each.matched, *out.mutable_matched());
     }
   if (wants(StatsRequest::LIMITS))

@@ -81,6 +81,8 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
       return translate<model::Mirror>(message.mirror(), model::Kind::kMirror, object, errors);
     case v1::Object::kPeer:
       return translate<model::Peer>(message.peer(), model::Kind::kPeer, object, errors);
+    case v1::Object::kWorkload:
+      return translate<model::Workload>(message.workload(), model::Kind::kWorkload, object, errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -100,6 +102,7 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::Egress& o) { write(o, *message.mutable_egress()); }
     void operator()(const model::Mirror& o) { write(o, *message.mutable_mirror()); }
     void operator()(const model::Peer& o) { write(o, *message.mutable_peer()); }
+    void operator()(const model::Workload& o) { write(o, *message.mutable_workload()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -168,6 +171,8 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.mirrors, key.name, object);
     case model::Kind::kPeer:
       return find_in(state.peers, key.name, object);
+    case model::Kind::kWorkload:
+      return find_in(state.workloads, key.name, object);
   }
   return false;
 }

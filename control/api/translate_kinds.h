@@ -4,6 +4,7 @@
 #include "control/api/kinds.pb.h"
 #include "control/api/kubernetes.pb.h"
 #include "control/api/translate_fields.h"
+#include "control/api/workload.pb.h"
 #include "control/model/state.h"
 
 namespace penstock::api {
@@ -18,6 +19,7 @@ void to_model(const v1alpha1::RateLimit& message, model::RateLimit& object, Fiel
 void to_model(const v1alpha1::Egress& message, model::Egress& object, Fields& fields);
 void to_model(const v1alpha1::Mirror& message, model::Mirror& object, Fields& fields);
 void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields);
+void to_model(const v1alpha1::Workload& message, model::Workload& object, Fields& fields);
 
 // Unit and number of the rate that is set; false: none is.
 bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
@@ -36,5 +38,6 @@ void to_message(const model::RateLimit& object, v1alpha1::RateLimit& message);
 void to_message(const model::Egress& object, v1alpha1::Egress& message);
 void to_message(const model::Mirror& object, v1alpha1::Mirror& message);
 void to_message(const model::Peer& object, v1alpha1::Peer& message);
+void to_message(const model::Workload& object, v1alpha1::Workload& message);
 
 }  // namespace penstock::api

@@ -10,7 +10,8 @@ constexpr Choice<model::IdlePolicy> kIdle[] = {{"adaptive", model::IdlePolicy::k
 constexpr Choice<model::ReversePath> kReversePath[] = {
     {"off", model::ReversePath::kOff}, {"loose", model::ReversePath::kLoose}, {"strict", model::ReversePath::kStrict}};
 constexpr Choice<model::DefaultAction> kDefaultAction[] = {{"allow", model::DefaultAction::kAllow},
-                                                           {"deny", model::DefaultAction::kDeny}};
+                                                           {"deny", model::DefaultAction::kDeny},
+                                                           {"reject", model::DefaultAction::kReject}};
 constexpr Choice<model::RouteAction> kRouteAction[] = {{"forward", model::RouteAction::kForward},
                                                        {"blackhole", model::RouteAction::kBlackhole},
                                                        {"unreachable", model::RouteAction::kUnreachable},

@@ -49,6 +49,14 @@ void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields
   fields.number({&path, "pathMtu"}, spec.path_mtu(), object.path_mtu);
   object.priority = spec.priority();
   if (spec.has_weight()) fields.number({&path, "weight"}, spec.weight(), object.weight);
+  object.identities = spec.identities();
+  object.static_identities.reserve(static_cast<size_t>(spec.static_identities_size()));
+  for (int i = 0; i < spec.static_identities_size(); ++i) {
+    const Path at{&path, "staticIdentities", i};
+    auto& out = object.static_identities.emplace_back();
+    fields.number({&at, "number"}, spec.static_identities(i).number(), out.number);
+    out.identity = spec.static_identities(i).identity();
+  }
   object.key_file = spec.static_keys().file();
   if (!spec.identity().empty()) fields.spiffe_id({&path, "identity"}, spec.identity(), object.identity);
   if (!spec.link().empty()) fields.link_address({&path, "link"}, spec.link(), object.link.emplace());
@@ -78,6 +86,12 @@ void to_message(const model::Peer& object, v1alpha1::Peer& message) {
   if (object.path_mtu != 0) spec.set_path_mtu(object.path_mtu);
   if (object.priority != 0) spec.set_priority(object.priority);
   if (object.weight != defaults.weight) spec.set_weight(object.weight);
+  if (object.identities) spec.set_identities(true);
+  for (const model::PeerIdentity& each : object.static_identities) {
+    auto& out = *spec.add_static_identities();
+    out.set_number(each.number);
+    out.set_identity(each.identity);
+  }
   if (!object.key_file.empty()) spec.mutable_static_keys()->set_file(object.key_file);
   spec.set_identity(object.identity);
   if (object.link) spec.set_link(object.link->to_string());

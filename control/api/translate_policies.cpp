@@ -126,6 +126,9 @@ void to_model(const v1alpha1::AccessPolicy& message, model::AccessPolicy& object
     out.name = rule.has_name() ? rule.name() : std::to_string(i);
     fields.choice({&at, "action"}, rule.action(), kRuleActions, out.action);
     read_match(at, rule, out.match, fields);
+    out.from_identities.assign(rule.from_identities().begin(), rule.from_identities().end());
+    out.to_identities.assign(rule.to_identities().begin(), rule.to_identities().end());
+    out.shadow = rule.shadow();
     out.log_sample = rule.log_sample();
   }
 }
@@ -138,6 +141,9 @@ void to_message(const model::AccessPolicy& object, v1alpha1::AccessPolicy& messa
     out.set_name(rule.name);
     out.set_action(name_of(rule.action, kRuleActions));
     write_match(rule.match, out);
+    for (const std::string& each : rule.from_identities) out.add_from_identities(each);
+    for (const std::string& each : rule.to_identities) out.add_to_identities(each);
+    if (rule.shadow) out.set_shadow(true);
     if (rule.log_sample != 0) out.set_log_sample(rule.log_sample);
   }
 }

@@ -13,6 +13,7 @@ struct Compiler::Memory {
   InterfacePart interfaces;
   PeerPart peers;
   RoutePart routes;
+  IdentityPart identities;
   FilterPart filter;
   ServicePart services;
   EgressPart egresses;
@@ -53,7 +54,7 @@ bool needs_tracking(const flow::Generation& g) {
            (limit.bucket == flow::LimitBucket::kFlow || limit.unit == flow::LimitUnit::kConnections);
   };
   return !g.services->entries().empty() || !g.egresses.empty() || g.filter->uses_state() ||
-         std::any_of(g.limits->by_slot.begin(), g.limits->by_slot.end(), per_flow);
+         g.filter->uses_identities() || std::any_of(g.limits->by_slot.begin(), g.limits->by_slot.end(), per_flow);
 }
 
 // Mirrors with their default sources, which depend on the routes.
@@ -94,7 +95,9 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   memory.routes.update(round, memory.interfaces, memory.peers, peers);
   if (!out.errors.empty()) return out;
   memory.peers.resolve(round, peers, *memory.routes.table, *memory.interfaces.table);
-  memory.filter.update(round, memory.interfaces, memory.limits);
+  memory.identities.update(round, memory.interfaces, memory.peers, learned_);
+  if (!out.errors.empty()) return out;
+  memory.filter.update(round, memory.interfaces, memory.limits, memory.identities);
   memory.services.update(round, health, memory.limits, memory.peers.reach(state, peers, memory.routes.table));
   memory.egresses.update(round, memory.interfaces);
   std::vector<flow::MirrorRule> mirrors = mirrors_of(round, memory.filter, memory.routes, memory.interfaces);
@@ -108,6 +111,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   generation->filter = memory.filter.filter;
   generation->limits = memory.limits.table;
   generation->peers = memory.peers.peers;
+  generation->identities = memory.identities.table;
   generation->egresses = memory.egresses.rules;
   generation->mirrors = std::move(mirrors);
   generation->settings = settings_of(state, draining);

@@ -12,12 +12,14 @@
 // fits.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "base/address.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "control/compile/health_view.h"
 #include "control/compile/peer_view.h"
@@ -40,6 +42,12 @@ struct Compiled {
   model::FieldErrors errors;
 };
 
+// What peers said of themselves that their identities' numbers mean.
+using PeerIdentities = std::map<model::Name, std::shared_ptr<const std::vector<model::PeerIdentity>>>;
+
+// Whether packets between us and the peer carry identities: the one place that decides it.
+bool speaks_identities(const model::Peer& peer);
+
 class Compiler {
  public:
   explicit Compiler(flow::HashSecret secret = {}, base::Cycles hz = base::cycles_per_second());
@@ -49,6 +57,9 @@ class Compiler {
   // `number` is higher than that of the last accepted generation.
   Compiled compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
                    uint64_t number, bool draining = false, const PeerView& peers = {});
+  // What the numbers in the peer's packets mean, as it told; an empty list forgets. In force from the next compile()
+  // on, beside its static identities. Refused as a whole: too long, a number twice or 0, not a SPIFFE ID.
+  base::Result<void> set_peer_identities(const model::Name& peer, std::vector<model::PeerIdentity> list);
   // The last compiled generation is the one to build on.
   void accept();
   // No worker reads `generation` or an older one any more: what only they named may be used again.
@@ -59,6 +70,7 @@ class Compiler {
   const flow::HashSecret secret_;
   const base::Cycles hz_;
   uint64_t retired_ = 0;
+  PeerIdentities learned_;
   std::unique_ptr<Memory> accepted_, last_;
 };
 

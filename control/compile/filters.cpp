@@ -48,7 +48,9 @@ std::vector<base::Prefix> of_family(const std::vector<base::Prefix>& prefixes, b
 // A match before it is multiplied out: every combination of one item of each list.
 class Product {
  public:
-  Product(const model::Match& match, const InterfacePart& interfaces) : match_(match) {
+  Product(const model::Match& match, const InterfacePart& interfaces, std::vector<ClassRange> senders,
+          std::vector<ClassRange> receivers)
+      : match_(match), senders_(std::move(senders)), receivers_(std::move(receivers)) {
     ids_ = match.interfaces.empty() ? std::vector<flow::InterfaceId>{flow::kNoInterface}
                                     : interfaces.ids_of(match.interfaces);
     sources_ = match.source_ports.empty() ? std::vector<model::PortRange>{{}} : match.source_ports;
@@ -64,7 +66,8 @@ class Product {
   // Lists are short enough (model/limits.h) for this not to overflow.
   uint64_t size() const {
     const uint64_t pairs = uint64_t{from_[0].size()} * to_[0].size() + uint64_t{from_[1].size()} * to_[1].size();
-    return std::min<uint64_t>(pairs * ids_.size(), 1ull << 32) * sources_.size() * destinations_.size();
+    const uint64_t identities = uint64_t{senders_.size()} * receivers_.size();
+    return std::min<uint64_t>(pairs * ids_.size() * identities, 1ull << 32) * sources_.size() * destinations_.size();
   }
 
   std::vector<flow::RuleMatch> matches() const {
@@ -95,6 +98,18 @@ class Product {
         match.tcp_mask = match_.tcp_flags_mask;
         if (match_.icmp_type) match.icmp_type = *match_.icmp_type;
         match.states = states_of(match_.state);
+        add_identities(match, out);
+      }
+    }
+  }
+
+  void add_identities(flow::RuleMatch& match, std::vector<flow::RuleMatch>& out) const {
+    for (const ClassRange& from : senders_) {
+      for (const ClassRange& to : receivers_) {
+        match.from_class_first = from.first;
+        match.from_class_last = from.last;
+        match.to_class_first = to.first;
+        match.to_class_last = to.last;
         out.push_back(match);
       }
     }
@@ -104,6 +119,7 @@ class Product {
   std::vector<flow::InterfaceId> ids_;
   std::vector<model::PortRange> sources_, destinations_;
   std::vector<base::Prefix> from_[2], to_[2];  // [is IPv4]
+  std::vector<ClassRange> senders_, receivers_;
 };
 
 // "edge/ssh", "team-a/edge/ssh": unique, since neither names nor namespaces hold a slash.
@@ -120,8 +136,8 @@ std::vector<const model::AccessPolicy*> in_order(const model::Objects<model::Acc
 
 class FilterBuilder {
  public:
-  FilterBuilder(const Round& round, FilterPart& part, const InterfacePart& interfaces)
-      : round_(round), part_(part), interfaces_(interfaces) {}
+  FilterBuilder(const Round& round, FilterPart& part, const InterfacePart& interfaces, const IdentityClasses& classes)
+      : round_(round), part_(part), interfaces_(interfaces), classes_(classes) {}
 
   void run() {
     if (!assign_slots()) {
@@ -153,8 +169,9 @@ class FilterBuilder {
 
   // The combinations of a match; none, and a fault, beyond the bound.
   std::vector<flow::RuleMatch> multiply(const model::Match& match, model::Kind kind, const model::Name& name,
-                                        const std::string& path) {
-    const Product product(match, interfaces_);
+                                        const std::string& path, const std::vector<std::string>& senders = {},
+                                        const std::vector<std::string>& receivers = {}) {
+    const Product product(match, interfaces_, classes_.ranges_of(senders), classes_.ranges_of(receivers));
     combinations_ += product.size();
     if (combinations_ <= kMaxCombinations) return product.matches();
     if (fits_) {
@@ -174,9 +191,10 @@ class FilterBuilder {
         flow::FilterRule out;
         out.name = rule_name(*policy, rule);
         out.slot = part_.rules.at(out.name);
-        out.matches =
-            multiply(rule.match, model::Kind::kAccessPolicy, policy->name, "spec.rules[" + std::to_string(i) + "]");
+        out.matches = multiply(rule.match, model::Kind::kAccessPolicy, policy->name,
+                               "spec.rules[" + std::to_string(i) + "]", rule.from_identities, rule.to_identities);
         out.action = action_of(rule.action);
+        out.shadow = rule.shadow;
         out.log_sample = rule.log_sample;
         if (const auto limits = part_.limits.find({policy->name, rule.name}); limits != part_.limits.end())
           out.limits = limits->second;
@@ -206,6 +224,7 @@ class FilterBuilder {
   const Round& round_;
   FilterPart& part_;
   const InterfacePart& interfaces_;
+  const IdentityClasses& classes_;
   std::vector<flow::FilterRule> rules_;
   std::vector<flow::MirrorMatch> mirrors_;
   uint64_t combinations_ = 0;
@@ -214,7 +233,8 @@ class FilterBuilder {
 
 }  // namespace
 
-void FilterPart::update(const Round& round, const InterfacePart& interfaces, const LimitPart& limit_part) {
+void FilterPart::update(const Round& round, const InterfacePart& interfaces, const LimitPart& limit_part,
+                        const IdentityPart& identities) {
   bool changed = !filter || !interface_ids.same_as(interfaces.ids) || limits != limit_part.attached->rules;
   model::for_each_change(policies, round.state.access_policies, [&](const auto&, const auto&) { changed = true; });
   model::for_each_change(mirror_objects, round.state.mirrors, [&](const auto&, const auto&) { changed = true; });
@@ -223,7 +243,7 @@ void FilterPart::update(const Round& round, const InterfacePart& interfaces, con
   mirror_objects = round.state.mirrors;
   interface_ids = interfaces.ids;
   limits = limit_part.attached->rules;
-  FilterBuilder(round, *this, interfaces).run();
+  FilterBuilder(round, *this, interfaces, identities.classes).run();
 }
 
 }  // namespace penstock::compile

@@ -47,7 +47,8 @@ flow::Interface compile_common(const T& model, const PortFacts& facts, flow::Int
   out.mac = facts.mac;
   out.mtu = mtu;
   out.rpf = rpf_of(model.reverse_path);
-  out.default_deny = model.default_action == model::DefaultAction::kDeny;
+  out.default_deny = model.default_action != model::DefaultAction::kAllow;
+  out.default_reject = model.default_action == model::DefaultAction::kReject;
   out.mss_clamp = model.mss_clamp;
   out.addresses = model.addresses;
   out.name = model.name;

@@ -12,6 +12,7 @@
 
 #include "base/result.h"
 #include "control/compile/compiler.h"
+#include "control/compile/identities.h"
 #include "control/compile/peer_reach.h"
 #include "control/compile/slots.h"
 #include "control/model/limits.h"
@@ -116,6 +117,30 @@ struct RoutePart {                          // routes.cpp
   void update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part, const PeerView& view);
 };
 
+// Numbers that the gateway chooses begin at model::kFirstChosenNumber. One that was given back is used again only when
+// all others were: packets under way, flows and counters may still name it.
+constexpr uint32_t kMaxChosenIdentities = flow::kMaxIdentities - model::kFirstChosenNumber;
+
+struct IdentityPart {  // identities.cpp
+  NamedSlots numbers{kMaxChosenIdentities, kMaxChosenIdentities};
+  model::Objects<model::Workload> workloads;  // inputs
+  model::Objects<model::Peer> peers;
+  model::Objects<model::AccessPolicy> policies;
+  NamedSlots interface_ids{flow::kMaxInterfaces};
+  PeerIdentities learned;
+  IdentityClasses classes;
+  std::map<std::string, flow::Identity> numbered;
+  std::shared_ptr<const flow::IdentityTable> table;
+
+  void update(const Round& round, const InterfacePart& interfaces, const PeerPart& peer_part,
+              const PeerIdentities& told);
+
+ private:
+  bool has_changed(const Round& round, const InterfacePart& interfaces, const PeerIdentities& told) const;
+  std::map<uint16_t, std::string> list_of(const model::Peer& peer) const;
+  bool assign_numbers(const Round& round);
+};
+
 struct FilterPart {  // filters.cpp
   NamedSlots rules{flow::kMaxRules}, mirrors{flow::kMaxMirrors};
   model::Objects<model::AccessPolicy> policies;  // inputs
@@ -125,7 +150,8 @@ struct FilterPart {  // filters.cpp
   std::shared_ptr<const flow::Filter> filter;
   std::vector<flow::MirrorRule> mirror_rules;
 
-  void update(const Round& round, const InterfacePart& interfaces, const LimitPart& limit_part);
+  void update(const Round& round, const InterfacePart& interfaces, const LimitPart& limit_part,
+              const IdentityPart& identities);
 };
 
 struct EgressPart {  // egresses.cpp

@@ -157,6 +157,7 @@ void PeerPart::resolve(const Round& round, const PeerView& view, const flow::Rou
     out.encryption = encryption_of(peer->encryption);
     out.agrees = !peer->identity.empty();
     out.prefixes = peer->prefixes;
+    out.identities = speaks_identities(*peer);
     out.paths = paths_of(round, *peer, state, table, interfaces);
     if (out.paths.size() != peer->addresses().size()) continue;  // a fault
     auto active = std::find_if(out.paths.begin(), out.paths.end(),

@@ -36,6 +36,8 @@ std::optional<model::Object> find_object(const model::State& state, const model:
       return copy_of(state.mirrors, key.name);
     case Kind::kPeer:
       return copy_of(state.peers, key.name);
+    case Kind::kWorkload:
+      return copy_of(state.workloads, key.name);
   }
   return std::nullopt;
 }

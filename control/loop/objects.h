@@ -23,6 +23,7 @@ void for_each_object(const model::State& state, F&& visit) {
   all(Kind::kEgress, state.egresses);
   all(Kind::kMirror, state.mirrors);
   all(Kind::kPeer, state.peers);
+  all(Kind::kWorkload, state.workloads);
 }
 
 // A copy of the object; nothing when there is none.

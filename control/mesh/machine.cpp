@@ -14,7 +14,8 @@ constexpr double kSoonest = 0.8, kLatest = 0.9;
 bool same_terms(const model::Peer& a, const model::Peer& b) {
   return a.address == b.address && a.local == b.local && a.path_mtu == b.path_mtu && a.cipher == b.cipher &&
          a.encapsulation == b.encapsulation && a.extended_sequence == b.extended_sequence &&
-         a.replay_window == b.replay_window && a.identity == b.identity && a.link_address() == b.link_address();
+         a.identities == b.identities && a.replay_window == b.replay_window && a.identity == b.identity &&
+         a.link_address() == b.link_address();
 }
 
 }  // namespace
@@ -220,6 +221,7 @@ void Machine::begin_call(const model::Name& name, Link& link) {
                   .cipher = peer.cipher,
                   .encapsulation = peer.encapsulation,
                   .extended_sequence = peer.extended_sequence,
+                  .identities = peer.identities,
                   .path_mtu = peer.path_mtu,
                   .lifetime_seconds = peer.lifetime.seconds,
                   .prefixes = peer.prefixes};

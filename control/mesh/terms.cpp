@@ -25,6 +25,8 @@ std::string disagreement(const Offer& offer, const model::Peer& ours) {
   if (offer.extended_sequence != ours.extended_sequence)
     return between("extendedSequenceNumbers", offer.extended_sequence ? "true" : "false",
                    ours.extended_sequence ? "true" : "false");
+  if (offer.identities != ours.identities)
+    return between("identities", offer.identities ? "true" : "false", ours.identities ? "true" : "false");
   for (const base::Prefix& theirs : offer.prefixes)
     if (std::any_of(ours.prefixes.begin(), ours.prefixes.end(),
                     [&](const base::Prefix& each) { return each.network() == theirs.network(); }))

@@ -29,6 +29,7 @@ struct Offer {
   model::PeerCipher cipher = model::PeerCipher::kAesGcm128;
   model::Encapsulation encapsulation = model::Encapsulation::kEsp;
   bool extended_sequence = true;
+  bool identities = false;             // every packet has an identity header
   uint32_t path_mtu = 0;               // bytes of the underlay, as the sender knows it
   uint32_t lifetime_seconds = 0;       // after which the sender will have changed the keys
   std::vector<base::Prefix> prefixes;  // that it would send to

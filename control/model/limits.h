@@ -38,6 +38,11 @@ constexpr size_t kMaxPeerAddresses = 8;
 constexpr uint32_t kMinLivenessInterval = 10, kMaxLivenessInterval = 10'000;  // ms
 constexpr uint32_t kMaxLivenessMisses = 100;
 constexpr size_t kMaxPeerPrefixes = 64;  // looked through for every packet that comes out of its tunnel
+constexpr size_t kMaxWorkloads = 32767;  // an identity each has a number (flow/identity.h), and half of them are chosen
+constexpr size_t kMaxWorkloadAddresses = 64;
+constexpr size_t kMaxRuleIdentities = 256;       // per list of a rule: control/compile multiplies lists out
+constexpr size_t kMaxIdentitySelectors = 16384;  // distinct, of all rules: classes are 16 bits wide
+constexpr size_t kMaxPeerIdentities = 65535;     // a number is 16 bits wide
 constexpr uint32_t kMinReplayWindow = 64;
 constexpr uint32_t kMaxReplayWindow = 4096;
 constexpr uint32_t kMinLifetimeSeconds = 5;  // agreeing anew more often would be all that gateways do

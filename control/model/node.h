@@ -14,7 +14,7 @@ namespace penstock::model {
 
 enum class IdlePolicy : uint8_t { kAdaptive, kPoll };
 enum class ReversePath : uint8_t { kOff, kLoose, kStrict };  // RFC 3704
-enum class DefaultAction : uint8_t { kAllow, kDeny };
+enum class DefaultAction : uint8_t { kAllow, kDeny, kReject };
 
 struct Workers {
   std::vector<unsigned> cores;  // one worker each; empty: one worker on the last core the process may use

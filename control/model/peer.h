@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "control/model/service.h"
+#include "control/model/workload.h"
 
 namespace penstock::model {
 
@@ -85,12 +86,14 @@ struct Peer {
   Encryption encryption = Encryption::kRequired;
   PeerCipher cipher = PeerCipher::kAesGcm128;
   Encapsulation encapsulation = Encapsulation::kEsp;
-  bool extended_sequence = true;    // ESN
-  uint32_t replay_window = 1024;    // packets; a multiple of 64; 0: replays are taken
-  uint16_t path_mtu = 0;            // of the underlay; 0: the egress interface's MTU
-  int32_t priority = 0;             // of several peers with one prefix the lowest number counts
-  uint16_t weight = 1;              // shares of flows among those of equal priority
-  std::string key_file;             // keys agreed by hand (engine/crypto/key_file.h); empty: none
+  bool extended_sequence = true;                // ESN
+  uint32_t replay_window = 1024;                // packets; a multiple of 64; 0: replays are taken
+  uint16_t path_mtu = 0;                        // of the underlay; 0: the egress interface's MTU
+  int32_t priority = 0;                         // of several peers with one prefix the lowest number counts
+  uint16_t weight = 1;                          // shares of flows among those of equal priority
+  bool identities = false;                      // packets carry the number of their sender's identity
+  std::vector<PeerIdentity> static_identities;  // what the peer's numbers mean
+  std::string key_file;                         // keys agreed by hand (engine/crypto/key_file.h); empty: none
   std::string identity;             // SPIFFE ID of the peer, with whom keys are agreed; empty: not with this one
   std::optional<LinkAddress> link;  // where it agrees; absent: kPeerLinkPort of `address`
   Lifetime lifetime;                // of agreed keys

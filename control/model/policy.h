@@ -35,7 +35,9 @@ struct AccessRule {
   std::string name;  // unique within the policy; "<index>" when absent
   Match match;
   RuleAction action = RuleAction::kAllow;
-  uint32_t log_sample = 0;  // 0: no log; n: one packet of n
+  std::vector<std::string> from_identities, to_identities;  // SPIFFE URIs, or with "/*" at the end; empty: any
+  bool shadow = false;                                      // counts what it would decide, and decides nothing
+  uint32_t log_sample = 0;                                  // 0: no log; n: one packet of n
   bool operator==(const AccessRule&) const = default;
 };
 

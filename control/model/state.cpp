@@ -14,6 +14,7 @@ Objects<RateLimit>& objects_of(State& s, const RateLimit*) { return s.rate_limit
 Objects<Egress>& objects_of(State& s, const Egress*) { return s.egresses; }
 Objects<Mirror>& objects_of(State& s, const Mirror*) { return s.mirrors; }
 Objects<Peer>& objects_of(State& s, const Peer*) { return s.peers; }
+Objects<Workload>& objects_of(State& s, const Workload*) { return s.workloads; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -64,6 +65,8 @@ bool remove(State& state, const ObjectKey& key) {
       return state.mirrors.erase(key.name) != 0;
     case Kind::kPeer:
       return state.peers.erase(key.name) != 0;
+    case Kind::kWorkload:
+      return state.workloads.erase(key.name) != 0;
   }
   return false;
 }
@@ -90,6 +93,8 @@ const char* to_string(Kind kind) {
       return "Mirror";
     case Kind::kPeer:
       return "Peer";
+    case Kind::kWorkload:
+      return "Workload";
   }
   return "?";
 }

@@ -13,6 +13,7 @@
 #include "control/model/peer.h"
 #include "control/model/policy.h"
 #include "control/model/service.h"
+#include "control/model/workload.h"
 
 namespace penstock::model {
 
@@ -25,9 +26,10 @@ enum class Kind : uint8_t {
   kRateLimit,
   kEgress,
   kMirror,
-  kPeer
+  kPeer,
+  kWorkload
 };
-constexpr size_t kKinds = 9;
+constexpr size_t kKinds = 10;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
 
@@ -41,9 +43,11 @@ struct State {
   Objects<Egress> egresses;
   Objects<Mirror> mirrors;
   Objects<Peer> peers;
+  Objects<Workload> workloads;
 };
 
-using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer>;
+using Object =
+    std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer, Workload>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

@@ -37,6 +37,7 @@ struct Work {
       if (limit) rate_limits.insert(limit->name);
     });
     for_each_change(before.peers, now.peers, [&](const auto&, const auto&) { peers = true; });
+    for_each_change(before.workloads, now.workloads, [&](const auto&, const auto&) { workloads = true; });
     add_referrers();
   }
 
@@ -46,7 +47,7 @@ struct Work {
   std::vector<const AccessPolicy*> access_policies;
   std::vector<const Mirror*> mirrors;
   std::set<Name> rate_limits;
-  bool peers = false;                                        // some peer
+  bool peers = false, workloads = false;                     // some of them
   std::set<Name> touched_services, touched_access_policies;  // those removed included
 
  private:
@@ -103,6 +104,7 @@ void validate_counts(const Work& work, Faults& faults) {
   at_most(state.egresses.size(), kMaxEgresses, Kind::kEgress);
   at_most(state.mirrors.size(), kMaxMirrors, Kind::kMirror);
   at_most(state.peers.size(), kMaxPeers, Kind::kPeer);
+  at_most(state.workloads.size(), kMaxWorkloads, Kind::kWorkload);
   if (work.access_policies.empty()) return;
   size_t rules = 0;
   for (const auto& [name, policy] : state.access_policies) rules += policy->rules.size();
@@ -147,6 +149,8 @@ FieldErrors validate(const State& state, const State* before) {
   for (const Name& name : work.users.egresses) validate_egress(*state.egresses.at(name), around, faults);
   for (const Mirror* mirror : work.mirrors) validate_mirror(*mirror, around, faults);
   if (work.peers) validate_peers(around, faults);
+  if (work.workloads) validate_workloads(around, faults);
+  if (!work.access_policies.empty()) validate_selector_count(state, faults);
   return std::move(faults).take();
 }
 

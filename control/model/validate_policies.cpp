@@ -108,6 +108,7 @@ void validate_access_policy(const AccessPolicy& policy, const Surroundings& arou
     if (!is_rule_name(rule.name)) faults.add(at + ".name", text("want ", kRuleNameRule));
     if (!names.insert(rule.name).second) faults.add(at + ".name", text("\"", rule.name, "\" is given twice"));
     validate_match(rule.match, at, around, faults);
+    validate_rule_identities(rule, at, faults);
   }
 }
 

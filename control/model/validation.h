@@ -44,6 +44,12 @@ void validate_mirror(const Mirror& mirror, const Surroundings& around, Faults& f
 // validate_peers.cpp: all peers together.
 void validate_peers(const Surroundings& around, Faults& faults);
 
+// validate_identities.cpp: all workloads together; what a peer and the rules say of identities.
+void validate_workloads(const Surroundings& around, Faults& faults);
+void validate_peer_identities(const Peer& peer, ObjectFaults& faults);
+void validate_rule_identities(const AccessRule& rule, const std::string& at, ObjectFaults& faults);
+void validate_selector_count(const State& state, Faults& faults);
+
 // validate_match.cpp; `at` is the path of the object that holds the match's fields.
 void validate_match(const Match& match, const std::string& at, const Surroundings& around, ObjectFaults& faults);
 // A list of prefixes or of interface names: host bits, duplicates, names of nothing.

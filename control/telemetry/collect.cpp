@@ -1,5 +1,7 @@
 #include "control/telemetry/collect.h"
 
+#include <map>
+
 #include "flow/tcp_state.h"
 
 namespace penstock::telemetry {
@@ -199,7 +201,7 @@ void read_policies(const Reader& reader, Snapshot& out) {
   if (generation.filter) {
     for (const auto& rule : generation.filter->rules()) {
       const Numbers n = reader.read(Baselines::kRules, rule.slot);
-      out.rules.push_back({rule.name, rule.action, {n[0], n[1]}});
+      out.rules.push_back({rule.name, rule.action, {n[0], n[1]}, rule.shadow});
     }
   }
   if (generation.limits) {
@@ -228,6 +230,36 @@ void read_policies(const Reader& reader, Snapshot& out) {
     const Numbers n = reader.read(Baselines::kMirrors, mirror.slot);
     out.mirrors.push_back({mirror.name, {n[0], n[1]}, n[2]});
   }
+}
+
+void read_identity_pairs(const Source& source, Snapshot& out) {
+  const flow::IdentityTable& identities = *source.generation->identities;
+  std::map<std::pair<flow::Identity, flow::Identity>, IdentityPairStats> sums;
+  IdentityPairStats others{"_other", "_other"};
+  const auto add_to = [](IdentityPairStats& sum, const flow::IdentityPair& pair) {
+    sum.allowed += pair.allowed.read();
+    sum.denied += pair.denied.read();
+    sum.shadowed += pair.shadowed.read();
+  };
+  for (const auto* w : source.counters) {
+    add_to(others, w->identity_pairs.others());
+    for (const flow::IdentityPair& pair : w->identity_pairs) {
+      if (pair.key.read() == 0) continue;
+      const auto at = sums.find({pair.from(), pair.to()});
+      // Each worker has a table of its own; together they stay below the bound too.
+      if (at == sums.end() && sums.size() == flow::kMaxIdentityPairs) {
+        add_to(others, pair);
+      } else {
+        add_to(at != sums.end() ? at->second : sums[{pair.from(), pair.to()}], pair);
+      }
+    }
+  }
+  for (auto& [pair, sum] : sums) {
+    sum.from = identities.name_of(pair.first);
+    sum.to = identities.name_of(pair.second);
+    out.identity_pairs.push_back(std::move(sum));
+  }
+  if (others.allowed + others.denied + others.shadowed != 0) out.identity_pairs.push_back(std::move(others));
 }
 
 // Calls appeared(slot) for every slot of `next` whose name is not the one it had in `before`.
@@ -307,6 +339,7 @@ Snapshot collect(Source source) {
     const Reader reader{source};
     read_services(reader, out);
     read_policies(reader, out);
+    read_identity_pairs(source, out);
   }
   out.monotonic = source.monotonic;
   out.wall = source.wall;

@@ -273,6 +273,27 @@ void add_rules(const Snapshot& s, Builder& b) {
   if (s.rules.size() > kMaxRuleSeries) one("_other", others);
 }
 
+// Two numbers may have had the same name, one after the other: one series.
+void add_identity_pairs(const Snapshot& s, Builder& b) {
+  std::map<std::pair<std::string, std::string>, IdentityPairStats> by_name;
+  for (const IdentityPairStats& each : s.identity_pairs) {
+    IdentityPairStats& sum = by_name[{each.from, each.to}];
+    sum.allowed += each.allowed;
+    sum.denied += each.denied;
+    sum.shadowed += each.shadowed;
+  }
+  for (const auto& [names, pair] : by_name) {
+    for (const auto& [decision, count] :
+         {std::pair{"allowed", pair.allowed}, std::pair{"denied", pair.denied}, std::pair{"shadow", pair.shadowed}}) {
+      b.counter(
+          "penstock_identity_pair_decisions_total",
+          "Decisions of the access rules between two identities: flows let in and packets refused, or that a rule "
+          "in shadow would have refused.",
+          {{"from", names.first}, {"to", names.second}, {"decision", decision}}, count);
+    }
+  }
+}
+
 const char* unit_of(flow::LimitUnit unit) {
   switch (unit) {
     case flow::LimitUnit::kPackets:
@@ -427,6 +448,7 @@ std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const
   add_engine(snapshot, builder);
   add_services(snapshot, builder);
   add_rules(snapshot, builder);
+  add_identity_pairs(snapshot, builder);
   add_limits(snapshot, builder);
   add_egresses_and_mirrors(snapshot, builder);
   add_associations(snapshot, builder);

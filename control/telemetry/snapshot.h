@@ -88,6 +88,13 @@ struct RuleStats {
   std::string name;  // "namespace/policy/rule", as the generation names it
   flow::FilterAction action = flow::FilterAction::kAllow;
   Traffic matched;
+  bool shadow = false;  // it decides nothing
+};
+
+// What the filter decided between two identities: for flows as they begin or are judged again, and for packets refused.
+struct IdentityPairStats {
+  std::string from, to;  // SPIFFE IDs, "unknown", or "_other" for the pairs beyond the bound
+  uint64_t allowed = 0, denied = 0, shadowed = 0;
 };
 
 struct LimitStats {
@@ -180,6 +187,7 @@ struct Snapshot {
   std::vector<DropStats> drops;    // every reason, zero or not
   std::vector<ServiceStats> services;
   std::vector<RuleStats> rules;  // in the order of matching
+  std::vector<IdentityPairStats> identity_pairs;
   std::vector<LimitStats> limits;
   std::vector<EgressStats> egresses;
   std::vector<MirrorStats> mirrors;

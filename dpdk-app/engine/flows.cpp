@@ -215,6 +215,7 @@ bool import_flow(WorkerState& w, const flow::TrackedFlowView& view) {
   if (opened.status != flow::OpenStatus::kOk) return false;
   Flow& f = *opened.flow;
   f.mode = mode;
+  w.origins[opened.index] = {flow::kNoInterface, {}, 0, 0, 0};
   if (view.replied) f.flags |= flow::kReplied;
   f.service = view.service;
   f.endpoint = view.endpoint;

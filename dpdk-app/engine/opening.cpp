@@ -110,6 +110,11 @@ Flow* insert(Packet& p, WorkerState& w, const FlowKey& reply, FlowMode mode) {
   set_hops(f, w, owner_hash(p));
   f.way[0].judged = static_cast<uint32_t>(w.generation->number);
   f.rule[0] = p.rule;
+  w.origins[opened.index] = {p.in,
+                             {p.identity, flow::kNobody},
+                             p.headers.tcp_flags,
+                             p.headers.icmp_type,
+                             static_cast<uint32_t>(w.generation->number)};
   p.flow = &f;
   p.flow_index = opened.index;
   p.opened = true;

@@ -42,9 +42,10 @@ struct Carry {
   uint8_t has_inside;       // of a hairpin: `inside` and `inside_port` are where it really goes
   uint16_t inside_port;
   base::IpAddress inside;
-  uint16_t from_peer = flow::kNoPeer;  // it came out of the tunnel of this peer
-  uint16_t to_peer = flow::kNoPeer;    // another worker has decided that it goes into the tunnel of this one
-  uint8_t path = flow::kActivePath;    // by this path of `to_peer`: a probe
+  uint16_t from_peer = flow::kNoPeer;       // it came out of the tunnel of this peer
+  flow::Identity identity = flow::kNobody;  // of the sender, as the first worker or the tunnel found it
+  uint16_t to_peer = flow::kNoPeer;         // another worker has decided that it goes into the tunnel of this one
+  uint8_t path = flow::kActivePath;         // by this path of `to_peer`: a probe
 };
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
@@ -81,6 +82,8 @@ struct Findings {
   uint8_t dscp = 0xff;                                  // to set; 0xff: leave
   uint16_t from_peer = flow::kNoPeer;                   // it came out of the tunnel of this peer
   uint16_t to_peer = flow::kNoPeer;                     // it goes into the tunnel of this one
+  flow::Identity identity = flow::kNobody;              // of the sender
+  flow::Identity to_identity = flow::kNobody;           // of who has the destination address; set by Filter
   flow::FlowState state = flow::FlowState::kUntracked;  // as the filter sees it
   bool fragment_out = false;                            // larger than the egress MTU and may be cut
   bool related = false;                                 // ICMP error about `flow`
@@ -98,6 +101,7 @@ struct Findings {
   uint32_t route = 0;                // RouteTable result of the destination
   uint32_t next_hop = kNone32;       // index into RouteTable::next_hops(); kNone32: none
   uint32_t rule = kNone32;           // filter rule index; flow::kNoRule
+  uint32_t shadow_rule = kNone32;    // of a rule in shadow that would have decided
   uint32_t flow_index = kNone32;     // index of `flow` in its table
   uint64_t mirrors = 0;              // mirror slots, a bit each
   flow::Flow* flow = nullptr;

@@ -8,6 +8,7 @@
 #include "engine/stages/exact.h"
 #include "engine/stages/filter.h"
 #include "engine/stages/find.h"
+#include "engine/stages/identify.h"
 #include "engine/stages/limit.h"
 #include "engine/stages/mirror.h"
 #include "engine/stages/open.h"
@@ -26,6 +27,7 @@ namespace penstock::engine {
 using Pipeline = StageList<0,           //
                            Parse,       // headers, interface, what no host may send
                            Decrypt,     // ESP for us: the inner packet goes on
+                           Identify,    // whose packet it is: the workload behind interface, address, MAC
                            Shard,       // is another worker the owner?
                            Reassemble,  // later fragments learn the ports of the first
                            Exact,       // programmed exact-match entries

@@ -90,6 +90,7 @@ void judge_again(Packet& p, WorkerState& w) {
   set_hops(f, w, owner_hash(p));
   f.way[p.direction].judged = static_cast<uint32_t>(w.generation->number);
   f.rule[p.direction] = p.rule;
+  w.origins[p.flow_index].identity[p.direction] = p.identity;
   take_hop(p);
 }
 

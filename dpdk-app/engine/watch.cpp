@@ -72,6 +72,9 @@ void Watch::record(size_t stage, const Packet& p, uint64_t generation, FrameIs f
   r.next_hop = p.next_hop;
   r.from_peer = p.from_peer;
   r.to_peer = p.to_peer;
+  r.from_identity = p.identity;
+  r.to_identity = p.to_identity;
+  r.shadow_rule = p.shadow_rule;
   r.generation = generation;
   if (p.flow != nullptr) {
     r.has_flow = true;

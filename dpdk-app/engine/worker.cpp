@@ -17,7 +17,7 @@ namespace penstock::engine {
 
 namespace {
 // An inner packet that a crypto device gave back becomes a frame again, here or at the owner of its flow. True: here.
-bool surface_later(WorkerState& w, rte_mbuf* m) {
+bool surface_later(WorkerState& w, rte_mbuf* m, uint32_t number) {
   const auto refuse = [&](flow::DropReason reason) {
     count_drop(w, reason);
     rte_pktmbuf_free(m);
@@ -39,6 +39,9 @@ bool surface_later(WorkerState& w, rte_mbuf* m) {
     const auto left = reconsider(reason, w, m, headers);
     return left == flow::DropReason::kNone ? false : refuse(left);
   }
+  if (const auto reason = identify_inside(*w.generation, carry.from_peer, number, carry.identity);
+      reason != flow::DropReason::kNone)
+    return refuse(reason);
   const unsigned owner = flow::owner_of(flow::owner_hash(frame, headers), w.workers);
   if (owner == w.id) return true;
   if (!w.mesh.packets(w.id, owner).push({m, Errand::kProcess})) return refuse(flow::DropReason::hand_off_full);
@@ -212,7 +215,7 @@ unsigned Worker::receive_crypto() {
       count_drop(w, drop_reason_of(done[i].verdict));
       rte_pktmbuf_free(m);
     } else if (inbound) {
-      if (surface_later(w, m)) inner[inners++] = m;
+      if (surface_later(w, m, done[i].identity)) inner[inners++] = m;
     } else if (frame_own(m)) {
       carry_of(m) = Carry{};  // it has been through its tunnel
       outer[outers++] = m;

@@ -30,6 +30,7 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
       neighbours(worker, sizes.neighbours, hash_secret, events, *counters, transmit),
       limiter(hash_secret, shared_buckets, sources, *counters),
       flows(sizes.flows, hash_secret),
+      origins(flows.capacity(), base::RegionKind::kSparse),
       exact(sizes.exact_flows, hash_secret),
       fragments(sizes.fragments, hash_secret),
       mappings(sizes.flows, worker, the_mesh.workers(), hash_secret),
@@ -72,8 +73,10 @@ void WorkerState::adopt(const flow::Generation* next) {
   generation = next;
   any_rpf = clamps = false;
   has_peers = !next->peers->by_slot.empty();
+  identifies = !next->identities->sources.empty();
+  by_identity = next->filter->uses_identities();
   filters = !next->filter->empty();
-  tracks_plain = next->filter->uses_state();
+  tracks_plain = next->filter->uses_state() || by_identity;
   for (const flow::Limit& each : next->limits->by_slot)
     tracks_plain |= each.per_second != 0 && each.unit == flow::LimitUnit::kConnections;
   for (const flow::Interface& each : next->interfaces->by_id) {

@@ -50,6 +50,14 @@ struct Affinity {
   base::Millis last_used = 0;
 };
 
+// What a flow was opened with, beside the flow table: looked at once per generation, and for identities.
+struct FlowOrigin {
+  flow::InterfaceId in;          // of its first packet; kNoInterface: not known
+  flow::Identity identity[2];    // of the sender by direction
+  uint8_t tcp_flags, icmp_type;  // of its first packet
+  uint32_t admitted;             // low bits of the generation whose filter let it in
+};
+
 struct WorkerSizes {
   uint32_t flows = 1u << 20, sources = 1u << 20, exact_flows = 1u << 20, neighbours = 8192, fragments = 4096;
   bool operator==(const WorkerSizes&) const = default;
@@ -80,6 +88,8 @@ struct WorkerState {
   bool clamps = false;        // some interface clamps the MSS
   bool tracks = false;        // some packet may open a flow
   bool tracks_plain = false;  // every forwarded packet does
+  bool identifies = false;    // some Workload is behind an interface
+  bool by_identity = false;   // some rule names identities
   bool has_peers = false;     // other gateways of the mesh
   bool explains = false;      // shows what would happen: no other worker, no crypto device
 
@@ -100,6 +110,7 @@ struct WorkerState {
   KeyQueue key_queue;
   Limiter limiter;
   flow::FlowTable flows;
+  base::RegionArray<FlowOrigin> origins;  // by number of the flow
   flow::ExactTable exact;
   flow::FragmentTable fragments;
   flow::MappingTable mappings;

@@ -7,6 +7,7 @@
 
 #include "base/counter.h"
 #include "flow/generation.h"
+#include "flow/identity_pairs.h"
 #include "flow/verdict.h"
 
 namespace penstock::flow {
@@ -80,6 +81,7 @@ struct WorkerCounters {
   base::Counter neighbours, fragments_held;
   base::Counter icmp_sent, icmp_suppressed;
   base::Counter capture_lost, trace_lost, log_lost;
+  IdentityPairs identity_pairs;
 
   // By slot; kMax* entries each.
   base::PacketCounter* rules = nullptr;

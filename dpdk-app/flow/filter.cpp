@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 
 namespace penstock::flow {
 
@@ -23,6 +24,7 @@ struct Tail {                  // the same for both families
   uint8_t state_interface[2];  // flow state in the upper 4 bits, one of them set; interface id in the lower 12
   uint8_t tcp_flags;
   uint8_t icmp_type;
+  uint8_t classes[4];  // of the identities: source, destination; looked at only where some rule names one
 };
 
 template <size_t AddressBytes>
@@ -35,7 +37,7 @@ struct Key {
 };
 using Key4 = Key<4>;
 using Key6 = Key<16>;
-static_assert(sizeof(Key4) == 20 && sizeof(Key6) == 44);
+static_assert(sizeof(Key4) == 24 && sizeof(Key6) == 48);
 
 constexpr size_t kMaxContexts = 16;  // of one family; each is another lookup for every packet that is classified
 
@@ -55,6 +57,8 @@ void fill_key(K& key, const FilterInput& input) {
   base::store_be16(key.tail.state_interface, state | (input.interface & kInterfaceBits));
   key.tail.tcp_flags = input.tcp_flags;
   key.tail.icmp_type = input.icmp_type;
+  base::store_be16(&key.tail.classes[0], input.from_class);
+  base::store_be16(&key.tail.classes[2], input.to_class);
 }
 
 // ---- rules as rte_acl wants them ------------------------------------------------------------------------------------
@@ -62,7 +66,9 @@ void fill_key(K& key, const FilterInput& input) {
 template <typename K>
 constexpr size_t kAddressWords = sizeof(K::src) / 4;
 template <typename K>
-constexpr size_t kFields = 1 + 2 * kAddressWords<K> + 2 + 3;
+constexpr size_t kPlainFields = 1 + 2 * kAddressWords<K> + 2 + 3;
+template <typename K>
+constexpr size_t kFields = kPlainFields<K> + 2;  // and the identities'
 
 template <typename K>
 RTE_ACL_RULE_DEF(AclRule, kFields<K>);
@@ -70,7 +76,7 @@ RTE_ACL_RULE_DEF(AclRule, kFields<K>);
 // The fields in the order in which the tries look at them; field_index is their place in an AclRule. The address that
 // rules say more about comes first: below one that most leave open, everything after it would be repeated.
 template <typename K>
-rte_acl_config layout_of(bool destination_first) {
+rte_acl_config layout_of(bool destination_first, bool identities) {
   constexpr size_t kWords = kAddressWords<K>, kTail = offsetof(K, tail);
   rte_acl_config config{};
   config.num_categories = 1;
@@ -94,6 +100,10 @@ rte_acl_config layout_of(bool destination_first) {
   add(kAfter + 2, RTE_ACL_FIELD_TYPE_BITMASK, 2, kTail + offsetof(Tail, state_interface), true);
   add(kAfter + 3, RTE_ACL_FIELD_TYPE_BITMASK, 1, kTail + offsetof(Tail, tcp_flags), false);
   add(kAfter + 4, RTE_ACL_FIELD_TYPE_BITMASK, 1, kTail + offsetof(Tail, icmp_type), false);
+  if (identities) {
+    add(kAfter + 5, RTE_ACL_FIELD_TYPE_RANGE, 2, kTail + offsetof(Tail, classes), true);
+    add(kAfter + 6, RTE_ACL_FIELD_TYPE_RANGE, 2, kTail + offsetof(Tail, classes) + 2, false);
+  }
   return config;
 }
 
@@ -133,6 +143,8 @@ AclRule<K> acl_rule_of(const RuleMatch& match, uint32_t rule, int32_t priority) 
   field++->mask_range.u16 = static_cast<uint16_t>(other_states | (any_interface ? 0 : kInterfaceBits));
   bits8(match.tcp_flags, match.tcp_mask);
   bits8(static_cast<uint8_t>(std::max<int16_t>(match.icmp_type, 0)), match.icmp_type >= 0 ? 0xff : 0);
+  range(match.from_class_first, match.from_class_last);
+  range(match.to_class_first, match.to_class_last);
   return out;
 }
 
@@ -154,6 +166,7 @@ bool is_sound(const base::Prefix& prefix, bool v4) {
 // Matches that no packet can have, which rte_acl must not see.
 bool can_match(const RuleMatch& match) {
   return match.src_port_first <= match.src_port_last && match.dst_port_first <= match.dst_port_last &&
+         match.from_class_first <= match.from_class_last && match.to_class_first <= match.to_class_last &&
          (match.tcp_flags & ~match.tcp_mask) == 0 && match.icmp_type <= 0xff &&
          (match.interface == 0xffff || match.interface < kInterfaceBits) &&
          (match.states == 0 || (match.states & 0xf) != 0) && is_sound(match.src, is_v4(match)) &&
@@ -184,8 +197,14 @@ uint32_t openness(const AclRule<K>& rule) {
     const unsigned width = field->mask_range.u16 - field->value.u16;
     open = open << 2 | (width == 0 ? 0u : width == 0xffff ? 1u : 2u);
   }
-  for (; field < rule.field + kFields<K>; ++field) open = open << 1 | (field->mask_range.u16 == 0 ? 1u : 0u);
+  for (; field < rule.field + kPlainFields<K>; ++field) open = open << 1 | (field->mask_range.u16 == 0 ? 1u : 0u);
   return open << 1 | (rule.field[0].mask_range.u8 == 0 ? 1u : 0u);
+}
+
+template <typename K>
+bool names_identities(const AclRule<K>& rule) {
+  const rte_acl_field* field = rule.field + kPlainFields<K>;
+  return std::any_of(field, field + 2, [](const auto& f) { return f.value.u16 != 0 || f.mask_range.u16 != 0xffff; });
 }
 
 template <typename K>
@@ -196,7 +215,8 @@ base::Result<rte_acl_ctx*> build_context(std::span<const AclRule<K>> rules) {
   const rte_acl_param param{name, SOCKET_ID_ANY, sizeof(AclRule<K>), static_cast<uint32_t>(rules.size())};
   rte_acl_ctx* context = rte_acl_create(&param);  // with the widest classifier that the CPU and the EAL allow
   if (context == nullptr) return base::Error{rte_strerror(rte_errno)};
-  const rte_acl_config config = layout_of<K>(is_destination_first<K>(rules));
+  const rte_acl_config config =
+      layout_of<K>(is_destination_first<K>(rules), std::any_of(rules.begin(), rules.end(), names_identities<K>));
   int failure = rte_acl_add_rules(context, reinterpret_cast<const rte_acl_rule*>(rules.data()),
                                   static_cast<uint32_t>(rules.size()));
   if (failure == 0) failure = rte_acl_build(context, &config);
@@ -237,10 +257,12 @@ base::Result<void> build_contexts(std::span<AclRule<K>> rules, std::vector<rte_a
 }
 
 template <typename K>
-base::Result<void> build_family(const std::vector<FilterRule>& rules, std::vector<rte_acl_ctx*>& contexts) {
+base::Result<void> build_family(const std::vector<FilterRule>& rules, bool with_shadow,
+                                std::vector<rte_acl_ctx*>& contexts) {
   constexpr bool kIsV4 = sizeof(K) == sizeof(Key4);
   std::vector<AclRule<K>> acl_rules;
   for (uint32_t i = 0; i < rules.size(); ++i) {
+    if (rules[i].shadow && !with_shadow) continue;
     const auto priority = static_cast<int32_t>(rules.size() - i);  // the first rule has the highest
     for (const RuleMatch& match : rules[i].matches)
       if (is_v4(match) == kIsV4 && can_match(match)) acl_rules.push_back(acl_rule_of<K>(match, i, priority));
@@ -253,8 +275,8 @@ base::Result<void> build_family(const std::vector<FilterRule>& rules, std::vecto
 }
 
 template <typename K>
-void classify_family(std::span<rte_acl_ctx* const> contexts, const FilterInput* const* inputs, const uint8_t* which,
-                     unsigned count, FilterResult* results) {
+void classify_family(const std::vector<rte_acl_ctx*> (&contexts)[2], const FilterInput* const* inputs,
+                     const uint8_t* which, unsigned count, FilterResult* results) {
   K keys[kFilterBurst];
   const uint8_t* pointers[kFilterBurst];
   uint32_t found[kFilterBurst];
@@ -262,11 +284,18 @@ void classify_family(std::span<rte_acl_ctx* const> contexts, const FilterInput* 
     fill_key(keys[i], *inputs[which[i]]);
     pointers[i] = reinterpret_cast<const uint8_t*>(&keys[i]);
   }
-  for (const rte_acl_ctx* context : contexts) {
+  // 0 is "nothing matched", which becomes kNoRule; of several contexts the first rule wins.
+  for (const rte_acl_ctx* context : contexts[0]) {
     rte_acl_classify(context, pointers, found, count, 1);
-    // 0 is "nothing matched", which becomes kNoRule; of several contexts the first rule wins.
     for (unsigned i = 0; i < count; ++i) results[which[i]].rule = std::min(results[which[i]].rule, found[i] - 1);
   }
+  for (const rte_acl_ctx* context : contexts[1]) {
+    rte_acl_classify(context, pointers, found, count, 1);
+    for (unsigned i = 0; i < count; ++i) results[which[i]].shadow = std::min(results[which[i]].shadow, found[i] - 1);
+  }
+  // Another than the one that decides: one in shadow comes before it.
+  for (unsigned i = 0; i < count; ++i)
+    if (FilterResult& result = results[which[i]]; result.shadow == result.rule) result.shadow = kNoRule;
 }
 
 }  // namespace
@@ -276,7 +305,9 @@ bool matches(const RuleMatch& match, const FilterInput& input) {
          (match.interface == 0xffff || match.interface == input.interface) &&
          (match.states == 0 || (match.states & static_cast<uint8_t>(input.state)) != 0) &&
          (input.tcp_flags & match.tcp_mask) == match.tcp_flags &&
-         (match.icmp_type < 0 || match.icmp_type == input.icmp_type) && input.src_port >= match.src_port_first &&
+         (match.icmp_type < 0 || match.icmp_type == input.icmp_type) && input.from_class >= match.from_class_first &&
+         input.from_class <= match.from_class_last && input.to_class >= match.to_class_first &&
+         input.to_class <= match.to_class_last && input.src_port >= match.src_port_first &&
          input.src_port <= match.src_port_last && input.dst_port >= match.dst_port_first &&
          input.dst_port <= match.dst_port_last && is_v4(match) == input.src.is_v4() && holds(match.src, input.src) &&
          holds(match.dst, input.dst);
@@ -290,9 +321,12 @@ base::Result<std::shared_ptr<const Filter>> Filter::build(std::vector<FilterRule
     ++count;
     filter->varies_within_flow_ |= match.tcp_mask != 0 || match.icmp_type >= 0;
     filter->uses_state_ |= match.states != 0;
+    filter->uses_identities_ |= match.names_identities();
   };
-  for (const FilterRule& rule : rules)
+  for (const FilterRule& rule : rules) {
+    filter->has_shadow_ |= rule.shadow;
     for (const RuleMatch& match : rule.matches) look_at(match, rule_matches);
+  }
   for (const MirrorMatch& mirror : mirrors) {
     for (const RuleMatch& match : mirror.matches) look_at(match, mirror_matches);
     if (mirror.slot >= 64) return base::Error{"mirror slot " + std::to_string(mirror.slot) + " is not below 64"};
@@ -307,16 +341,20 @@ base::Result<std::shared_ptr<const Filter>> Filter::build(std::vector<FilterRule
   filter->mirrors_ = std::move(mirrors);
   filter->rules_ = std::move(rules);
 
-  const auto v4 = build_family<Key4>(filter->rules_, filter->v4_);
-  if (!v4) return base::Error{v4.error()};
-  const auto v6 = build_family<Key6>(filter->rules_, filter->v6_);
-  if (!v6) return base::Error{v6.error()};
+  for (const bool with_shadow : {false, true}) {
+    if (with_shadow && !filter->has_shadow_) break;
+    const auto v4 = build_family<Key4>(filter->rules_, with_shadow, filter->v4_[with_shadow]);
+    if (!v4) return base::Error{v4.error()};
+    const auto v6 = build_family<Key6>(filter->rules_, with_shadow, filter->v6_[with_shadow]);
+    if (!v6) return base::Error{v6.error()};
+  }
   return std::shared_ptr<const Filter>(std::move(filter));
 }
 
 Filter::~Filter() {
-  for (rte_acl_ctx* context : v4_) rte_acl_free(context);
-  for (rte_acl_ctx* context : v6_) rte_acl_free(context);
+  for (const auto& contexts : {std::cref(v4_), std::cref(v6_)})
+    for (const auto& list : contexts.get())
+      for (rte_acl_ctx* context : list) rte_acl_free(context);
 }
 
 uint64_t Filter::mirrors_of(const FilterInput& input) const {

@@ -1,4 +1,6 @@
 // The ordered access rules of one generation over rte_acl: first match wins, cost nearly independent of their number.
+// Rules may name source and destination identities, as ranges of classes (flow/identity.h); only then are they part of
+// what is searched. Rules in shadow decide nothing: FilterResult::shadow says which one would have.
 // Mirrors are looked at beside them, one by one: their matches are few and each holds on its own. Immutable; any thread
 // may classify. Needs the EAL. A rule set that rte_acl cannot build is an error naming its size.
 #pragma once
@@ -29,6 +31,7 @@ struct FilterInput {
   uint8_t tcp_flags = 0;  // 0 when not TCP
   uint8_t icmp_type = 0;  // 0 when not ICMP
   FlowState state = FlowState::kUntracked;
+  uint16_t from_class = 0, to_class = 0;  // of the identities; 0: nobody known
 };
 
 struct RuleMatch {  // one combination; the compiler multiplies lists out
@@ -41,6 +44,11 @@ struct RuleMatch {  // one combination; the compiler multiplies lists out
   uint8_t tcp_flags = 0, tcp_mask = 0;
   int16_t icmp_type = -1;  // -1: any
   uint8_t states = 0;      // set of FlowState bits; 0: any
+  uint16_t from_class_first = 0, from_class_last = 65535, to_class_first = 0, to_class_last = 65535;
+
+  bool names_identities() const {
+    return from_class_first != 0 || from_class_last != 65535 || to_class_first != 0 || to_class_last != 65535;
+  }
 };
 
 // Whether a packet has all of it: what the compiled rules compute for all rules at once.
@@ -50,6 +58,7 @@ struct FilterRule {
   uint32_t slot = 0;  // stable: counters
   std::vector<RuleMatch> matches;
   FilterAction action = FilterAction::kAllow;
+  bool shadow = false;  // counts what it would decide, and decides nothing
   uint32_t log_sample = 0;
   std::vector<uint32_t> limits;  // rate-limit slots attached to the rule
   std::string name;              // "policy/rule"
@@ -66,8 +75,9 @@ constexpr size_t kMaxRuleMatches = 1u << 18;  // over all rules: bounds the memo
 constexpr size_t kMaxMirrorMatches = 1024;    // over all mirrors: gone through for each packet that is classified
 
 struct FilterResult {
-  uint32_t rule = kNoRule;  // index into rules(); kNoRule: no rule matched
-  uint64_t mirrors = 0;     // bit per mirror slot
+  uint32_t rule = kNoRule;    // index into rules(); kNoRule: no rule matched
+  uint64_t mirrors = 0;       // bit per mirror slot
+  uint32_t shadow = kNoRule;  // the rule in shadow that comes before `rule`; kNoRule: none does
 };
 
 class Filter {
@@ -89,15 +99,19 @@ class Filter {
   bool varies_within_flow() const { return varies_within_flow_; }
   bool uses_state() const { return uses_state_; }  // some rule or mirror names a flow state: all packets are tracked
   bool has_mirrors() const { return has_mirrors_; }
+  bool has_shadow() const { return has_shadow_; }
+  bool uses_identities() const { return uses_identities_; }
 
  private:
   Filter() = default;
   uint64_t mirrors_of(const FilterInput& input) const;
 
-  std::vector<rte_acl_ctx*> v4_, v6_;  // one, but for rules that overlap in too many ways
+  // One each, but for rules that overlap in too many ways. [0]: the rules that decide; [1]: with those in shadow.
+  std::vector<rte_acl_ctx*> v4_[2], v6_[2];
   std::vector<FilterRule> rules_;
   std::vector<MirrorMatch> mirrors_;
-  bool varies_within_flow_ = false, uses_state_ = false, has_mirrors_ = false;
+  bool varies_within_flow_ = false, uses_state_ = false, has_mirrors_ = false, has_shadow_ = false,
+       uses_identities_ = false;
 };
 
 }  // namespace penstock::flow

@@ -17,6 +17,7 @@
 #include "base/address.h"
 #include "base/time.h"
 #include "flow/filter.h"
+#include "flow/identity.h"
 #include "flow/limit.h"
 #include "flow/peer_table.h"
 #include "flow/route_table.h"
@@ -52,6 +53,7 @@ struct Interface {
   base::MacAddress mac;
   Rpf rpf = Rpf::kOff;
   bool default_deny = false;
+  bool default_reject = false;  // and says so
   uint16_t mss_clamp = 0;       // 0: off; 1: egress MTU minus headers; else the highest MSS
   uint16_t twin_port = 0xffff;  // DPDK port of the kernel twin; 0xffff: none
   bool is_twin = false;         // this port is a twin: what it sends goes out of `port_of_twin` unchanged
@@ -118,6 +120,7 @@ struct Generation {
   std::shared_ptr<const Filter> filter;  // access rules and mirror matches
   std::shared_ptr<const LimitTable> limits;
   std::shared_ptr<const PeerTable> peers = std::make_shared<const PeerTable>();
+  std::shared_ptr<const IdentityTable> identities = std::make_shared<const IdentityTable>();
   std::vector<EgressRule> egresses;  // in order; first whose `from` holds the source wins
   std::vector<MirrorRule> mirrors;   // index = slot
   Settings settings;

@@ -36,9 +36,10 @@ constexpr uint8_t kActivePath = 0xff;  // the one in use, whichever that is
 struct Peer {
   uint16_t slot = kNoPeer;  // kNoPeer: unused
   Encryption encryption = Encryption::kRequired;
-  bool agrees = false;    // keys come by themselves: a packet may wait for them
-  uint16_t path_mtu = 0;  // of the underlay: the longest outer datagram
-  uint32_t route = 0;     // RouteTable result that leads to `remote`
+  bool agrees = false;      // keys come by themselves: a packet may wait for them
+  bool identities = false;  // packets in its tunnel carry the number of an identity (crypto/identity_header.h)
+  uint16_t path_mtu = 0;    // of the underlay: the longest outer datagram
+  uint32_t route = 0;       // RouteTable result that leads to `remote`
   base::IpAddress local, remote;
   std::vector<base::Prefix> prefixes;  // where packets from its tunnel may come from
   std::string name;

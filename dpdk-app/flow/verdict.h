@@ -123,6 +123,9 @@ enum class Severity : uint8_t {
   X(esp_dummy, "traffic flow confidentiality dummy (RFC 4303 2.6)", kExpected)                                     \
   X(esp_selector_mismatch, "inner packet lies outside the SA's selectors", kPeer)                                  \
   X(esp_congestion_lost, "outer header marked CE, inner flow cannot be told (RFC 6040 4.2)", kExpected)            \
+  X(esp_identity_missing, "no identity header where the association has one", kPeer)                               \
+  X(esp_identity_unexpected, "identity header where the association has none", kPeer)                              \
+  X(esp_identity_malformed, "identity header cut short, of another version, or reserved bits set", kPeer)          \
   X(esp_unknown_spi, "ESP with an SPI of no association", kPeer)                                                   \
   X(clear_refused, "in clear, from behind a peer that must encrypt", kPeer)                                        \
   X(key_queue_full, "too many packets wait for keys", kFault)                                                      \
@@ -130,6 +133,9 @@ enum class Severity : uint8_t {
   X(probe_malformed, "probe of a peer that is no STAMP packet of ours", kPeer)                                     \
   X(probe_unknown_path, "probe of a peer from an address that is not its own", kPeer)                              \
   X(probe_limited, "more answers to probes than the control thread takes", kCapacity)                              \
+  X(identity_spoofed, "source address of a Workload that is not on this interface or has another MAC", kPeer)      \
+  X(identity_unknown, "from a peer, with the number of an identity that it never told", kPeer)                     \
+  X(identity_changed, "another identity than the one whose flow it would use", kPeer)                              \
   X(shutdown, "gateway stopped while it held the packet", kExpected)
 
 enum class DropReason : uint8_t {

@@ -66,6 +66,7 @@ class EngineDataplane : public loop::Dataplane {
     uint32_t replay_window = 0;
     base::IpAddress local, remote;
     uint16_t path_mtu = 0;
+    bool identities = false;
     std::string key_file, identity;  // one of them
     bool operator==(const Terms&) const = default;
   };

@@ -39,6 +39,7 @@ EngineDataplane::Tunnel EngineDataplane::tunnel_of(const model::Peer& peer, cons
                     .local = way.paths.front().local,
                     .remote = way.paths.front().remote,
                     .path_mtu = way.paths.front().configured_mtu,
+                    .identities = way.identities,
                     .key_file = peer.key_file,
                     .identity = peer.identity},
           .hard_packets = peer.lifetime.packets,
@@ -56,6 +57,7 @@ crypto::SaSpec EngineDataplane::spec_of(const Terms& terms) {
   spec.remote = terms.remote;
   spec.path_mtu = terms.path_mtu;
   spec.df = crypto::DfPolicy::kSet;  // a fragment would be refused there: pieces are cut before, to the path's MTU
+  spec.identities = terms.identities;
   spec.udp_encapsulation = terms.udp_encapsulation;
   return spec;
 }

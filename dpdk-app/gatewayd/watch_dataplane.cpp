@@ -32,6 +32,9 @@ std::string detail_of(const engine::TraceRecord& r, const flow::Generation& g) {
   const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
   if (r.in != flow::kNoInterface) add("in " + interface_name(g, r.in));
   if (r.rule != flow::kNoRule && r.rule < g.filter->rules().size()) add("rule " + g.filter->rules()[r.rule].name);
+  if (r.shadow_rule < g.filter->rules().size()) add("in shadow: rule " + g.filter->rules()[r.shadow_rule].name);
+  if (r.from_identity != flow::kNobody || r.to_identity != flow::kNobody)
+    add("identity " + g.identities->name_of(r.from_identity) + " -> " + g.identities->name_of(r.to_identity));
   if (r.has_flow)
     add(std::string("flow ") + flow::to_string(static_cast<flow::FlowStateId>(r.flow_state)) +
         (r.direction == 0 ? " original" : " reply"));

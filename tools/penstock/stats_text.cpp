@@ -77,7 +77,8 @@ std::string services_text(const StatsResponse& stats) {
 std::string policies_text(const StatsResponse& stats) {
   Table rules({"RULE", "ACTION", "PACKETS", "BYTES"});
   for (const auto& r : stats.rules())
-    rules.add({r.name(), r.action(), traffic(r.matched()), count_text(r.matched().bytes())});
+    rules.add({r.name(), r.action() + (r.shadow() ? " (shadow)" : ""), traffic(r.matched()),
+               count_text(r.matched().bytes())});
   Table limits({"LIMIT", "RATE", "UNIT", "PER", "PASSED", "EXCEEDED"});
   for (const auto& l : stats.limits())
     limits.add({l.name(), rate_text(l.rate()), l.unit() + "/s", l.per(), count_text(l.passed_packets()),

@@ -76,6 +76,12 @@ std::string summary(const v1alpha1::Peer& peer) {
   return joined(spec.prefixes()) + " at " + spec.address() + (encryption == "Off" ? " in clear" : ", " + cipher);
 }
 
+std::string summary(const v1alpha1::Workload& workload) {
+  const auto& spec = workload.spec();
+  return spec.identity() + " behind " + spec.interface() + (spec.has_mac() ? ", " + spec.mac() : "") +
+         (spec.addresses().empty() ? "" : ", " + joined(spec.addresses()));
+}
+
 }  // namespace
 
 std::string target_text(const v1alpha1::LimitTarget& target) {
@@ -128,6 +134,8 @@ std::string summary_of(const v1::Object& object) {
       return summary(object.mirror());
     case v1::Object::kPeer:
       return summary(object.peer());
+    case v1::Object::kWorkload:
+      return summary(object.workload());
     case v1::Object::OBJECT_NOT_SET:
       break;
   }

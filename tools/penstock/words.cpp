@@ -33,6 +33,7 @@ constexpr Word kPacketWords[] = {
     {"ttl", "--ttl", "TTL or hop limit, 64 by default"},
     {"dscp", "--dscp", "DSCP"},
     {"len", "--payload-length", "bytes after the transport header"},
+    {"mac", "--src-mac", "source MAC address, where a Workload asks for one"},
 };
 
 constexpr Word kFlowWords[] = {
@@ -173,6 +174,7 @@ v1::PacketDescription packet_from(const Words& words) {
   packet.set_ttl(static_cast<uint32_t>(words.number("ttl", 255)));
   packet.set_dscp(static_cast<uint32_t>(words.number("dscp", 63)));
   packet.set_payload_length(static_cast<uint32_t>(words.number("len", 9000)));
+  packet.set_src_mac(words.text("mac"));
   return packet;
 }
 

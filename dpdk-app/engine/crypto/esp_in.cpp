@@ -6,6 +6,7 @@
 
 #include "engine/crypto/buffer.h"
 #include "engine/crypto/ecn.h"
+#include "engine/crypto/identity_header.h"
 #include "wire/checksum.h"
 #include "wire/parse.h"
 
@@ -102,6 +103,19 @@ EspVerdict admit_inner(const InboundSa& sa, uint8_t* ip, size_t length, uint8_t 
   return EspVerdict::done;
 }
 
+// The identity header, if the SA has one and there must be one: what comes behind it is the inner packet.
+EspVerdict strip_identity(const InboundSa& sa, const uint8_t* clear, size_t length, uint8_t& next_header,
+                          uint32_t& identity) {
+  if (!sa.identities()) return next_header == kProtocolIdentity ? EspVerdict::identity_unexpected : EspVerdict::done;
+  if (next_header != kProtocolIdentity)
+    return next_header == wire::kProtocolNoNext ? EspVerdict::dummy : EspVerdict::identity_missing;
+  const auto header = read_identity({clear, length});
+  if (!header) return EspVerdict::identity_malformed;
+  next_header = header->next_header;
+  identity = header->identity;
+  return EspVerdict::done;
+}
+
 }  // namespace
 
 EspVerdict find_esp(rte_mbuf* packet, uint32_t& spi, EspPlace& place) {
@@ -160,7 +174,7 @@ void undo_in(const InboundSa& sa, rte_mbuf* packet, const EspJob& job) {
   std::memcpy(rte_pktmbuf_mtod_offset(packet, uint8_t*, job.esp_at + job.length - 4), job.tag, 4);
 }
 
-EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end) {
+EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end, uint32_t& identity) {
   if (end != JobEnd::kGood)
     return end == JobEnd::kForged ? EspVerdict::failed_authentication : EspVerdict::crypto_failed;
   if (const auto place = sa.window().mark(job.sequence); place != ReplayWindow::Place::kNew) return verdict_of(place);
@@ -172,11 +186,14 @@ EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd 
   sa.use(static_cast<uint32_t>(length));
   uint8_t next_header = 0;
   if (const EspVerdict v = strip_trailer(clear, length, next_header); v != EspVerdict::done) return v;
+  if (const EspVerdict v = strip_identity(sa, clear, length, next_header, identity); v != EspVerdict::done) return v;
+  const size_t shim = sa.identities() ? kIdentityHeaderLength : 0;
   size_t inner_length = 0;
-  if (const EspVerdict v = admit_inner(sa, clear, length, next_header, job.outer_traffic_class, inner_length);
+  if (const EspVerdict v =
+          admit_inner(sa, clear + shim, length - shim, next_header, job.outer_traffic_class, inner_length);
       v != EspVerdict::done)
     return v;
-  rte_pktmbuf_adj(packet, static_cast<uint16_t>(head));
+  rte_pktmbuf_adj(packet, static_cast<uint16_t>(head + shim));
   rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - inner_length));
   // What the device said about the outer packet says nothing about this one.
   packet->ol_flags = 0;

@@ -20,7 +20,8 @@ namespace penstock::crypto {
 EspVerdict find_esp(rte_mbuf* packet, uint32_t& spi, EspPlace& place);
 
 EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, base::Nanos now, EspJob& job);
-EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end);
+// `identity`: of the identity header, where the SA has one; else it stays.
+EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end, uint32_t& identity);
 // The device did not take the job: the packet is again what prepare_in() saw.
 void undo_in(const InboundSa& sa, rte_mbuf* packet, const EspJob& job);
 

@@ -38,8 +38,9 @@ void prefetch_session(const Sa& sa) {
 EspJob& job_of(rte_crypto_op* op) { return *rte_crypto_op_ctod_offset(op, EspJob*, kJobAt); }
 
 EspVerdict prepare(EspPacket& p, base::Nanos now, EspJob& job, Direction direction) {
-  return direction == Direction::kOutbound ? prepare_out(*static_cast<OutboundSa*>(p.sa), p.packet, now, job)
-                                           : prepare_in(*static_cast<InboundSa*>(p.sa), p.packet, p.place, now, job);
+  return direction == Direction::kOutbound
+             ? prepare_out(*static_cast<OutboundSa*>(p.sa), p.packet, p.identity, now, job)
+             : prepare_in(*static_cast<InboundSa*>(p.sa), p.packet, p.place, now, job);
 }
 
 void undo(EspPacket& p, const EspJob& job) {
@@ -243,7 +244,7 @@ void EspLane::settle(EspPacket& p, const EspJob& job, JobEnd end) {
   const uint32_t length = p.packet->pkt_len;
   p.verdict = p.sa->direction() == Direction::kOutbound
                   ? finish_out(*static_cast<OutboundSa*>(p.sa), p.packet, job, end)
-                  : finish_in(*static_cast<InboundSa*>(p.sa), p.packet, job, end);
+                  : finish_in(*static_cast<InboundSa*>(p.sa), p.packet, job, end, p.identity);
   p.sa->count(p.verdict, length);
 }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "engine/crypto/buffer.h"
+#include "engine/crypto/identity_header.h"
 #include "engine/crypto/outer.h"
 
 namespace penstock::crypto {
@@ -45,7 +46,7 @@ void fill_hmac_job(const OutboundSa& sa, uint8_t* esp, size_t ciphertext, EspJob
 
 }  // namespace
 
-EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob& job) {
+EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, uint32_t identity, base::Nanos now, EspJob& job) {
   const CipherTraits& traits = sa.traits();
   // One block more than any packet needs, so that the question can be asked before its length is known.
   const auto most_tail = static_cast<uint32_t>(traits.block + kEspTrailerLength + kIcvLength);
@@ -56,7 +57,8 @@ EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob
   if (!look_inside({rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len}, inner))
     return EspVerdict::malformed_inner;
   if (inner.length > sa.inner_mtu()) return inner.dont_fragment ? EspVerdict::too_big : EspVerdict::needs_fragmentation;
-  const size_t head = sa.outer_length() + kEspHeaderLength + traits.iv_length;
+  const size_t shim = sa.identities() ? kIdentityHeaderLength : 0;
+  const size_t head = sa.outer_length() + kEspHeaderLength + traits.iv_length + shim;
   if (rte_pktmbuf_headroom(packet) < head) return EspVerdict::no_headroom;
   if (!sa.may_carry(inner.length, now)) return EspVerdict::lifetime_expired;
   job.sequence = sa.next_sequence();
@@ -64,14 +66,16 @@ EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob
   sa.use(inner.length);
 
   rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - inner.length));  // Ethernet's own padding
-  const size_t unpadded = inner.length + kEspTrailerLength;
+  const size_t unpadded = shim + inner.length + kEspTrailerLength;
   const size_t padding = (traits.block - unpadded % traits.block) % traits.block;
   const size_t ciphertext = unpadded + padding;
   auto* tail = reinterpret_cast<uint8_t*>(
       rte_pktmbuf_append(packet, static_cast<uint16_t>(padding + kEspTrailerLength + kIcvLength)));
-  write_trailer(tail, padding, inner.family == 4 ? wire::kProtocolIpip : wire::kProtocolIpv6);
+  const uint8_t next_header = inner.family == 4 ? wire::kProtocolIpip : wire::kProtocolIpv6;
+  write_trailer(tail, padding, shim != 0 ? kProtocolIdentity : next_header);
 
   auto* outer = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(head)));
+  if (shim != 0) write_identity(outer + head - shim, identity, next_header);
   write_outer(sa, inner, outer, kEspHeaderLength + traits.iv_length + ciphertext + kIcvLength);
   uint8_t* esp = outer + sa.outer_length();
   base::store_be32(esp, sa.spi());
@@ -86,7 +90,8 @@ EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob
 }
 
 void undo_out(const OutboundSa& sa, rte_mbuf* packet) {
-  rte_pktmbuf_adj(packet, static_cast<uint16_t>(sa.outer_length() + kEspHeaderLength + sa.traits().iv_length));
+  const size_t shim = sa.identities() ? kIdentityHeaderLength : 0;
+  rte_pktmbuf_adj(packet, static_cast<uint16_t>(sa.outer_length() + kEspHeaderLength + sa.traits().iv_length + shim));
   const auto* end = rte_pktmbuf_mtod_offset(packet, const uint8_t*, packet->data_len);
   const size_t padding = *(end - kIcvLength - kEspTrailerLength);
   rte_pktmbuf_trim(packet, static_cast<uint16_t>(padding + kEspTrailerLength + kIcvLength));

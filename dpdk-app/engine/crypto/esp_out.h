@@ -15,7 +15,8 @@
 
 namespace penstock::crypto {
 
-EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, base::Nanos now, EspJob& job);
+// `identity`: for the identity header, where the SA has one.
+EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, uint32_t identity, base::Nanos now, EspJob& job);
 EspVerdict finish_out(OutboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end);
 void undo_out(const OutboundSa& sa, rte_mbuf* packet);
 

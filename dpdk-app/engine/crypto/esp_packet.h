@@ -25,6 +25,7 @@ struct EspPacket {
   Sa* sa = nullptr;            // an OutboundSa to encrypt, an InboundSa to decrypt; of the lane's own worker
   uint64_t cookie = 0;         // the caller's, comes back untouched
   EspPlace place;              // inbound only
+  uint32_t identity = 0;       // the number in the identity header (identity_header.h), where the SA has one
   EspVerdict verdict = EspVerdict::done;
 };
 

@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "engine/crypto/identity_header.h"
 #include "wire/build.h"
 #include "wire/checksum.h"
 
@@ -39,6 +40,7 @@ Sa::Sa(SaSpec spec, Direction direction, ChosenSession chosen)
       hard_time_(spec.lifetime.hard_time),
       esn_(spec.esn),
       udp_encapsulation_(spec.udp_encapsulation),
+      identities_(spec.identities),
       cold_(new Cold{.spec = std::move(spec), .why_not_better = std::move(chosen.why_not_better)}) {
   static_assert(kMaxSelectors <= 255);
   const SaSpec& s = cold_->spec;
@@ -97,7 +99,8 @@ EspOverhead overhead_of(const SaSpec& spec) {
   const CipherTraits& traits = traits_of(spec.cipher);
   return {.fixed = static_cast<uint16_t>((spec.udp_encapsulation ? wire::kUdpLength : 0) + kEspHeaderLength +
                                          traits.iv_length + kIcvLength),
-          .block = traits.block};
+          .block = traits.block,
+          .within = static_cast<uint8_t>(kEspTrailerLength + (spec.identities ? kIdentityHeaderLength : 0))};
 }
 
 void OutboundSa::set_way(const base::IpAddress& local, const base::IpAddress& remote, uint16_t path_mtu) {

@@ -18,6 +18,7 @@
 // Failure: make() names the fault; nothing here throws.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -68,6 +69,7 @@ class Sa {
   uint32_t spi() const { return spi_; }
   bool esn() const { return esn_; }
   bool udp_encapsulation() const { return udp_encapsulation_; }
+  bool identities() const { return identities_; }
   Cipher cipher() const { return cipher_; }
   const uint8_t* salt() const { return salt_; }  // in the key's locked memory
   std::span<const Selector> selectors() const { return {selectors_, selector_count_}; }
@@ -126,7 +128,7 @@ class Sa {
   uint64_t hard_bytes_, hard_packets_;
   base::Nanos hard_time_;
   std::atomic<uint32_t> in_flight_{0};
-  bool esn_, udp_encapsulation_;
+  bool esn_, udp_encapsulation_, identities_;
   // Third, with what the direction adds.
   std::unique_ptr<Cold> cold_;
 };
@@ -135,14 +137,14 @@ static_assert(alignof(Sa) == kCacheLine);
 
 // What ESP adds to an inner datagram, but for the outer IP header.
 struct EspOverhead {
-  uint16_t fixed = 0;  // UDP and ESP headers, IV, ICV
-  uint8_t block = 1;   // of the ciphertext, a power of two; its last two bytes are pad length and next header
+  uint16_t fixed = 0;                  // UDP and ESP headers, IV, ICV
+  uint8_t block = 1;                   // of the ciphertext, a power of two
+  uint8_t within = kEspTrailerLength;  // of the ciphertext, what is not the datagram: identity header, trailer
   // The longest inner datagram by an underlay of this MTU.
   uint16_t inner_mtu(uint16_t path_mtu, bool v6) const {
     const int room = path_mtu - (v6 ? wire::kIpv6Length : wire::kIpv4MinLength) - fixed;
     const int blocks = room & ~(block - 1);
-    return static_cast<uint16_t>(
-        blocks > static_cast<int>(kEspTrailerLength) ? blocks - static_cast<int>(kEspTrailerLength) : 0);
+    return static_cast<uint16_t>(std::max(blocks - within, 0));
   }
 };
 EspOverhead overhead_of(const SaSpec& spec);

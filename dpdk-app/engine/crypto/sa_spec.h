@@ -97,6 +97,8 @@ struct SaSpec {
   DfPolicy df = DfPolicy::kCopy;
   uint16_t path_mtu = 1500;  // of the underlay: the longest outer datagram
 
+  bool identities = false;  // every packet has an identity header (identity_header.h)
+
   bool udp_encapsulation = false;
   uint16_t udp_source_port = 0;  // 0: from the inner flow, 49152 to 65535 (RFC 6335 §6), so that the fabric balances
   uint16_t udp_destination_port = wire::kPortEspInUdp;

@@ -40,7 +40,10 @@ namespace penstock::crypto {
   X(bad_next_header, "ESP next header is neither IPv4 nor IPv6")                                       \
   X(dummy, "traffic flow confidentiality dummy (RFC 4303 2.6)")                                        \
   X(selector_mismatch, "inner packet lies outside the SA's selectors")                                 \
-  X(congestion_lost, "outer header marked CE, inner flow cannot be told (RFC 6040 4.2)")
+  X(congestion_lost, "outer header marked CE, inner flow cannot be told (RFC 6040 4.2)")               \
+  X(identity_missing, "no identity header where the association has one")                              \
+  X(identity_unexpected, "identity header where the association has none")                             \
+  X(identity_malformed, "identity header cut short, of another version, or reserved bits set")
 
 enum class EspVerdict : uint8_t {
 #define PENSTOCK_ESP_ID(name, sentence) name,

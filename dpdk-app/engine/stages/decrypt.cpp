@@ -69,7 +69,7 @@ bool prepare(Packet& p, WorkerState& w, crypto::EspPacket& out) {
 }
 
 // The inner packet takes the place of the outer one.
-void surface(Packet& p, Burst& burst, WorkerState& w) {
+void surface(Packet& p, uint32_t number, Burst& burst, WorkerState& w) {
   const flow::Interface& in = w.generation->interfaces->by_id[p.in];
   if (!frame_inner(p.mbuf, in)) return drop(p, DropReason::no_buffers);
   p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
@@ -87,6 +87,10 @@ void surface(Packet& p, Burst& burst, WorkerState& w) {
     p.verdict = Verdict::kHeld;
     return;
   }
+  if (const DropReason reason = identify_inside(*w.generation, carry.from_peer, number, carry.identity);
+      reason != DropReason::kNone)
+    return drop(p, reason);
+  p.identity = carry.identity;
   carry.hops = 0;
   p.from_peer = carry.from_peer;
   burst.has_fragments |= p.headers.is(wire::kIsFragment);
@@ -99,7 +103,7 @@ void surface(Packet& p, Burst& burst, WorkerState& w) {
 void settle(Packet& p, const crypto::EspPacket& esp, Burst& burst, WorkerState& w) {
   switch (esp.verdict) {
     case EspVerdict::done:
-      return surface(p, burst, w);
+      return surface(p, esp.identity, burst, w);
     case EspVerdict::in_flight:
       p.verdict = Verdict::kHeld;
       return;
@@ -189,9 +193,9 @@ flow::DropReason drop_reason_of(crypto::EspVerdict verdict) {
   // The two lists go side by side; the packet path's has the prefix.
   constexpr auto kShift =
       static_cast<unsigned>(DropReason::esp_shared_buffer) - static_cast<unsigned>(EspVerdict::shared_buffer);
-  static_assert(static_cast<unsigned>(DropReason::esp_congestion_lost) ==
-                static_cast<unsigned>(EspVerdict::congestion_lost) + kShift);
-  static_assert(static_cast<unsigned>(EspVerdict::congestion_lost) + 1 == crypto::kEspVerdicts);
+  static_assert(static_cast<unsigned>(DropReason::esp_identity_malformed) ==
+                static_cast<unsigned>(EspVerdict::identity_malformed) + kShift);
+  static_assert(static_cast<unsigned>(EspVerdict::identity_malformed) + 1 == crypto::kEspVerdicts);
   return static_cast<DropReason>(static_cast<unsigned>(verdict) + kShift);
 }
 
@@ -210,6 +214,10 @@ flow::DropReason refused_inside(const flow::Generation& g, uint16_t peer, const 
 DropReason reconsider(DropReason reason, WorkerState& w, rte_mbuf* m, const wire::Headers& h) {
   if (!is_probe(*w.generation->peers, rte_pktmbuf_mtod(m, const uint8_t*), h)) return reason;
   return take_probe(w, m, h, carry_of(m).from_peer);
+}
+
+flow::DropReason identify_inside(const flow::Generation& g, uint16_t peer, uint32_t number, flow::Identity& identity) {
+  return g.identities->translate(peer, number, identity) ? DropReason::kNone : DropReason::identity_unknown;
 }
 
 bool frame_inner(rte_mbuf* m, const flow::Interface& in) {

@@ -22,6 +22,8 @@ flow::DropReason refused_inside(const flow::Generation& g, uint16_t peer, const 
 
 // Of what was refused so: a probe, whose addresses are those of the tunnel itself. kNone: it was one, and is taken.
 flow::DropReason reconsider(flow::DropReason reason, WorkerState& w, rte_mbuf* m, const wire::Headers& h);
+// What the identity header of a packet from `peer` means here; kNone: `identity` is set.
+flow::DropReason identify_inside(const flow::Generation& g, uint16_t peer, uint32_t number, flow::Identity& identity);
 
 // Makes the inner packet, at which the buffer begins, a frame of the interface `in`. False: no headroom.
 bool frame_inner(rte_mbuf* m, const flow::Interface& in);

@@ -27,6 +27,7 @@ void relay(Packet& p, WorkerState& w) {
   carry_of(p.mbuf) = Carry{};
   carry_of(p.mbuf).to_peer = p.to_peer;
   carry_of(p.mbuf).path = p.path;
+  carry_of(p.mbuf).identity = p.identity;
   carry_of(p.mbuf).hops = 1;  // once: an older table there may point back here
   if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, Errand::kEncrypt})) return drop(p, DropReason::hand_off_full);
   w.counters->to_workers.add(1);
@@ -42,6 +43,7 @@ void wait_for_keys(Packet& p, WorkerState& w) {
   }
   carry_of(p.mbuf) = Carry{};
   carry_of(p.mbuf).to_peer = p.to_peer;
+  carry_of(p.mbuf).identity = p.identity;
   if (!w.key_queue.wait(p.mbuf, p.to_peer, w.now_ms)) return drop(p, DropReason::key_queue_full);
   p.verdict = Verdict::kHeld;
 }
@@ -55,6 +57,7 @@ void relay_pieces(Packet& p, WorkerState& w) {
   for (unsigned i = 0; i < pieces.count; ++i) {
     carry_of(pieces.mbufs[i]) = Carry{};
     carry_of(pieces.mbufs[i]).to_peer = p.to_peer;
+    carry_of(pieces.mbufs[i]).identity = p.identity;
     add_own(w, pieces.mbufs[i]);
   }
   rte_pktmbuf_free(p.mbuf);
@@ -161,8 +164,10 @@ void Encrypt::run(Burst& burst, WorkerState& w) {
       encrypt_probe(p, w);
     } else {
       rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
-      leaving[count] = {
-          .packet = p.mbuf, .sa = p.association, .cookie = static_cast<uint64_t>(crypto::Direction::kOutbound)};
+      leaving[count] = {.packet = p.mbuf,
+                        .sa = p.association,
+                        .cookie = static_cast<uint64_t>(crypto::Direction::kOutbound),
+                        .identity = p.identity};
       who[count++] = static_cast<uint8_t>(i);
     }
   }

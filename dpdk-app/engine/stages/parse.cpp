@@ -80,6 +80,7 @@ void reset(Packet& p) {
   p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
   p.length = rte_pktmbuf_pkt_len(p.mbuf);
   p.from_peer = carry_of(p.mbuf).from_peer;
+  p.identity = carry_of(p.mbuf).identity;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/admission.h"
 #include "wire/build.h"
 #include "wire/checksum.h"
 #include "wire/headers.h"
@@ -82,7 +83,7 @@ ErrorCode error_of(Answer answer, bool v4) {
 // Writes an answer with `build` into a fresh buffer and hands it to the own-packet list. An answer that cannot be made
 // is no packet lost: it counts as suppressed.
 template <typename Build>
-void answer_with(WorkerState& w, Build build) {
+void answer_with(WorkerState& w, flow::Identity identity, Build build) {
   rte_mbuf* m = rte_pktmbuf_alloc(w.pool);
   if (m == nullptr) return w.counters->icmp_suppressed.add(1);
   auto* at = rte_pktmbuf_mtod(m, uint8_t*);
@@ -93,6 +94,7 @@ void answer_with(WorkerState& w, Build build) {
   }
   rte_pktmbuf_append(m, static_cast<uint16_t>(length));
   carry_of(m) = Carry{};
+  carry_of(m).identity = identity;
   w.counters->generated.add(1);
   add_own(w, m);
 }
@@ -106,7 +108,8 @@ void answer_rejected(Packet& p, WorkerState& w) {
   if (reset && (p.headers.tcp_flags & wire::kTcpRst)) return;  // RFC 9293 §3.10.7.1
   const base::IpAddress source = own_address(p, w, p.from_us);
   if (!reset && source.is_unspecified()) return;  // an interface without an address of this family
-  answer_with(w, [&](base::MutableBytes out) {
+  // A reset speaks for who was asked.
+  answer_with(w, reset ? identity_behind(p, w) : flow::kNobody, [&](base::MutableBytes out) {
     if (reset) return wire::build_reset(out, {.link = wire::Link{}, .frame = frame_of(p), .headers = p.headers});
     const ErrorCode error = error_of(p.answer, p.headers.family == 4);
     wire::IcmpErrorPacket packet;

@@ -91,5 +91,9 @@ def mirror(name, to, match=None, **spec):
     return _object("Mirror", name, {"match": match or {}, "to": to, **spec})
 
 
+def workload(name, identity, interface, *addresses, **spec):
+    return _object("Workload", name, {"identity": identity, "interface": interface, **({"addresses": list(addresses)} if addresses else {}), **spec})
+
+
 def peer(name, address, *prefixes, **spec):
     return _object("Peer", name, {"address": address, "prefixes": list(prefixes), **spec})

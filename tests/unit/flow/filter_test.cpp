@@ -163,12 +163,15 @@ bool holds(const RuleMatch& m, const FilterInput& p) {
          p.src_port <= m.src_port_last && p.dst_port >= m.dst_port_first && p.dst_port <= m.dst_port_last &&
          (m.interface == 0xffff || m.interface == p.interface) && (m.protocol == 0 || m.protocol == p.protocol) &&
          (p.tcp_flags & m.tcp_mask) == m.tcp_flags && (m.icmp_type == -1 || m.icmp_type == p.icmp_type) &&
-         (m.states == 0 || (m.states & static_cast<uint8_t>(p.state)));
+         p.from_class >= m.from_class_first && p.from_class <= m.from_class_last && p.to_class >= m.to_class_first &&
+         p.to_class <= m.to_class_last && (m.states == 0 || (m.states & static_cast<uint8_t>(p.state)));
 }
 
 struct World {  // few enough values that rules and packets meet
   std::mt19937_64 random;
-  explicit World(unsigned seed) : random(seed) {}
+  const bool identities;  // rules name them
+  explicit World(unsigned seed) : random(seed), identities(seed % 2 == 0) {}
+  uint16_t any_class() { return static_cast<uint16_t>(once_in(8) ? random() : below(6)); }
   unsigned below(unsigned n) { return static_cast<unsigned>(random() % n); }
   bool once_in(unsigned n) { return below(n) == 0; }
 
@@ -203,6 +206,8 @@ struct World {  // few enough values that rules and packets meet
       m.tcp_mask = static_cast<uint8_t>(random()), m.tcp_flags = static_cast<uint8_t>(random()) & m.tcp_mask;
     if (once_in(6)) m.icmp_type = static_cast<int16_t>(below(10));
     if (once_in(4)) m.states = static_cast<uint8_t>(below(16));
+    if (identities && once_in(2)) m.from_class_first = any_class(), m.from_class_last = any_class();
+    if (identities && once_in(3)) m.to_class_first = m.to_class_last = any_class();
     return m;
   }
   FilterInput any_packet() {
@@ -217,6 +222,8 @@ struct World {  // few enough values that rules and packets meet
     p.tcp_flags = static_cast<uint8_t>(p.protocol == 6 ? random() : 0);
     p.icmp_type = static_cast<uint8_t>(p.protocol == 1 || p.protocol == 58 ? below(10) : 0);
     p.state = static_cast<FlowState>(1 << below(4));
+    p.from_class = any_class();
+    p.to_class = any_class();
     return p;
   }
 };
@@ -228,6 +235,7 @@ TEST(Filter, DecidesAsANaiveMatcherDoes) {
     std::vector<FilterRule> rules(seed * seed * 4);
     for (FilterRule& r : rules)
       for (unsigned i = 1 + world.below(3); i > 0; --i) r.matches.push_back(world.any_match());
+    for (FilterRule& r : rules) r.shadow = seed % 4 == 0 && world.once_in(3);
     std::vector<MirrorMatch> mirrors(seed % 3 * 5);
     for (uint32_t i = 0; i < mirrors.size(); ++i) mirrors[i] = {i * 6, {world.any_match(), world.any_match()}};
     const auto filter = must_build(rules, mirrors);
@@ -243,11 +251,12 @@ TEST(Filter, DecidesAsANaiveMatcherDoes) {
       std::vector<FilterResult> results(packets.size());
       filter->classify(inputs, results.data());
       for (size_t i = 0; i < packets.size(); ++i) {
-        uint32_t want = kNoRule;
+        uint32_t want = kNoRule, shadow = kNoRule;
         for (uint32_t r = 0; r < rules.size() && want == kNoRule; ++r)
           for (const RuleMatch& m : rules[r].matches)
-            if (holds(m, packets[i])) want = r;
+            if (holds(m, packets[i])) (rules[r].shadow ? shadow : want) = std::min(r, rules[r].shadow ? shadow : want);
         ASSERT_EQ(results[i].rule, want);
+        ASSERT_EQ(results[i].shadow, shadow);
         uint64_t set = 0;
         for (const MirrorMatch& mirror : mirrors)
           for (const RuleMatch& m : mirror.matches)

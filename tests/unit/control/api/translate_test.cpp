@@ -401,6 +401,10 @@ TEST(Translate, PolicyFaults) {
       {"spec.address: ", "spec.localAddress: ", "spec.prefixes[0]: ",
        "spec.encryption: \"Maybe\" is not one of Required, Preferred, Off", "spec.cipher: \"ROT13\"",
        "spec.encapsulation: \"GRE\" is not one of ESP, UDP", "spec.pathMtu: 70000", "spec.weight: 70000"});
+  expect_faults(ours("Peer", "  {address: 192.0.2.2, staticIdentities: [{number: 70000}]}"),
+                {"spec.staticIdentities[0].number: 70000"});
+  expect_faults(ours("Workload", "  {mac: x, addresses: [y], number: 70000}"),
+                {"spec.mac: ", "spec.addresses[0]: ", "spec.number: 70000"});
 }
 
 TEST(Translate, TypesMustAgree) {

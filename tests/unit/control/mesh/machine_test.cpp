@@ -330,6 +330,7 @@ TEST(Terms, ThePrefixesMayNotBeBehindBoth) {
   EXPECT_NE(disagreement({.version = 2}, ours), "");
   EXPECT_NE(disagreement({.encapsulation = model::Encapsulation::kUdp}, ours), "");
   EXPECT_NE(disagreement({.extended_sequence = false}, ours), "");
+  EXPECT_EQ(disagreement({.identities = true}, ours), "identities: the sender has true, the receiver false");
   ours.encryption = model::Encryption::kOff;
   EXPECT_NE(disagreement({}, ours), "");
 }

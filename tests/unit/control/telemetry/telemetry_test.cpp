@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <set>
 
 #include "control/telemetry/collect.h"
@@ -210,6 +211,51 @@ TEST(Metrics, NamesAndSeriesAreUnique) {
       EXPECT_TRUE(series.insert(id).second) << id;
     }
   }
+}
+
+TEST(Metrics, IdentityPairsAreSummedAndBounded) {
+  std::vector<Worker> workers(2);
+  auto g = generation({});
+  auto identities = std::make_shared<flow::IdentityTable>();
+  identities->names = {"", "spiffe://x/a", "spiffe://x/b"};
+  g->identities = identities;
+  for (Worker& w : workers) {
+    w.counters->identity_pairs.of(1, 2).allowed.add(3);
+    w.counters->identity_pairs.of(1, 2).shadowed.add(1);
+    w.counters->identity_pairs.of(0, 2).denied.add(5);
+  }
+  std::map<std::string, double> series;
+  const auto read = [&] {
+    series.clear();
+    for (const auto& family : to_metrics(collect(source(g, workers)), "0.1.0")) {
+      if (family.name != "penstock_identity_pair_decisions_total") continue;
+      for (const auto& metric : family.metric)
+        series[metric.label[0].value + " " + metric.label[1].value + " " + metric.label[2].value] =
+            metric.counter.value;
+    }
+  };
+  read();
+  EXPECT_EQ(series["spiffe://x/a spiffe://x/b allowed"], 6);
+  EXPECT_EQ(series["spiffe://x/a spiffe://x/b shadow"], 2);
+  EXPECT_EQ(series["unknown spiffe://x/b denied"], 10);
+  EXPECT_EQ(series.size(), 6u);
+  double sum = 18;
+  for (unsigned from = 3; from < 103; ++from) {
+    for (unsigned to = 3; to < 103; ++to) {
+      workers[from % 2]
+          .counters->identity_pairs.of(static_cast<uint16_t>(from), static_cast<uint16_t>(to))
+          .denied.add(1);
+      sum += 1;
+    }
+  }
+  identities->names.resize(200);
+  for (size_t i = 3; i < 200; ++i) identities->names[i] = "spiffe://x/" + std::to_string(i);
+  read();
+  EXPECT_LE(series.size(), 3 * (flow::kMaxIdentityPairs + 1));
+  double found = 0;
+  for (const auto& [name, value] : series) found += value;
+  EXPECT_EQ(found, sum) << "nothing is lost, only merged";
+  EXPECT_GT(series["_other _other denied"], 0);
 }
 
 TEST(Metrics, CardinalityIsBounded) {
