@@ -11,6 +11,7 @@
 #include "control/api/peer_messages.h"
 #include "control/api/peer_tls.h"
 #include "control/loop/log.h"
+#include "flow/identity.h"
 
 namespace penstock::api {
 
@@ -58,6 +59,21 @@ mesh::Failure failure_of(grpc::StatusCode code) {
     default:
       return mesh::Failure::kUnreachable;
   }
+}
+
+// Identities of workloads here, as the generation numbers them. Those that other gateways told are theirs to tell.
+std::vector<model::PeerIdentity> own_identities(const model::State& state,
+                                                const std::shared_ptr<const flow::Generation>& generation) {
+  std::vector<model::PeerIdentity> all;
+  if (generation == nullptr) return all;
+  std::set<std::string> own;
+  for (const auto& [name, workload] : state.workloads) own.insert(workload->identity);
+  const auto& names = generation->identities->names;
+  for (size_t number = 1; number < names.size() && all.size() < mesh::kMaxTold; ++number)
+    if (own.contains(names[number])) all.push_back({static_cast<uint16_t>(number), names[number]});
+  if (all.size() < own.size())
+    log::warn("too many identities for peers to hear of all", {{"bound", std::to_string(mesh::kMaxTold)}});
+  return all;
 }
 
 }  // namespace
@@ -180,6 +196,7 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (state->node != nullptr) identity = state->node->mesh;
     if (identity != identity_) follow_identity(identity, now);
     machine_.set_workers(static_cast<unsigned>(std::max<size_t>(1, loop_.dataplane().workers().size())));
+    machine_.set_told(own_identities(*state, loop_.generation()), now);
     machine_.set_peers(state->peers, now);
     std::set<std::string> known;
     for (const auto& [name, peer] : state->peers)

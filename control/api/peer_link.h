@@ -21,8 +21,8 @@
 
 namespace penstock::api {
 
-constexpr int kMaxPeerMessageBytes = 64 << 10;
-constexpr int kMaxPeerStreams = 16;  // calls of one connection at the same time; a gateway makes one
+constexpr int kMaxPeerMessageBytes = 1 << 20;  // 4096 identities of 200 bytes
+constexpr int kMaxPeerStreams = 16;            // calls of one connection at the same time; a gateway makes one
 constexpr int kMaxPeerThreads = 32;
 
 class PeerLink {

@@ -44,6 +44,12 @@ base::Result<mesh::Offer> to_offer(const v1::AgreeRequest& message) {
     return base::Error{"workers: want 1 to " + std::to_string(mesh::kMaxWorkers)};
   if (message.path_mtu() > model::kMaxMtu)
     return base::Error{"path_mtu: want at most " + std::to_string(model::kMaxMtu)};
+  if (message.told_size() > static_cast<int>(mesh::kMaxTold))
+    return base::Error{"told: more than " + std::to_string(mesh::kMaxTold)};
+  for (const v1::ToldIdentity& each : message.told()) {
+    if (each.number() == 0 || each.number() > UINT16_MAX) return base::Error{"told: a number is not 1 to 65535"};
+    offer.told.push_back({static_cast<uint16_t>(each.number()), each.identity()});
+  }
   offer.version = message.version();
   offer.instance = message.instance();
   offer.epoch = message.epoch();
@@ -70,6 +76,11 @@ void to_message(const mesh::Offer& offer, v1::AgreeRequest& message) {
   message.set_path_mtu(offer.path_mtu);
   message.set_lifetime_seconds(offer.lifetime_seconds);
   for (const base::Prefix& each : offer.prefixes) message.add_prefixes(each.to_string());
+  for (const model::PeerIdentity& each : offer.told) {
+    v1::ToldIdentity& out = *message.add_told();
+    out.set_number(each.number);
+    out.set_identity(each.identity);
+  }
 }
 
 base::Result<mesh::Grant> to_grant(v1::AgreeResponse& message) {

@@ -90,6 +90,8 @@ class ControlLoop::Core final : public mesh::Tunnels {
                                         unsigned senders) override;
   base::Result<void> use_outbound(const model::Name& peer, const std::string& identity,
                                   const mesh::Grant& grant) override;
+  base::Result<void> learn_identities(const model::Name& peer, const std::string& identity,
+                                      const std::vector<model::PeerIdentity>& told) override;
   void drop_inbound(const model::Name& peer, uint64_t epoch) override;
   void drop_outbound(const model::Name& peer) override;
   std::vector<mesh::Use> use() override;

@@ -38,6 +38,22 @@ base::Result<void> ControlLoop::Core::use_outbound(const model::Name& peer, cons
   return urgently<Result>(use, [](const std::string& why) { return Result(base::Error{why}); });
 }
 
+base::Result<void> ControlLoop::Core::learn_identities(const model::Name& peer, const std::string& identity,
+                                                       const std::vector<model::PeerIdentity>& told) {
+  using Result = base::Result<void>;
+  const auto learn = [&]() -> Result {
+    const auto object = state_->peers.find(peer);
+    const bool known = object != state_->peers.end() && object->second->identity == identity;
+    if (!known && !told.empty()) return base::Error{kNoPeer};
+    if (auto taken = compiler_.set_peer_identities(peer, told); !taken || !known) return taken;
+    ApplyResult result;
+    if (!republish(result)) return base::Error{result.errors.empty() ? result.failure : result.errors[0].to_string()};
+    wait_adopted(result);  // before the first packet that has one of the numbers
+    return {};
+  };
+  return urgently<Result>(learn, [](const std::string& why) { return Result(base::Error{why}); });
+}
+
 void ControlLoop::Core::drop_inbound(const model::Name& peer, uint64_t epoch) {
   const auto drop = [&] {
     if (const auto slot = slot_of(peer)) dataplane_.drop_inbound(*slot, epoch);

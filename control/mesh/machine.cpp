@@ -51,6 +51,7 @@ void Machine::set_peers(const model::Objects<model::Peer>& peers, base::Nanos no
       continue;
     }
     lose(at->first, at->second);
+    static_cast<void>(tunnels_.learn_identities(at->first, at->second.identity.text(), {}));
     at = links_.erase(at);
   }
   for (const auto& [name, peer] : peers) {
@@ -127,6 +128,13 @@ void Machine::check_evidence(const model::Name& name, Link& link, base::Nanos no
   if (verdict.believed()) return;
   lose(name, link);
   fail(link, LinkState::kRefused, "certificate of the peer: " + verdict.reason, now);
+}
+
+void Machine::set_told(std::vector<model::PeerIdentity> told, base::Nanos now) {
+  if (told == told_) return;
+  told_ = std::move(told);
+  for (auto& [name, link] : links_)
+    if (link.peer->identities) ask_now(link, now);
 }
 
 // ---- time ----
@@ -225,6 +233,7 @@ void Machine::begin_call(const model::Name& name, Link& link) {
                   .path_mtu = peer.path_mtu,
                   .lifetime_seconds = peer.lifetime.seconds,
                   .prefixes = peer.prefixes};
+    if (peer.identities) call.offer.told = told_;
   } else {
     call.epoch = link.epoch;
   }

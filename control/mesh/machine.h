@@ -105,6 +105,8 @@ class Machine {
   Machine(Tunnels& tunnels, uint64_t instance, uint64_t seed) : tunnels_(tunnels), instance_(instance), seed_(seed) {}
 
   void set_workers(unsigned workers) { workers_ = workers; }
+  // What the numbers of identities in our packets mean; peers that carry them hear of it.
+  void set_told(std::vector<model::PeerIdentity> told, base::Nanos now);
   // The peers to agree with; those that are not named any more, or have other terms, lose what was agreed.
   void set_peers(const model::Objects<model::Peer>& peers, base::Nanos now);
   // Null (`fault` says why), or one that does not hold by itself: nothing can be agreed, and what was agreed goes.
@@ -167,6 +169,7 @@ class Machine {
     std::deque<Set> sets;  // oldest first
     uint64_t in_use = 0;   // the set that its sender named last
     uint64_t agreed_inbound = 0;
+    std::vector<model::PeerIdentity> learned;
     double tokens = kOfferBurst;
     base::Nanos tokens_at = 0;
     std::string inbound_reason;  // of the last offer refused; empty: none since the last that was not
@@ -198,6 +201,7 @@ class Machine {
   const uint64_t instance_;
   uint64_t seed_;
   unsigned workers_ = 1;
+  std::vector<model::PeerIdentity> told_;
   std::shared_ptr<const pki::Material> material_;
   std::string material_fault_, own_fault_ = "Node.spec.mesh is missing";  // empty: this gateway may be believed
   pki::Seconds own_ends_ = 0, last_wall_ = 0;

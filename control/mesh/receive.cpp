@@ -61,6 +61,11 @@ Machine::Answer Machine::on_offer(const Evidence& evidence, const Offer& offer, 
     return refuse(&link, OfferRefusal::kNotBelieved, Failure::kRefused, "certificate of the sender: " + verdict.reason);
   if (std::string why = disagreement(offer, *link.peer); !why.empty())
     return refuse(&link, OfferRefusal::kDisagreement, Failure::kDisagreement, std::move(why));
+  if (offer.told != link.learned) {
+    if (auto learned = tunnels_.learn_identities(name, link.peer->identity, offer.told); !learned)
+      return refuse(&link, OfferRefusal::kDisagreement, Failure::kDisagreement, "identities: " + learned.error());
+    link.learned = offer.told;
+  }
   name_set(link, offer.epoch, now);
   if (!make_room(name, link, now)) return refuse(&link, OfferRefusal::kTooMany, Failure::kBusy, kTooOften);
   const uint64_t epoch = ++last_epoch_;

@@ -19,6 +19,7 @@ namespace penstock::mesh {
 
 constexpr uint32_t kVersion = 1;      // of this conversation; another one is a disagreement
 constexpr size_t kMaxGranted = 64;    // associations of one grant: engine/associations.h, kMaxLanes
+constexpr size_t kMaxTold = 4096;     // identities of one offer
 constexpr unsigned kMaxWorkers = 64;  // that a sender may say it has
 
 struct Offer {
@@ -33,6 +34,8 @@ struct Offer {
   uint32_t path_mtu = 0;               // bytes of the underlay, as the sender knows it
   uint32_t lifetime_seconds = 0;       // after which the sender will have changed the keys
   std::vector<base::Prefix> prefixes;  // that it would send to
+  // What the numbers of identities in its packets mean; with `identities`.
+  std::vector<model::PeerIdentity> told;
 };
 
 struct Association {

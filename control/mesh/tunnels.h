@@ -36,6 +36,9 @@ class Tunnels {
                                           unsigned senders) = 0;
   // Packets to the peer go by these from now on, and by no older ones.
   virtual base::Result<void> use_outbound(const model::Name& peer, const std::string& identity, const Grant& grant) = 0;
+  // What the numbers in the peer's packets mean from now on, beside its static identities.
+  virtual base::Result<void> learn_identities(const model::Name& peer, const std::string& identity,
+                                              const std::vector<model::PeerIdentity>& told) = 0;
   // Agreed ones only: those of static keys stay.
   virtual void drop_inbound(const model::Name& peer, uint64_t epoch) = 0;
   virtual void drop_outbound(const model::Name& peer) = 0;

@@ -184,7 +184,12 @@ def mesh(town, report):
     wire.send(*[Ether(src=wire.mac, dst=town.gw2.mac("fab0")) / IP(src="10.0.1.11", dst="10.2.0.11") / UDP(dport=9)] * 10)
     refused = town.gateway2.drops_since(before).get("clear_refused", 0)
     report.expect(refused == 10, f"10 packets in clear that say they are from web1: {refused} dropped as clear_refused")
+    before = town.gateway2.drops()
+    body = traffic.fetch(town.webs[1], "http://10.2.0.11/", timeout=1)
+    denied = town.gateway2.drops_since(before).get("filter_denied", 0)
+    report.expect(body is None and denied > 0, f"web2, another identity behind the same gateway: {denied} packets denied at the shop's")
     rotate(town, report, link)
+    change_over(town, report)
     rate = traffic.iperf3(town.webs[0], "10.2.0.11", 2)["end"]["sum_received"]["bits_per_second"] / 1e9
     report.expect(rate > 0.01, f"iperf3 through both gateways: {rate:.2f} Gbit/s, AES-GCM-256")
     for line in town.gateway.cli("peer", "show").stdout.rstrip().splitlines():
@@ -206,6 +211,21 @@ def rotate(town, report, link):
     report.expect(same and agreed() >= before + 20,
                   f"{agreed() - before} changes of keys and a new certificate during {transfer.bytes >> 20} MiB of TCP: "
                   + ("the same bytes arrived" if same else "what arrived differs"))
+
+
+def change_over(town, report):
+    """The way between the gateways is cut while datagrams travel."""
+    server = traffic.UdpEcho(town.shop, 7001)
+    try:
+        with traffic.Pulse(town.webs[0], "10.2.0.11", 7001, 1000) as pulse:
+            time.sleep(0.5)
+            town.fabric.ip("link", "set", "eth1", "down")
+            time.sleep(2)
+    finally:
+        server.close()
+    report.expect(pulse.sent > 1500 and pulse.lost < 1500,
+                  f"the first way to gateway 2 was cut: {pulse.lost} of {pulse.sent} datagrams, one a millisecond, got no answer")
+    town.fabric.ip("link", "set", "eth1", "up")
 
 
 def explain(town, report):

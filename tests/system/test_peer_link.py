@@ -201,6 +201,25 @@ class Link(Mesh):
         rig.wait_until(self.site[2].gateway._answers, 20, 0.05, "gateway 2")
         self.wait_for_state("Up", 1, 2)
 
+    def test_identities_are_told_with_the_keys(self):
+        """What the numbers in packets mean needs nobody to write it down; another identity is heard of at once."""
+        web, other = "spiffe://mesh.test/web", "spiffe://mesh.test/other"
+        workload = lambda identity: objects.workload("w1", identity, "lan", "10.1.0.11", "2001:db8:1::11")   # noqa: E731
+        self.echo()
+        for own, more in ((1, [workload(web)]), (2, [objects.access_policy("in", {"name": "web", "action": "allow", "fromIdentities": [web]})])):
+            node = self.site[own].node(mesh=self.site[own].mesh_identity())
+            if own == 2:
+                node["spec"]["interfaces"][1]["defaultAction"] = "deny"
+            self.site[own].gateway.replace(node, self.trusted_peer(own, 3 - own, identities=True), *more)
+        self.wait_for_state("Up", 1, 2)
+        rig.wait_until(self.ask, 10, 0.1, "the web may")
+        self.site[1].gateway.apply(workload(other))
+        rig.wait_until(lambda: not self.ask(timeout=0.5), 10, 0.1, "another may not")
+        rig.settle()
+        self.assertGreater(self.site[2].gateway.drops().get("filter_denied", 0), 0)
+        self.site[1].gateway.apply(workload(web))
+        rig.wait_until(self.ask, 10, 0.1, "the web may again")
+
     def test_strangers_at_the_door(self):
         """No certificate, an older TLS, noise, and connections that say nothing: refused, and the tunnel stays."""
         self.agree()

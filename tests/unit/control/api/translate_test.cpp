@@ -237,6 +237,22 @@ TEST(Translate, PoliciesRoundTrip) {
   expect_round_trip(peer);
   peer.liveness = {.interval_milliseconds = 200, .misses = 5};
   expect_round_trip(peer);
+  peer.key_file.clear();
+  peer.identity = "spiffe://example.org/gateway/b";
+  expect_round_trip(peer);
+  peer.link = model::LinkAddress{ip("2001:db8::7"), 4711};
+  peer.lifetime = {.seconds = 90, .packets = 20'000'000, .bytes = 30'000'000'000};
+  expect_round_trip(peer);
+}
+
+TEST(Translate, TheMeshOfANode) {
+  model::Node node;
+  node.name = "gw1";
+  node.mesh =
+      model::MeshIdentity{.certificate = "/c.pem", .key = "/k.pem", .bundle = "/b.pem", .revocation_lists = "/l.pem"};
+  expect_round_trip(node);
+  node.mesh->listen = {ip("192.0.2.7"), 4711};
+  expect_round_trip(node);
 }
 
 std::string faults_of(const std::string& yaml) {
@@ -280,7 +296,7 @@ TEST(Translate, NodeFaults) {
     queues: 65536
     addresses: [10.0.0.1/33, 10.0.0.1/24, host]
     reversePath: on
-    defaultAction: reject
+    defaultAction: refuse
     mssClamp: 1
     exception: {rules: [{protocol: quic}, {port: 80}]}
     vlans: [{id: 70000, mtu: 66000, mssClamp: lots}]
@@ -298,7 +314,7 @@ TEST(Translate, NodeFaults) {
                  "spec.interfaces[0].addresses[0]: ",
                  "spec.interfaces[0].addresses[2]: ",
                  "spec.interfaces[0].reversePath: \"on\" is not one of off, loose, strict",
-                 "spec.interfaces[0].defaultAction: \"reject\" is not one of allow, deny",
+                 "spec.interfaces[0].defaultAction: \"refuse\" is not one of allow, deny, reject",
                  "spec.interfaces[0].mssClamp: \"1\" is not off, auto or a number of bytes",
                  "spec.interfaces[0].exception.rules[0].protocol: \"quic\" is no protocol",
                  "spec.interfaces[0].exception.rules[1].protocol: is missing",

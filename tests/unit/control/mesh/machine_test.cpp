@@ -219,6 +219,22 @@ TEST_F(TwoGateways, ItsOwnIdentityIsNoPeer) {
   EXPECT_EQ(status(a_).reason, "identity: is this gateway's own");
 }
 
+TEST_F(TwoGateways, IdentitiesAreToldWhereTheyAreCarried) {
+  const std::vector<model::PeerIdentity> told = {{7, "spiffe://example.org/web"}};
+  a_.machine->set_told(told, now_);
+  until_both_carry(kSecond);
+  run(kSecond);
+  EXPECT_TRUE(b_.tunnels->learned.empty()) << "the tunnel does not carry them";
+  a_.peer.identities = b_.peer.identities = true;
+  configure(a_);
+  configure(b_);
+  until_both_carry(kSecond);
+  EXPECT_EQ(b_.tunnels->learned, told);
+  a_.machine->set_told({}, now_);
+  run(kSecond, [&] { ASSERT_TRUE(both_carry()); });
+  EXPECT_TRUE(b_.tunnels->learned.empty());
+}
+
 TEST_F(TwoGateways, DisagreementIsAStateOnBothSides) {
   b_.peer.cipher = model::PeerCipher::kAesGcm256;
   configure(b_);

@@ -42,6 +42,11 @@ class FakeTunnels : public Tunnels {
     log_.push_back("use");
     return {};
   }
+  base::Result<void> learn_identities(const model::Name&, const std::string&,
+                                      const std::vector<model::PeerIdentity>& told) override {
+    learned = told;
+    return {};
+  }
   void drop_inbound(const model::Name&, uint64_t epoch) override { inbound.erase(epoch); }
   void drop_outbound(const model::Name&) override { outbound.clear(); }
   std::vector<Use> use() override {
@@ -58,6 +63,7 @@ class FakeTunnels : public Tunnels {
 
   std::map<uint64_t, std::set<uint32_t>> inbound;
   std::set<uint32_t> outbound;
+  std::vector<model::PeerIdentity> learned;
   bool full = false, refuses = false, worn = false;
   size_t most_sets = 0;
 

@@ -90,8 +90,42 @@ TEST(ValidatePeer, Numbers) {
             at + "priority: 2000000 is out of range (want -1000000 to 1000000)");
 }
 
+std::string with_agreeing_peer(const std::function<void(Peer&)>& change, bool node_has_identity = true) {
+  State state = sample_state();
+  if (node_has_identity) {
+    Node node = *state.node;
+    node.mesh = MeshIdentity{.certificate = "/c.pem", .key = "/k.pem", .bundle = "/b.pem"};
+    state.node = std::make_shared<const Node>(node);
+  }
+  Peer peer = sample_peer();
+  peer.key_file.clear();
+  peer.identity = "spiffe://example.org/b";
+  change(peer);
+  put(state.peers, peer);
+  return faults_of(state);
+}
+
+TEST(ValidatePeer, KeysThatAreAgreed) {
+  EXPECT_EQ(with_agreeing_peer([](Peer&) {}), "");
+  EXPECT_EQ(with_agreeing_peer([](Peer&) {}, false),
+            at + "identity: needs the Node's own identity: Node spec.mesh is missing");
+  EXPECT_EQ(with_agreeing_peer([](Peer& p) { p.key_file = "/k"; }), at + "staticKeys: either this or identity");
+  EXPECT_EQ(with_agreeing_peer([](Peer& p) { p.encryption = Encryption::kOff; }),
+            at + "identity: has no use with encryption Off");
+  EXPECT_EQ(with_agreeing_peer([](Peer& p) { p.lifetime.seconds = 1; }),
+            at + "lifetime.time: 1 is out of range (want 5 to 2592000 seconds)");
+  EXPECT_NE(with_agreeing_peer([](Peer& p) { p.lifetime.packets = 5; }), "");
+  EXPECT_NE(with_agreeing_peer([](Peer& p) { p.lifetime.bytes = 5; }), "");
+  EXPECT_NE(with_agreeing_peer([](Peer& p) { p.link = LinkAddress{ip("224.0.0.1")}; }), "");
+  EXPECT_EQ(with_agreeing_peer([](Peer& p) { p.link = LinkAddress{ip("127.0.0.1"), 1}; }), "");
+  EXPECT_EQ(with_peer([](Peer& p) { p.lifetime.seconds = 60; }), at + "lifetime: has no use without identity");
+  EXPECT_EQ(with_peer([](Peer& p) { p.link = LinkAddress{ip("192.0.2.9")}; }),
+            at + "link: has no use without identity");
+}
+
 TEST(ValidatePeer, Keys) {
-  EXPECT_EQ(with_peer([](Peer& p) { p.key_file.clear(); }), at + "staticKeys.file: is missing");
+  EXPECT_EQ(with_peer([](Peer& p) { p.key_file.clear(); }),
+            at + "identity: is missing: the peer's SPIFFE ID, or staticKeys in its place");
   const std::string path = at + "staticKeys.file: want an absolute path of at most 4096 characters";
   EXPECT_EQ(with_peer([](Peer& p) { p.key_file = "keys"; }), path);
   EXPECT_EQ(with_peer([](Peer& p) { p.key_file = "/keys\n"; }), path);
