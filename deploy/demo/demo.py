@@ -166,7 +166,7 @@ def mesh(town, report):
     for gateway, name in ((town.gateway2, "gateway2"), (town.gateway, "gateway1")):
         gateway.cli("apply", "-f", HERE / "mesh" / f"{name}.yaml")
     link = lambda gateway: gateway.json("peer", "show")["peers"][0]["link"]   # noqa: E731
-    rig.wait_until(lambda: link(town.gateway)["state"] == "Up", 20, what=f"keys: {link(town.gateway)}")
+    rig.wait_until(lambda: link(town.gateway)["state"] == link(town.gateway2)["state"] == "Up", 20, what="keys")
     report.expect(True, f"the gateways agreed on keys: {link(town.gateway2)['identity']} and {link(town.gateway)['identity']}")
     record = town.fabric.start("tcpdump", "tcpdump", "-i", "eth1", "--immediate-mode", "-Z", "root", "-U", "-s", "0",
                                "-w", town.lab.dir / "mesh.pcap")
@@ -186,7 +186,7 @@ def mesh(town, report):
     report.expect(refused == 10, f"10 packets in clear that say they are from web1: {refused} dropped as clear_refused")
     before = town.gateway2.drops()
     body = traffic.fetch(town.webs[1], "http://10.2.0.11/", timeout=1)
-    denied = town.gateway2.drops_since(before).get("filter_denied", 0)
+    denied = town.gateway2.drops_since(before).get("filter_default", 0)
     report.expect(body is None and denied > 0, f"web2, another identity behind the same gateway: {denied} packets denied at the shop's")
     rotate(town, report, link)
     change_over(town, report)

@@ -106,6 +106,7 @@ class Town:
 
     def certify(self):
         """An authority, and a certificate for either gateway."""
+        IDENTITIES.mkdir(mode=0o700)
         self.authority = rig.mesh.Authority(IDENTITIES / "ca", "penstock.demo")
         for name in ("gateway1", "gateway2"):
             self.authority.issue(name, IDENTITIES / name)

@@ -33,7 +33,7 @@ base::Nanos load_time(const uint8_t* at) {
   return base::Nanos{base::load_be32(at)} * base::kNanosPerSecond + base::load_be32(at + 4);
 }
 
-base::Nanos time_of(const WorkerState& w) { return nanos_of(w.now, base::cycles_per_second()); }
+base::Nanos time_of(const WorkerState& w) { return nanos_of(w.now, w.hz); }
 
 base::IpAddress source_of(const uint8_t* ip, bool v4) {
   return v4 ? base::IpAddress::v4_from(ip + wire::kIpv4SrcAt) : base::IpAddress::v6_from(ip + wire::kIpv6SrcAt);

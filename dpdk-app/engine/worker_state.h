@@ -76,6 +76,8 @@ struct WorkerState {
   const unsigned workers;
   flow::HashSecret secret;
 
+  const base::Cycles hz = base::cycles_per_second();
+
   // This round.
   const flow::Generation* generation = nullptr;
   base::Cycles now = 0;

@@ -55,9 +55,9 @@ SourceTable::SourceTable(std::span<const WorkloadClaim> claims) {
   for (auto& [prefix, list] : by_prefix) {
     size_t at = hash_cell(prefix.second, prefix.first) & (cells_.size() - 1);
     while (cells_[at].used) at = (at + 1) & (cells_.size() - 1);
-    const bool shared =
-        std::any_of(list.begin(), list.end(), [&](const Candidate& c) { return c.identity != list.front().identity; });
-    const Identity owner = shared ? kNobody : list.front().identity;
+    const Identity first = list.front().identity;
+    const bool shared = std::any_of(list.begin(), list.end(), [&](const Candidate& c) { return c.identity != first; });
+    const Identity owner = shared ? kNobody : first;
     cells_[at] = {prefix.second, add(list), owner, prefix.first, true};
   }
 }

@@ -233,6 +233,9 @@ bool behind_authentication(EspVerdict v, bool burst) {
     case EspVerdict::dummy:
     case EspVerdict::selector_mismatch:
     case EspVerdict::congestion_lost:
+    case EspVerdict::identity_missing:
+    case EspVerdict::identity_unexpected:
+    case EspVerdict::identity_malformed:
       return true;
     case EspVerdict::replayed:
     case EspVerdict::too_old:

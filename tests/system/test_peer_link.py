@@ -1,4 +1,5 @@
 """Gateways that agree on keys by themselves: certificates, key changes, restarts, and everybody who should not get in."""
+import os
 import random
 import socket
 import subprocess
@@ -43,8 +44,9 @@ class Link(Mesh):
                 self.agree(cipher=cipher)
                 self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address(), timeout=3), 3)
 
-    def test_a_thousand_rekeys_under_load(self):
-        """Not one datagram lost, none in clear, and a TCP transfer arrives as it was sent."""
+    def test_rekeys_under_load(self):
+        """Not one datagram lost, none in clear, and a TCP transfer arrives as it was sent. PENSTOCK_REKEYS=1000 for more."""
+        wanted = int(os.environ.get("PENSTOCK_REKEYS", "150"))
         self.agree()
         self.echo()
         capture = self.capture()
@@ -53,11 +55,11 @@ class Link(Mesh):
         drops = {own: site.gateway.drops() for own, site in self.site.items()}
         hosts = self.site[1].workload, self.site[2].workload
         with traffic.Transfer(*hosts, self.site[2].address(), 7000) as transfer, traffic.Pulse(self.site[1].workload, self.site[2].address(), 5000, 200) as pulse:
-            deadline = time.monotonic() + 180
-            while self.rekeys(before) < 1000 and time.monotonic() < deadline:
+            deadline = time.monotonic() + max(180, wanted / 2)
+            while self.rekeys(before) < wanted and time.monotonic() < deadline:
                 for site in self.site.values():
                     site.gateway.cli("peer", "rekey", "default/site2" if site.number == 1 else "default/site1")
-            self.assertGreaterEqual(self.rekeys(before), 1000)
+            self.assertGreaterEqual(self.rekeys(before), wanted)
         for own, site in self.site.items():   # none for lack of keys; the virtual devices' rings may overflow on a busy machine
             dropped = site.gateway.drops_since(drops[own])
             self.assertFalse([name for name in dropped if name.startswith(("esp_", "no_association", "key_queue", "clear_"))], dropped)
@@ -216,7 +218,7 @@ class Link(Mesh):
         self.site[1].gateway.apply(workload(other))
         rig.wait_until(lambda: not self.ask(timeout=0.5), 10, 0.1, "another may not")
         rig.settle()
-        self.assertGreater(self.site[2].gateway.drops().get("filter_denied", 0), 0)
+        self.assertGreater(self.site[2].gateway.drops().get("filter_default", 0), 0)
         self.site[1].gateway.apply(workload(web))
         rig.wait_until(self.ask, 10, 0.1, "the web may again")
 

@@ -336,7 +336,9 @@ TEST(MeshKeys, PacketsWaitForThem) {
     for (size_t i = 0; i < sent.size(); ++i) {
       EXPECT_EQ(sent[i].headers.protocol, wire::kProtocolEsp);
       EXPECT_EQ(base::load_be32(sent[i].frame.data() + 38), i + 1) << "sequence number";
-      if (i > 0) EXPECT_GE(sent[i].frame.size(), sent[i - 1].frame.size());
+      if (i > 0) {
+        EXPECT_GE(sent[i].frame.size(), sent[i - 1].frame.size());
+      }
     }
     a.world.expect_balance();
     a.associations.remove_outbound(0);

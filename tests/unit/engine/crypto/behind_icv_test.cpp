@@ -58,6 +58,7 @@ TEST_P(BehindIcv, EveryNextHeaderHasItsVerdict) {
       const auto v = receive(trailed(inner_packet(v6, 62), static_cast<uint8_t>(next))).verdict;
       EspVerdict expected = EspVerdict::bad_next_header;
       if (next == 59) expected = EspVerdict::dummy;
+      if (next == 253) expected = EspVerdict::identity_unexpected;
       if (next == 4 || next == 41) expected = (next == 41) == v6 ? EspVerdict::done : EspVerdict::malformed_inner;
       ASSERT_EQ(v, expected) << next << " " << to_string(v);
     }
