@@ -41,13 +41,19 @@ bool is_up(const PeerView& view, const model::Name& name) {
 base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
                                const flow::InterfaceTable& interfaces) {
   const flow::RouteResult& route = routes.at(routes.find(destination));
+  if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return {};
   // Of several equal ways the first: one source for all.
-  const flow::InterfaceId out =
-      route.hops > 1 ? routes.next_hop(routes.next_hop_in(route, 0)).interface : route.interface;
-  if (out >= interfaces.by_id.size()) return {};
-  for (const base::Prefix& each : interfaces.by_id[out].addresses)
-    if (each.is_v4() == destination.is_v4() && !each.address.is_link_local()) return each.address;
-  return {};
+  const flow::NextHop& hop = routes.next_hop(routes.next_hop_in(route, 0));
+  if (hop.interface >= interfaces.by_id.size()) return {};
+  const base::IpAddress& neighbour = hop.via.is_unspecified() ? destination : hop.via;
+  // The address on the neighbour's network, as Linux chooses it; else the first of the family.
+  base::IpAddress first;
+  for (const base::Prefix& each : interfaces.by_id[hop.interface].addresses) {
+    if (each.is_v4() != destination.is_v4() || each.address.is_link_local()) continue;
+    if (each.contains(neighbour)) return each.address;
+    if (first == base::IpAddress{}) first = each.address;
+  }
+  return first;
 }
 
 void PeerPart::assign(const Round& round) {

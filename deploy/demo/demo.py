@@ -168,7 +168,7 @@ def mesh(town, report):
     link = lambda gateway: gateway.json("peer", "show")["peers"][0]["link"]   # noqa: E731
     rig.wait_until(lambda: link(town.gateway)["state"] == link(town.gateway2)["state"] == "Up", 20, what="keys")
     report.expect(True, f"the gateways agreed on keys: {link(town.gateway2)['identity']} and {link(town.gateway)['identity']}")
-    record = town.fabric.start("tcpdump", "tcpdump", "-i", "eth1", "--immediate-mode", "-Z", "root", "-U", "-s", "0",
+    record = town.fabric.start("tcpdump", "tcpdump", "-i", "any", "--immediate-mode", "-Z", "root", "-U", "-s", "0",
                                "-w", town.lab.dir / "mesh.pcap")
     rig.wait_until(lambda: "listening on" in record.output(), 5, what="tcpdump")
     got = traffic.ping(town.webs[0], "10.2.0.11", count=20, interval=0.02)

@@ -58,6 +58,28 @@ TEST(CompilePeers, ATunnelHasTwoEndsAndItsUnderlay) {
   EXPECT_EQ(shares(*g, "8.8.8.8"), (Shares{{"none", 64}}));
 }
 
+// Answers to what leaves by a way must come back by it: the source lies on the network of the next hop.
+TEST(CompilePeers, TheLocalEndIsTheAddressOnTheNextHopsNetwork) {
+  model::Node node = model::sample_node();
+  for (model::Interface& each : node.interfaces)
+    if (each.name == "wan") each.addresses.push_back(net("198.18.0.1/24"));
+  model::Route route;
+  route.prefix = net("172.23.0.0/24");
+  route.next_hops = {{.via = ip("198.18.0.2")}};
+  node.routes.push_back(route);
+  model::State state;
+  state.node = std::make_shared<const model::Node>(node);
+  put(state.peers, peer("b", "203.0.113.2", {net("10.2.0.0/16")}));
+  put(state.peers, peer("c", "172.23.0.1", {net("10.3.0.0/16")}));
+  put(state.peers, peer("d", "198.18.0.9", {net("10.4.0.0/16")}));
+  Bench bench;
+  const auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  EXPECT_EQ(tunnel(*g, "default/b")->local, ip("203.0.113.1"));
+  EXPECT_EQ(tunnel(*g, "default/c")->local, ip("198.18.0.1"));
+  EXPECT_EQ(tunnel(*g, "default/d")->local, ip("198.18.0.1"));
+}
+
 TEST(CompilePeers, PriorityThenWeight) {
   model::State state;
   state.node = std::make_shared<const model::Node>(model::sample_node());
