@@ -23,7 +23,8 @@ class PeersTest : public LoopFixture {
     return out;
   }
   const flow::Peer tunnel(const std::string& name) {
-    for (const flow::Peer& each : loop_->generation()->peers->by_slot)
+    const auto g = loop_->generation();
+    for (const flow::Peer& each : g->peers->by_slot)
       if (each.slot != flow::kNoPeer && each.name == "default/" + name) return each;
     ADD_FAILURE() << "no peer " << name;
     return {};
