@@ -207,13 +207,11 @@ class Identities(Mesh):
     def test_explain_and_trace_name_identities_and_rule(self):
         gateway = self.connect_sites(allow_web(protocol="tcp", ports=["80"]))
         # ESP as it comes, and what was in it where another worker owns the flow.
-        trace = gateway.begin("trace", "ip proto 50 or tcp port 80", "-n", "4")
+        trace = gateway.begin("trace", "ip proto 50 or tcp port 80", "-n", "64")
         rig.settle(1)
-        self.assertEqual(self.status(self.web), 0)
-        rig.wait_until(lambda: not trace.running(), 10, what="the trace")
-        said = trace.output()
-        self.assertIn(f"identity {WEB} -> {DB}", said)
-        self.assertIn("rule default/east-west/web-to-db", said)
+        wanted = (f"identity {WEB} -> {DB}", "rule default/east-west/web-to-db")
+        rig.wait_until(lambda: self.status(self.web) == 0 and all(each in trace.output() for each in wanted), 20, 0.1, f"a trace with {wanted}")
+        trace.stop()
         # On the way out, from db's own interface, to an address of which nothing is known here.
         explained = gateway.json("flows", "explain", "--interface", "lan", "--src", "10.2.0.11", "--dst", self.site[1].address(),
                                  "--protocol", "tcp", "--dst-port", "80")
