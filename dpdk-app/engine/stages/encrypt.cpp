@@ -17,17 +17,27 @@ using flow::Verdict;
 
 constexpr uint16_t kEthernetLength = 14;
 
+// What the list must know when it meets the packet again.
+Carry remembered(const Packet& p) {
+  Carry carry{};
+  carry.to_peer = p.to_peer;
+  carry.path = p.path;
+  carry.identity = p.identity;
+  return carry;
+}
+
+// Who only explains has nobody to give a packet to.
+bool only_explained(Packet& p, const WorkerState& w) {
+  if (!w.explains) return false;
+  rte_pktmbuf_free(p.mbuf);
+  p.verdict = Verdict::kHeld;
+  return true;
+}
+
 // To a worker that has an association of the peer, as a packet about which all else is decided.
 void relay(Packet& p, WorkerState& w) {
-  if (w.explains) {
-    rte_pktmbuf_free(p.mbuf);
-    p.verdict = Verdict::kHeld;
-    return;
-  }
-  carry_of(p.mbuf) = Carry{};
-  carry_of(p.mbuf).to_peer = p.to_peer;
-  carry_of(p.mbuf).path = p.path;
-  carry_of(p.mbuf).identity = p.identity;
+  if (only_explained(p, w)) return;
+  carry_of(p.mbuf) = remembered(p);
   carry_of(p.mbuf).hops = 1;  // once: an older table there may point back here
   if (!w.mesh.packets(w.id, p.owner).push({p.mbuf, Errand::kEncrypt})) return drop(p, DropReason::hand_off_full);
   w.counters->to_workers.add(1);
@@ -36,14 +46,8 @@ void relay(Packet& p, WorkerState& w) {
 
 // Until there are keys; then it is decided anew how long a packet may be, and which worker encrypts it.
 void wait_for_keys(Packet& p, WorkerState& w) {
-  if (w.explains) {
-    rte_pktmbuf_free(p.mbuf);
-    p.verdict = Verdict::kHeld;
-    return;
-  }
-  carry_of(p.mbuf) = Carry{};
-  carry_of(p.mbuf).to_peer = p.to_peer;
-  carry_of(p.mbuf).identity = p.identity;
+  if (only_explained(p, w)) return;
+  carry_of(p.mbuf) = remembered(p);
   if (!w.key_queue.wait(p.mbuf, p.to_peer, w.now_ms)) return drop(p, DropReason::key_queue_full);
   p.verdict = Verdict::kHeld;
 }
@@ -55,9 +59,7 @@ void relay_pieces(Packet& p, WorkerState& w) {
   w.counters->generated.add(pieces.count);
   w.counters->merged.add(1);
   for (unsigned i = 0; i < pieces.count; ++i) {
-    carry_of(pieces.mbufs[i]) = Carry{};
-    carry_of(pieces.mbufs[i]).to_peer = p.to_peer;
-    carry_of(pieces.mbufs[i]).identity = p.identity;
+    carry_of(pieces.mbufs[i]) = remembered(p);
     add_own(w, pieces.mbufs[i]);
   }
   rte_pktmbuf_free(p.mbuf);

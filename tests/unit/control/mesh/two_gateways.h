@@ -22,7 +22,7 @@ constexpr base::Nanos kSecond = base::kNanosPerSecond;
 // Associations by their SPIs.
 class FakeTunnels : public Tunnels {
  public:
-  FakeTunnels(uint32_t first, std::vector<std::string>& log) : next_(first), log_(log) {}
+  explicit FakeTunnels(uint32_t first) : next_(first) {}
 
   base::Result<Made> make_inbound(const model::Name&, const std::string&, uint64_t epoch, unsigned senders) override {
     if (full) return base::Error{"no room"};
@@ -39,7 +39,6 @@ class FakeTunnels : public Tunnels {
     outbound.clear();
     for (const Association& each : grant.associations) outbound.insert(each.spi);
     worn = false;
-    log_.push_back("use");
     return {};
   }
   base::Result<void> learn_identities(const model::Name&, const std::string&,
@@ -69,7 +68,6 @@ class FakeTunnels : public Tunnels {
 
  private:
   uint32_t next_;
-  std::vector<std::string>& log_;
 };
 
 inline pki::SpiffeId id(const std::string& text) { return *pki::SpiffeId::parse(text); }
@@ -86,7 +84,6 @@ class TwoGateways : public ::testing::Test {
     std::shared_ptr<const pki::Material> material;
     bool up = true;
     uint64_t starts = 0;
-    std::vector<std::string> log;
   };
   struct Event {
     base::Nanos at;
@@ -131,8 +128,7 @@ class TwoGateways : public ::testing::Test {
   // As after a crash: nothing is left of what it had.
   void start(Gateway& g) {
     ++g.starts;
-    g.tunnels =
-        std::make_unique<FakeTunnels>(static_cast<uint32_t>(1000 * (2 * g.starts + (&g == &a_ ? 0 : 1))), g.log);
+    g.tunnels = std::make_unique<FakeTunnels>(static_cast<uint32_t>(1000 * (2 * g.starts + (&g == &a_ ? 0 : 1))));
     g.machine = std::make_unique<Machine>(*g.tunnels, random_(), random_());
     g.machine->set_workers(2);
     g.machine->set_material(g.material, "", now_, wall());
