@@ -100,11 +100,6 @@ Prefix Prefix::network() const { return {with_host_bits(*this, 0), length}; }
 
 IpAddress Prefix::last() const { return with_host_bits(*this, 0xff); }
 
-bool Prefix::contains(const IpAddress& other) const {
-  if (is_v4() != other.is_v4()) return false;
-  return Prefix{other, length}.network().address == network().address;
-}
-
 bool Prefix::contains(const Prefix& other) const { return other.length >= length && contains(other.address); }
 
 std::string Prefix::to_string() const { return address.to_string() + "/" + std::to_string(length); }

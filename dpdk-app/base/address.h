@@ -28,6 +28,10 @@ struct IpAddress {
   alignas(8) std::array<uint8_t, 16> bytes{};  // network byte order; default is ::
 
   auto operator<=>(const IpAddress&) const = default;
+  bool operator==(const IpAddress& other) const {  // two words: as bytes it would be a call
+    return ((load_raw<uint64_t>(&bytes[0]) ^ load_raw<uint64_t>(&other.bytes[0])) |
+            (load_raw<uint64_t>(&bytes[8]) ^ load_raw<uint64_t>(&other.bytes[8]))) == 0;
+  }
 
   // Written as two words: the path reads addresses as words, and bytes just stored would make it wait.
   static IpAddress v4_from(const void* network_order_4_bytes) {
@@ -74,7 +78,13 @@ struct Prefix {
   // "192.0.2.0/24", or a bare address meaning the host prefix. Host bits are kept: see network().
   static Result<Prefix> parse(std::string_view text);
   bool is_v4() const { return address.is_v4(); }
-  bool contains(const IpAddress& other) const;
+  bool contains(const IpAddress& other) const {
+    const unsigned bits = is_v4() ? 96u + length : length;
+    const auto differ = [&](size_t at) { return load_be64(&address.bytes[at]) ^ load_be64(&other.bytes[at]); };
+    const uint64_t high = bits >= 64 ? differ(0) : bits == 0 ? 0 : differ(0) >> (64 - bits);
+    const uint64_t low = bits <= 64 ? 0 : differ(8) >> (128 - bits);
+    return (high | low) == 0 && is_v4() == other.is_v4();
+  }
   bool contains(const Prefix& other) const;
   Prefix network() const;  // host bits cleared
   bool has_host_bits() const { return network().address != address; }

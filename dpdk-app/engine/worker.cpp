@@ -17,7 +17,8 @@ namespace penstock::engine {
 
 namespace {
 // An inner packet that a crypto device gave back becomes a frame again, here or at the owner of its flow. True: here.
-bool surface_later(WorkerState& w, rte_mbuf* m, uint32_t number) {
+bool surface_later(WorkerState& w, const crypto::EspPacket& esp) {
+  rte_mbuf* m = esp.packet;
   const auto refuse = [&](flow::DropReason reason) {
     count_drop(w, reason);
     rte_pktmbuf_free(m);
@@ -28,18 +29,15 @@ bool surface_later(WorkerState& w, rte_mbuf* m, uint32_t number) {
   const auto& interfaces = w.generation->interfaces->by_id;
   if (carry.in >= interfaces.size() || interfaces[carry.in].id != carry.in)
     return refuse(flow::DropReason::interface_down);
-  if (!frame_inner(m, interfaces[carry.in])) return refuse(flow::DropReason::no_buffers);
+  wire::Headers headers = esp.inner;
+  if (!frame_inner(m, interfaces[carry.in], headers)) return refuse(flow::DropReason::no_buffers);
   const auto* frame = rte_pktmbuf_mtod(m, const uint8_t*);
-  wire::Headers headers;
-  if (wire::parse({frame, m->data_len}, m->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, headers) !=
-      wire::ParseError::kNone)
-    return true;  // the list finds it too, and names it
   if (const auto reason = refused_inside(*w.generation, carry.from_peer, frame, headers);
       reason != flow::DropReason::kNone) {
     const auto left = reconsider(reason, w, m, headers);
     return left == flow::DropReason::kNone ? false : refuse(left);
   }
-  if (const auto reason = identify_inside(*w.generation, carry.from_peer, number, carry.identity);
+  if (const auto reason = identify_inside(*w.generation, carry.from_peer, esp.identity, carry.identity);
       reason != flow::DropReason::kNone)
     return refuse(reason);
   const unsigned owner = flow::owner_of(flow::owner_hash(frame, headers), w.workers);
@@ -163,11 +161,13 @@ bool Worker::run_round() {
     run_commands();
     return false;
   }
+  if (!w.key_queue.empty()) [[unlikely]] {
+    release_waiting(w);  // before anything that came later
+    process_own();
+  }
   const unsigned packets = receive_devices() + receive_crypto() + receive_workers();
   run_commands();
   process_released();
-  if (!w.key_queue.empty()) [[unlikely]]
-    release_waiting(w);
   process_own();
   age(w);
   w.transmit.flush_all();
@@ -215,7 +215,7 @@ unsigned Worker::receive_crypto() {
       count_drop(w, drop_reason_of(done[i].verdict));
       rte_pktmbuf_free(m);
     } else if (inbound) {
-      if (surface_later(w, m, done[i].identity)) inner[inners++] = m;
+      if (surface_later(w, done[i])) inner[inners++] = m;
     } else if (frame_own(m)) {
       carry_of(m) = Carry{};  // it has been through its tunnel
       outer[outers++] = m;

@@ -68,6 +68,13 @@ inline uint16_t fold16(uint64_t words) {
   return static_cast<uint16_t>(words ^ (words >> 16));
 }
 
+// Of a number of workers, in 16 fractional bits, rounded up: exact for what kRetaSize bounds (128 * 128 < 2^16).
+constexpr auto kReciprocals = [] {
+  std::array<uint32_t, kRetaSize + 1> all{};
+  for (uint32_t workers = 1; workers <= kRetaSize; ++workers) all[workers] = (0x10000 + workers - 1) / workers;
+  return all;
+}();
+
 }  // namespace shard_detail
 
 inline uint16_t toeplitz16(uint16_t word) {
@@ -110,7 +117,12 @@ inline uint32_t owner_hash(const uint8_t* frame, const wire::Headers& headers) {
   return owner_hash_of_word(word);
 }
 
-inline unsigned owner_of(uint32_t hash, unsigned workers) { return (hash & (kRetaSize - 1)) % workers; }
+// Remainder of the redirection table's entry by the number of workers, at most kRetaSize. By multiplication: asked of
+// every packet, a division would take longer than the hash.
+inline unsigned owner_of(uint32_t hash, unsigned workers) {
+  const uint32_t entry = hash & (kRetaSize - 1);
+  return entry - workers * (entry * shard_detail::kReciprocals[workers] >> 16);
+}
 
 // The ports that bring a tuple to one worker, in an order that a seed decides: each of them once, then again from the
 // start.

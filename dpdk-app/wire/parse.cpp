@@ -285,46 +285,51 @@ ParseError read_tags(base::Bytes frame, Headers& out) {
   return ParseError::kNone;
 }
 
-// The frame that nearly every frame is: untagged, IPv4 without options, not a fragment, TCP or UDP, nothing wrong.
-// False: something is otherwise, and parse_any says what; it gives the same answer for these frames, slower.
-// Header words stay in registers and `out` is written once: half the time of the general way.
-inline bool parse_common(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksum, Headers& out) {
-  constexpr size_t kL4 = kEthernetLength + kIpv4MinLength;
+// The datagram that nearly every datagram is: IPv4 without options, not a fragment, TCP, UDP or ESP, nothing wrong,
+// `kL2` bytes behind the begin of `frame`. False: something is otherwise, and the general way says what; it gives the
+// same answer for these, slower. Header words stay in registers and `out` is written once: half the time of the general
+// way.
+template <size_t kL2>
+inline bool parse_common(base::Bytes frame, size_t packet_length, Ipv4Checksum checksum, Headers& out) {
+  constexpr size_t kL4 = kL2 + kIpv4MinLength;
   constexpr uint16_t kFragmentRaw = __builtin_bswap16(kIpv4MoreFragments | kIpv4OffsetMask);
-  constexpr uint16_t kTypeRaw = __builtin_bswap16(kEtherTypeIpv4);
   if (frame.size() < kL4 + kUdpLength) return false;
-  const uint8_t* ip = frame.data() + kEthernetLength;
+  const uint8_t* ip = frame.data() + kL2;
   const auto first = base::load_raw<uint64_t>(ip);       // version, TOS, length, id, fragment
   const auto second = base::load_raw<uint64_t>(ip + 8);  // TTL, protocol, checksum, source
   const auto fragment = static_cast<uint16_t>(first >> 48);
-  if (base::load_raw<uint16_t>(ip - 2) != kTypeRaw || (first & 0xff) != 0x45 || (fragment & kFragmentRaw)) return false;
+  if ((first & 0xff) != 0x45 || (fragment & kFragmentRaw)) return false;
   if (checksum == Ipv4Checksum::kVerify) {
     const uint64_t sum = (first & 0xffffffff) + (first >> 32) + (second & 0xffffffff) + (second >> 32) +
                          base::load_raw<uint32_t>(ip + kIpv4DstAt);
     if (fold(sum) != 0xffff) return false;
   }
   const uint8_t* l4 = ip + kIpv4MinLength;
-  const size_t end = kEthernetLength + base::swap16(static_cast<uint16_t>(first >> 16));
-  if (end > std::min<size_t>(packet_length, kMaxPacket)) return false;
+  const size_t end = kL2 + base::swap16(static_cast<uint16_t>(first >> 16));
+  if (end > std::min(packet_length, kMaxPacket)) return false;
   const auto protocol = static_cast<uint8_t>(second >> 8);
   size_t length = kUdpLength;
   uint8_t tcp_flags = 0;
+  uint32_t ports = base::load_be32(l4);
   if (protocol == kProtocolTcp) {
     if (frame.size() < kL4 + kTcpMinLength) return false;
     length = static_cast<size_t>(l4[kTcpDataOffsetAt] >> 4) * 4;
     tcp_flags = l4[kTcpFlagsAt];
     if (length < kTcpMinLength || kL4 + length > std::min(end, frame.size())) return false;
-  } else {
+  } else if (protocol == kProtocolUdp) {
     const size_t udp_length = base::load_be16(l4 + kUdpLengthAt);
-    if (protocol != kProtocolUdp || udp_length < kUdpLength || kL4 + udp_length > end) return false;
+    if (udp_length < kUdpLength || kL4 + udp_length > end) return false;
+  } else {
+    if (protocol != kProtocolEsp || end < kL4) return false;
+    length = 0;
+    ports = 0;
   }
-  constexpr Headers kSame{.ether_type = kEtherTypeIpv4, .family = 4, .l2_length = kEthernetLength, .l4_offset = kL4};
+  constexpr Headers kSame{.ether_type = kEtherTypeIpv4, .family = 4, .l2_length = kL2, .l4_offset = kL4};
   out = kSame;  // one wide store, then what differs
   out.protocol = protocol;
   out.flags = static_cast<uint8_t>((fragment >> 6 & 1) * kDontFragment);
   out.payload_offset = static_cast<uint16_t>(kL4 + length);
   out.end = static_cast<uint16_t>(end);
-  const uint32_t ports = base::load_be32(l4);
   out.src_port = static_cast<uint16_t>(ports >> 16);
   out.dst_port = static_cast<uint16_t>(ports);
   out.tcp_flags = tcp_flags;
@@ -353,12 +358,16 @@ inline bool parse_common(base::Bytes frame, uint32_t packet_length, Ipv4Checksum
 }  // namespace
 
 ParseError parse(base::Bytes frame, uint32_t packet_length, Ipv4Checksum checksum, Headers& out) {
-  if (parse_common(frame, packet_length, checksum, out)) [[likely]]
+  constexpr uint16_t kTypeRaw = __builtin_bswap16(kEtherTypeIpv4);
+  if (frame.size() > kEthernetLength && base::load_raw<uint16_t>(&frame[kEthernetTypeAt]) == kTypeRaw &&
+      parse_common<kEthernetLength>(frame, packet_length, checksum, out)) [[likely]]
     return ParseError::kNone;
   return parse_any(frame, packet_length, checksum, out);
 }
 
 ParseError parse_ip(base::Bytes datagram, Whole whole, Ipv4Checksum checksum, Headers& out) {
+  if (whole == Whole::kYes && parse_common<0>(datagram, datagram.size(), checksum, out)) [[likely]]
+    return ParseError::kNone;
   out = Headers{};
   if (datagram.empty()) return ParseError::kTruncatedIp;
   const Extent x{datagram.data(), datagram.size(), std::min(datagram.size(), kMaxPacket), whole};

@@ -108,7 +108,11 @@ class Road {
       uint32_t spi = 0;
       good &= p.verdict == EspVerdict::done;
       p.sa = in_[sas[p.cookie]].get();
-      good &= find_esp(p.packet, spi, p.place) == EspVerdict::done && spi == kFirstSpi + sas[p.cookie];
+      wire::Headers outer;
+      const auto* ip = rte_pktmbuf_mtod(p.packet, const uint8_t*);
+      good &= wire::parse_ip({ip, p.packet->data_len}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, outer) ==
+                  wire::ParseError::kNone &&
+              find_esp(ip, outer, spi, p.place) == EspVerdict::done && spi == kFirstSpi + sas[p.cookie];
     }
     lane_->decrypt(burst_, 0);
     collect();

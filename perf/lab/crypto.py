@@ -55,14 +55,14 @@ def clear(n, length, destination):
 
 def encrypt_input(path, sizes, destinations):
     frames = [frame(clear(n, sizes[n % len(sizes)], destinations[n % len(destinations)])) for n in range(max(FLOWS, len(destinations)))]
-    peers.write_pcap(path, arp_replies() + frames)
+    peers.write_pcap(path, arp_replies(SERVERS[:2]) + frames)
     return path
 
 
 def decrypt_input(path, size, association):
     frames = [sealed(association, n, udp_datagram(socket.inet_aton(address(REMOTE, 1 + n)), 1024 + n,
                                                   socket.inet_aton(address(LOCAL, 1 + n)), 9, size)) for n in range(FLOWS)]
-    peers.write_pcap(path, arp_replies() + frames)
+    peers.write_pcap(path, arp_replies(SERVERS[:2]) + frames)
     return path
 
 

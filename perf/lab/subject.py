@@ -41,11 +41,11 @@ def frame(datagram):
     return GATEWAY_MAC + CLIENT_MAC + b"\x08\x00" + datagram
 
 
-def arp_replies():
+def arp_replies(servers=SERVERS):
     """The next hops say where they are, once in every turn of the file: the device has nobody behind it who could be asked."""
     return [GATEWAY_MAC + SERVER_MAC + b"\x08\x06" + struct.pack(
         "!HHBBH6s4s6s4s", 1, 0x0800, 6, 4, 2, SERVER_MAC, socket.inet_aton(a), GATEWAY_MAC, socket.inet_aton("192.0.2.1")) +
-        bytes(18) for a in SERVERS]
+        bytes(18) for a in servers]
 
 
 class GatewayRun:

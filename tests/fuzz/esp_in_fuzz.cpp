@@ -270,7 +270,12 @@ void receive(InboundSa& sa, const std::vector<std::vector<uint8_t>>& packets, ui
     auto& packet = *owned.emplace_back(std::make_unique<Packet>(std::move(bytes), ways & kSegments));
     uint32_t spi = 0;
     EspPacket p{.packet = packet.mbuf, .sa = &sa};
-    p.verdict = find_esp(packet.mbuf, spi, p.place);
+    wire::Headers outer;
+    if (packet.mbuf->nb_segs > 1 && rte_pktmbuf_linearize(packet.mbuf) != 0) continue;
+    if (wire::parse_ip({packet.data(), packet.mbuf->data_len}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, outer) !=
+        wire::ParseError::kNone)
+      continue;
+    p.verdict = find_esp(packet.data(), outer, spi, p.place);
     packet.require_unchanged();
     if (p.verdict != EspVerdict::done) continue;
     require(p.place.esp_at + kEspHeaderLength <= p.place.end && p.place.end <= packet.sent.size());

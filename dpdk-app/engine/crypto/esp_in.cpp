@@ -88,18 +88,19 @@ void set_ecn(uint8_t* ip, uint8_t family, uint8_t ecn) {
 
 // RFC 4301 §5.2 steps 3 to 5, RFC 6040 §4.2: the inner packet in its own right.
 EspVerdict admit_inner(const InboundSa& sa, uint8_t* ip, size_t length, uint8_t next_header, uint8_t outer_class,
-                       size_t& inner_length) {
+                       wire::Headers& h) {
   if (next_header == wire::kProtocolNoNext) return EspVerdict::dummy;
   if (next_header != wire::kProtocolIpip && next_header != wire::kProtocolIpv6) return EspVerdict::bad_next_header;
-  wire::Headers h;
   if (wire::parse_ip({ip, length}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, h) != wire::ParseError::kNone)
     return EspVerdict::malformed_inner;
   if (h.family != (next_header == wire::kProtocolIpip ? 4 : 6)) return EspVerdict::malformed_inner;
   if (!sa.selectors().empty() && !inbound_match(sa.selectors(), flow_of(ip, h))) return EspVerdict::selector_mismatch;
   const uint8_t ecn = leave_tunnel(h.traffic_class, outer_class);
   if (ecn == kEcnDrop) return EspVerdict::congestion_lost;
-  if (ecn != (h.traffic_class & kEcnMask)) set_ecn(ip, h.family, ecn);
-  inner_length = h.end;
+  if (ecn != (h.traffic_class & kEcnMask)) {
+    set_ecn(ip, h.family, ecn);
+    h.traffic_class = static_cast<uint8_t>((h.traffic_class & ~kEcnMask) | ecn);
+  }
   return EspVerdict::done;
 }
 
@@ -118,40 +119,38 @@ EspVerdict strip_identity(const InboundSa& sa, const uint8_t* clear, size_t leng
 
 }  // namespace
 
-EspVerdict find_esp(rte_mbuf* packet, uint32_t& spi, EspPlace& place) {
-  if (const EspVerdict claimed = claim_buffer(packet, 0); claimed != EspVerdict::done) return claimed;
-  const auto* ip = rte_pktmbuf_mtod(packet, const uint8_t*);
-  wire::Headers h;
-  if (wire::parse_ip({ip, packet->data_len}, wire::Whole::kYes, wire::Ipv4Checksum::kVerify, h) !=
-      wire::ParseError::kNone)
-    return EspVerdict::malformed_outer;
+EspVerdict find_esp(const uint8_t* frame, const wire::Headers& h, uint32_t& spi, EspPlace& place) {
   if (h.is(wire::kIsFragment)) return EspVerdict::outer_fragment;
-  place = {h.l4_offset, h.end, h.traffic_class, h.protocol == wire::kProtocolUdp};
-  if (place.in_udp) {
-    const size_t length = base::load_be16(ip + h.l4_offset + wire::kUdpLengthAt);  // parse_ip() bounded it
-    place.esp_at = static_cast<uint16_t>(h.l4_offset + wire::kUdpLength);
-    place.end = static_cast<uint16_t>(h.l4_offset + length);
-    if (length == wire::kUdpLength + 1 && ip[place.esp_at] == kKeepaliveByte) return EspVerdict::nat_keepalive;
+  const bool in_udp = h.protocol == wire::kProtocolUdp;
+  size_t esp_at = h.l4_offset, end = h.end;
+  if (in_udp) {
+    const size_t length = base::load_be16(frame + h.l4_offset + wire::kUdpLengthAt);  // the parser bounded it
+    esp_at += wire::kUdpLength;
+    end = h.l4_offset + length;
+    if (length == wire::kUdpLength + 1 && frame[esp_at] == kKeepaliveByte) return EspVerdict::nat_keepalive;
   } else if (h.protocol != wire::kProtocolEsp) {
     return EspVerdict::not_esp;
   }
-  if (place.esp_at + 4 > place.end) return EspVerdict::truncated_esp;
-  spi = base::load_be32(ip + place.esp_at);
-  if (place.in_udp && spi == 0) return EspVerdict::non_esp_marker;
-  if (place.esp_at + kEspHeaderLength > place.end) return EspVerdict::truncated_esp;
+  if (esp_at + 4 > end) return EspVerdict::truncated_esp;
+  spi = base::load_be32(frame + esp_at);
+  if (in_udp && spi == 0) return EspVerdict::non_esp_marker;
+  if (esp_at + kEspHeaderLength > end) return EspVerdict::truncated_esp;
+  place = {static_cast<uint16_t>(esp_at - h.l2_length), static_cast<uint16_t>(end - h.l2_length), h.traffic_class,
+           in_udp};
   return EspVerdict::done;
 }
 
 EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, base::Nanos now, EspJob& job) {
   const CipherTraits& traits = sa.traits();
   if (place.in_udp != sa.udp_encapsulation()) return EspVerdict::wrong_encapsulation;
+  if (const EspVerdict claimed = claim_buffer(packet, 0); claimed != EspVerdict::done) return claimed;
   auto* esp = rte_pktmbuf_mtod_offset(packet, uint8_t*, place.esp_at);
   const size_t around = kEspHeaderLength + traits.iv_length + kIcvLength;
   const size_t length = place.end - place.esp_at;
   if (length < around + kEspTrailerLength) return EspVerdict::truncated_esp;
   if (base::load_be32(esp) != sa.spi()) return EspVerdict::wrong_spi;
   const size_t ciphertext = length - around;
-  if (ciphertext % traits.block != 0) return EspVerdict::misaligned_esp;
+  if ((ciphertext & (traits.block - 1u)) != 0) return EspVerdict::misaligned_esp;
   const auto found = sa.window().find(base::load_be32(esp + 4));
   if (found.place != ReplayWindow::Place::kNew) return verdict_of(found.place);
   if (!sa.may_carry(static_cast<uint32_t>(ciphertext), now)) return EspVerdict::lifetime_expired;
@@ -174,7 +173,8 @@ void undo_in(const InboundSa& sa, rte_mbuf* packet, const EspJob& job) {
   std::memcpy(rte_pktmbuf_mtod_offset(packet, uint8_t*, job.esp_at + job.length - 4), job.tag, 4);
 }
 
-EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end, uint32_t& identity) {
+EspVerdict finish_in(InboundSa& sa, const EspJob& job, JobEnd end, EspPacket& p) {
+  rte_mbuf* packet = p.packet;
   if (end != JobEnd::kGood)
     return end == JobEnd::kForged ? EspVerdict::failed_authentication : EspVerdict::crypto_failed;
   if (const auto place = sa.window().mark(job.sequence); place != ReplayWindow::Place::kNew) return verdict_of(place);
@@ -186,15 +186,14 @@ EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd 
   sa.use(static_cast<uint32_t>(length));
   uint8_t next_header = 0;
   if (const EspVerdict v = strip_trailer(clear, length, next_header); v != EspVerdict::done) return v;
-  if (const EspVerdict v = strip_identity(sa, clear, length, next_header, identity); v != EspVerdict::done) return v;
+  if (const EspVerdict v = strip_identity(sa, clear, length, next_header, p.identity); v != EspVerdict::done) return v;
   const size_t shim = sa.identities() ? kIdentityHeaderLength : 0;
-  size_t inner_length = 0;
-  if (const EspVerdict v =
-          admit_inner(sa, clear + shim, length - shim, next_header, job.outer_traffic_class, inner_length);
+  if (const EspVerdict v = admit_inner(sa, clear + shim, length - shim, next_header, job.outer_traffic_class, p.inner);
       v != EspVerdict::done)
     return v;
-  rte_pktmbuf_adj(packet, static_cast<uint16_t>(head + shim));
-  rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - inner_length));
+  packet->data_off = static_cast<uint16_t>(packet->data_off + head + shim);  // one segment, as claimed
+  packet->data_len = p.inner.end;
+  packet->pkt_len = p.inner.end;
   // What the device said about the outer packet says nothing about this one.
   packet->ol_flags = 0;
   packet->packet_type = 0;

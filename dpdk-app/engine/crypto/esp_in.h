@@ -15,13 +15,15 @@
 
 namespace penstock::crypto {
 
-// `done`: `spi` and `place` are valid. Keepalives and the non-ESP marker have verdicts of their own. `packet` may
-// become one segment.
-EspVerdict find_esp(rte_mbuf* packet, uint32_t& spi, EspPlace& place);
+// `done`: `spi` and `place` are valid. Keepalives and the non-ESP marker have verdicts of their own. `outer`: what
+// wire::parse() or parse_ip() found without an error, its offsets counted from `frame`; `place` counts from the IP
+// header.
+EspVerdict find_esp(const uint8_t* frame, const wire::Headers& outer, uint32_t& spi, EspPlace& place);
 
+// `packet` may become one segment.
 EspVerdict prepare_in(InboundSa& sa, rte_mbuf* packet, const EspPlace& place, base::Nanos now, EspJob& job);
-// `identity`: of the identity header, where the SA has one; else it stays.
-EspVerdict finish_in(InboundSa& sa, rte_mbuf* packet, const EspJob& job, JobEnd end, uint32_t& identity);
+// Done: `p.inner` says what is inside, and `p.identity` what the identity header says, where the SA has one.
+EspVerdict finish_in(InboundSa& sa, const EspJob& job, JobEnd end, EspPacket& p);
 // The device did not take the job: the packet is again what prepare_in() saw.
 void undo_in(const InboundSa& sa, rte_mbuf* packet, const EspJob& job);
 

@@ -244,7 +244,7 @@ void EspLane::settle(EspPacket& p, const EspJob& job, JobEnd end) {
   const uint32_t length = p.packet->pkt_len;
   p.verdict = p.sa->direction() == Direction::kOutbound
                   ? finish_out(*static_cast<OutboundSa*>(p.sa), p.packet, job, end)
-                  : finish_in(*static_cast<InboundSa*>(p.sa), p.packet, job, end, p.identity);
+                  : finish_in(*static_cast<InboundSa*>(p.sa), job, end, p);
   p.sa->count(p.verdict, length);
 }
 

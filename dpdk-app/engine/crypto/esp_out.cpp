@@ -12,9 +12,11 @@ namespace penstock::crypto {
 
 namespace {
 
-// RFC 4303 §2.4: 1, 2, 3, ...; then pad length and next header.
+// RFC 4303 §2.4: 1, 2, 3, ...; then pad length and next header. Writes 16 bytes, and no more than two beyond: where ICV
+// and a whole block fit too.
 void write_trailer(uint8_t* at, size_t padding, uint8_t next_header) {
-  for (size_t i = 0; i < padding; ++i) at[i] = static_cast<uint8_t>(i + 1);
+  static constexpr uint8_t kPadding[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+  std::memcpy(at, kPadding, sizeof kPadding);
   at[padding] = static_cast<uint8_t>(padding);
   at[padding + 1] = next_header;
 }
@@ -65,16 +67,18 @@ EspVerdict prepare_out(OutboundSa& sa, rte_mbuf* packet, uint32_t identity, base
   if (job.sequence == 0) return EspVerdict::sequence_exhausted;
   sa.use(inner.length);
 
-  rte_pktmbuf_trim(packet, static_cast<uint16_t>(packet->data_len - inner.length));  // Ethernet's own padding
   const size_t unpadded = shim + inner.length + kEspTrailerLength;
-  const size_t padding = (traits.block - unpadded % traits.block) % traits.block;
+  const size_t padding = -unpadded & (traits.block - 1u);  // a power of two
   const size_t ciphertext = unpadded + padding;
-  auto* tail = reinterpret_cast<uint8_t*>(
-      rte_pktmbuf_append(packet, static_cast<uint16_t>(padding + kEspTrailerLength + kIcvLength)));
+  auto* ip = rte_pktmbuf_mtod(packet, uint8_t*);
   const uint8_t next_header = inner.family == 4 ? wire::kProtocolIpip : wire::kProtocolIpv6;
-  write_trailer(tail, padding, shim != 0 ? kProtocolIdentity : next_header);
+  write_trailer(ip + inner.length, padding, shim != 0 ? kProtocolIdentity : next_header);
+  uint8_t* outer = ip - head;
+  // One segment, as claimed: what would walk a chain is not asked. Ethernet's own padding goes.
+  packet->data_off = static_cast<uint16_t>(packet->data_off - head);
+  packet->data_len = static_cast<uint16_t>(head - shim + ciphertext + kIcvLength);
+  packet->pkt_len = packet->data_len;
 
-  auto* outer = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(packet, static_cast<uint16_t>(head)));
   if (shim != 0) write_identity(outer + head - shim, identity, next_header);
   write_outer(sa, inner, outer, kEspHeaderLength + traits.iv_length + ciphertext + kIcvLength);
   uint8_t* esp = outer + sa.outer_length();

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "engine/crypto/verdict.h"
+#include "wire/parse.h"
 
 struct rte_mbuf;
 
@@ -27,6 +28,7 @@ struct EspPacket {
   EspPlace place;              // inbound only
   uint32_t identity = 0;       // the number in the identity header (identity_header.h), where the SA has one
   EspVerdict verdict = EspVerdict::done;
+  wire::Headers inner;  // of a packet that was decrypted; offsets count from its IP header
 };
 
 }  // namespace penstock::crypto

@@ -66,6 +66,15 @@ void write_v4(OutboundSa& sa, const InnerView& inner, uint8_t traffic_class, uin
   base::store_raw(ip + wire::kIpv4ChecksumAt, static_cast<uint16_t>(~wire::fold(sum)));
 }
 
+// 20, 28, 40 or 48 bytes: as a memcpy of unknown length it would be a call.
+void copy_outer(const uint8_t* from, size_t length, uint8_t* to) {
+  std::memcpy(to, from, 16);
+  if (length > 32) std::memcpy(to + 16, from + 16, 16);
+  uint8_t last[16];  // may overlap what was written
+  std::memcpy(last, from + length - 16, 16);
+  std::memcpy(to + length - 16, last, 16);
+}
+
 }  // namespace
 
 bool look_inside(base::Bytes bytes, InnerView& view) {
@@ -96,7 +105,7 @@ void write_outer(OutboundSa& sa, const InnerView& inner, uint8_t* at, size_t esp
   const uint8_t dscp = policy.dscp_policy == DscpPolicy::kCopy ? inner.traffic_class >> 2 : policy.dscp;
   const auto traffic_class = static_cast<uint8_t>(dscp << 2 | enter_tunnel(inner.traffic_class, policy.ecn));
   const size_t total = sa.outer_length() + esp_length;
-  std::memcpy(at, sa.outer(), sa.outer_length());
+  copy_outer(sa.outer(), sa.outer_length(), at);
   size_t ip_length = wire::kIpv4MinLength;
   if (!policy.v6) {
     write_v4(sa, inner, traffic_class, at, total);

@@ -34,7 +34,7 @@ struct CipherTraits {
   uint8_t salt_length;
   uint8_t integrity_key_length;
   uint8_t iv_length;  // on the wire
-  uint8_t block;      // ciphertext is a multiple of it: RFC 4303 §2.4 asks for 4, CBC for 16
+  uint8_t block;      // a power of two; ciphertext is a multiple of it: RFC 4303 §2.4 asks for 4, CBC for 16
   bool aead;
 };
 const CipherTraits& traits_of(Cipher cipher);

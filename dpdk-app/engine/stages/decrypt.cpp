@@ -43,14 +43,9 @@ bool prepare(Packet& p, WorkerState& w, crypto::EspPacket& out) {
     p.owner = static_cast<uint8_t>(owner);
     return false;
   }
-  const uint16_t l2 = p.headers.l2_length;
-  rte_pktmbuf_adj(p.mbuf, l2);
   uint32_t spi = 0;
-  const EspVerdict verdict = crypto::find_esp(p.mbuf, spi, out.place);
-  if (verdict == EspVerdict::non_esp_marker) {  // key exchange: the host's own
-    rte_pktmbuf_prepend(p.mbuf, l2);
-    return false;
-  }
+  const EspVerdict verdict = crypto::find_esp(p.data, p.headers, spi, out.place);
+  if (verdict == EspVerdict::non_esp_marker) return false;  // key exchange: the host's own
   if (verdict != EspVerdict::done) {
     drop(p, drop_reason_of(verdict));
     return false;
@@ -60,6 +55,7 @@ bool prepare(Packet& p, WorkerState& w, crypto::EspPacket& out) {
     drop(p, DropReason::esp_unknown_spi);
     return false;
   }
+  rte_pktmbuf_adj(p.mbuf, p.headers.l2_length);
   out.packet = p.mbuf;
   out.sa = inbound->sa;
   out.cookie = static_cast<uint64_t>(crypto::Direction::kInbound);
@@ -69,15 +65,13 @@ bool prepare(Packet& p, WorkerState& w, crypto::EspPacket& out) {
 }
 
 // The inner packet takes the place of the outer one.
-void surface(Packet& p, uint32_t number, Burst& burst, WorkerState& w) {
+void surface(Packet& p, const crypto::EspPacket& esp, Burst& burst, WorkerState& w) {
   const flow::Interface& in = w.generation->interfaces->by_id[p.in];
-  if (!frame_inner(p.mbuf, in)) return drop(p, DropReason::no_buffers);
+  p.headers = esp.inner;
+  if (!frame_inner(p.mbuf, in, p.headers)) return drop(p, DropReason::no_buffers);
   p.data = rte_pktmbuf_mtod(p.mbuf, uint8_t*);
   p.length = rte_pktmbuf_pkt_len(p.mbuf);
   p.has_hash = p.to_group_frame = false;
-  if (const auto error = wire::parse(frame_of(p), p.length, wire::Ipv4Checksum::kVerifiedByDevice, p.headers);
-      error != wire::ParseError::kNone)
-    return drop(p, reason_of(error));
   if (const DropReason reason = forbidden(p); reason != DropReason::kNone) return drop(p, reason);
   Carry& carry = carry_of(p.mbuf);
   if (const DropReason reason = refused_inside(*w.generation, carry.from_peer, p.data, p.headers);
@@ -87,7 +81,7 @@ void surface(Packet& p, uint32_t number, Burst& burst, WorkerState& w) {
     p.verdict = Verdict::kHeld;
     return;
   }
-  if (const DropReason reason = identify_inside(*w.generation, carry.from_peer, number, carry.identity);
+  if (const DropReason reason = identify_inside(*w.generation, carry.from_peer, esp.identity, carry.identity);
       reason != DropReason::kNone)
     return drop(p, reason);
   p.identity = carry.identity;
@@ -103,7 +97,7 @@ void surface(Packet& p, uint32_t number, Burst& burst, WorkerState& w) {
 void settle(Packet& p, const crypto::EspPacket& esp, Burst& burst, WorkerState& w) {
   switch (esp.verdict) {
     case EspVerdict::done:
-      return surface(p, esp.identity, burst, w);
+      return surface(p, esp, burst, w);
     case EspVerdict::in_flight:
       p.verdict = Verdict::kHeld;
       return;
@@ -220,9 +214,8 @@ flow::DropReason identify_inside(const flow::Generation& g, uint16_t peer, uint3
   return g.identities->translate(peer, number, identity) ? DropReason::kNone : DropReason::identity_unknown;
 }
 
-bool frame_inner(rte_mbuf* m, const flow::Interface& in) {
-  const bool v4 = *rte_pktmbuf_mtod(m, uint8_t*) >> 4 == 4;
-  const uint16_t length = in.vlan != 0 ? 18 : 14;
+bool frame_inner(rte_mbuf* m, const flow::Interface& in, wire::Headers& h) {
+  const uint8_t length = in.vlan != 0 ? 18 : 14;
   auto* frame = reinterpret_cast<uint8_t*>(rte_pktmbuf_prepend(m, length));
   if (frame == nullptr) return false;
   std::memcpy(frame, in.mac.bytes.data(), 6);
@@ -230,8 +223,14 @@ bool frame_inner(rte_mbuf* m, const flow::Interface& in) {
   if (in.vlan != 0) {
     base::store_be16(frame + 12, wire::kEtherTypeVlan);
     base::store_be16(frame + 14, in.vlan);
+    h.vlan = in.vlan;
+    h.flags |= wire::kIsTagged;
   }
-  base::store_be16(frame + length - 2, v4 ? wire::kEtherTypeIpv4 : wire::kEtherTypeIpv6);
+  base::store_be16(frame + length - 2, h.ether_type);
+  h.l2_length = length;
+  h.l4_offset = static_cast<uint16_t>(h.l4_offset + length);
+  h.payload_offset = static_cast<uint16_t>(h.payload_offset + length);
+  h.end = static_cast<uint16_t>(h.end + length);
   m->port = in.port;
   return true;
 }

@@ -25,7 +25,8 @@ flow::DropReason reconsider(flow::DropReason reason, WorkerState& w, rte_mbuf* m
 // What the identity header of a packet from `peer` means here; kNone: `identity` is set.
 flow::DropReason identify_inside(const flow::Generation& g, uint16_t peer, uint32_t number, flow::Identity& identity);
 
-// Makes the inner packet, at which the buffer begins, a frame of the interface `in`. False: no headroom.
-bool frame_inner(rte_mbuf* m, const flow::Interface& in);
+// Makes the inner packet, at which the buffer begins and which `headers` describe, a frame of the interface `in`.
+// False: no headroom.
+bool frame_inner(rte_mbuf* m, const flow::Interface& in, wire::Headers& headers);
 
 }  // namespace penstock::engine

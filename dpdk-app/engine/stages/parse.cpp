@@ -93,11 +93,6 @@ DropReason reason_of(wire::ParseError error) {
   return static_cast<DropReason>(error);
 }
 
-bool is_neighbour_discovery(const wire::Headers& h) {
-  return h.family == 6 && h.protocol == wire::kProtocolIcmpv6 && h.icmp_type >= wire::kNdRouterSolicit &&
-         h.icmp_type <= wire::kNdRedirect && h.hop_limit == 255 && !h.is(wire::kIsFragment);
-}
-
 flow::DropReason forbidden(const Packet& p) {
   if (p.headers.is(wire::kHasSourceRoute)) return DropReason::source_route;
   const uint8_t* ip = p.data + p.headers.l2_length;

@@ -4,6 +4,7 @@
 
 #include "engine/packet.h"
 #include "engine/worker_state.h"
+#include "wire/headers.h"
 
 namespace penstock::engine {
 
@@ -14,7 +15,10 @@ flow::DropReason reason_of(wire::ParseError error);
 flow::DropReason forbidden(const Packet& p);
 
 // Neighbour discovery as only a host on the same link can send it (RFC 4861 §7.1.1, RFC 6980).
-bool is_neighbour_discovery(const wire::Headers& h);
+inline bool is_neighbour_discovery(const wire::Headers& h) {
+  return h.family == 6 && h.protocol == wire::kProtocolIcmpv6 && h.icmp_type >= wire::kNdRouterSolicit &&
+         h.icmp_type <= wire::kNdRedirect && h.hop_limit == wire::kNdHopLimit && !h.is(wire::kIsFragment);
+}
 
 struct Parse {
   static constexpr const char* kName = "parse";

@@ -61,6 +61,12 @@ TEST(Prefix, ContainsNetworkLast) {
   EXPECT_FALSE(prefix("::/0").contains(at("8.8.8.8")));  // another family, whatever its 16-byte form
   EXPECT_TRUE(prefix("2001:db8::/33").contains(at("2001:db8:7fff::")));
   EXPECT_FALSE(prefix("2001:db8::/33").contains(at("2001:db8:8000::")));
+  EXPECT_TRUE(prefix("::/0").contains(at("2001:db8::1")));
+  EXPECT_TRUE(prefix("2001:db8::1/64").contains(at("2001:db8::ffff")));
+  EXPECT_FALSE(prefix("2001:db8::/64").contains(at("2001:db8:0:1::")));
+  EXPECT_TRUE(prefix("2001:db8::1/128").contains(at("2001:db8::1")));
+  EXPECT_FALSE(prefix("2001:db8::1/128").contains(at("2001:db8::2")));
+  EXPECT_FALSE(prefix("::/65").contains(at("0.0.0.1")));
   EXPECT_TRUE(prefix("10.0.0.0/8").contains(prefix("10.1.0.0/16")));
   EXPECT_FALSE(prefix("10.1.0.0/16").contains(prefix("10.0.0.0/8")));
   EXPECT_EQ(prefix("192.0.2.77/25").network().to_string(), "192.0.2.0/25");

@@ -113,9 +113,12 @@ TEST(Shard, InverseUndoesTheHash) {
 }
 
 TEST(Shard, WorkersGetEqualSharesOfTheTable) {
-  for (unsigned workers = 1; workers <= 64; ++workers) {
+  for (unsigned workers = 1; workers <= kRetaSize; ++workers) {
     std::vector<unsigned> count(workers);
-    for (unsigned i = 0; i < kRetaSize; ++i) ++count[owner_of(i, workers)];
+    for (unsigned i = 0; i < kRetaSize; ++i) {
+      ASSERT_EQ(owner_of(i + 7 * kRetaSize, workers), i % workers);
+      ++count[owner_of(i, workers)];
+    }
     for (const unsigned c : count) ASSERT_LE(c - kRetaSize / workers, 1u);
   }
 }

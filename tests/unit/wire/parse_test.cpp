@@ -289,28 +289,45 @@ TEST(ParseIp, QuotedNeedsEightTransportBytes) {
   EXPECT_EQ(parse_ip({}, Whole::kQuoted, Ipv4Checksum::kVerify, h), ParseError::kTruncatedIp);
 }
 
-// The short way of common frames and the general one (parse_ip has only that) agree on mutated packets.
+// The short way of common frames, that of datagrams, and the general one (tagged frames have only that) agree on
+// mutated packets.
 TEST(Parse, ShortWayAgreesWithGeneralWay) {
   std::mt19937 random(1);
-  const std::vector<Frame> seeds = {tcp4(), tcp4(kTcpAck, "0123456789"), udp(ip4())};
+  Frame esp = udp(ip4());
+  esp[kIp + kIpv4ProtocolAt] = kProtocolEsp;
+  fix_ipv4_checksum(esp);
+  const std::vector<Frame> seeds = {tcp4(), tcp4(kTcpAck, "0123456789"), udp(ip4()), esp};
   for (int round = 0; round < 200000; ++round) {
     Frame frame = seeds[random() % seeds.size()];
     for (unsigned n = random() % 3; n > 0; --n) frame[kIp + random() % 34] = static_cast<uint8_t>(random());
     if (random() % 4 == 0) frame.resize(kIp + random() % (frame.size() - kIp + 1));
     if (random() % 2 && frame.size() >= kIp + 60) fix_ipv4_checksum(frame);
     const auto checksum = random() % 2 ? Ipv4Checksum::kVerify : Ipv4Checksum::kVerifiedByDevice;
-    Headers a, b;
-    const ParseError error = parse(frame, static_cast<uint32_t>(frame.size()), checksum, a);
+    Frame tagged = frame;
+    const uint8_t tag[] = {0x81, 0x00, 0x00, 0x07};
+    tagged.insert(tagged.begin() + kEthernetTypeAt, std::begin(tag), std::end(tag));
+    Headers general;
+    const ParseError error = parse(tagged, static_cast<uint32_t>(tagged.size()), checksum, general);
+    const auto same = [&](const Headers& h, size_t l2) {
+      const size_t apart = kIp + kVlanTagLength - l2;
+      EXPECT_EQ(h.l2_length, l2);
+      EXPECT_EQ(h.l4_offset + apart, general.l4_offset);
+      EXPECT_EQ(h.payload_offset + apart, general.payload_offset);
+      EXPECT_EQ(h.end + apart, general.end);
+      EXPECT_EQ(h.flags | kIsTagged, general.flags);
+      EXPECT_EQ(std::tie(h.protocol, h.src_port, h.dst_port, h.tcp_flags, h.hop_limit, h.traffic_class),
+                std::tie(general.protocol, general.src_port, general.dst_port, general.tcp_flags, general.hop_limit,
+                         general.traffic_class));
+      EXPECT_EQ(std::tie(h.family, h.fragment_id, h.fragment_offset, h.icmp_type, h.icmp_code, h.ether_type),
+                std::tie(general.family, general.fragment_id, general.fragment_offset, general.icmp_type,
+                         general.icmp_code, general.ether_type));
+    };
+    Headers h;
+    ASSERT_EQ(parse(frame, static_cast<uint32_t>(frame.size()), checksum, h), error);
+    if (error == ParseError::kNone) same(h, kIp);
     if (frame.size() == kIp || frame[kIp] >> 4 != 4) continue;  // parse_ip goes by the version alone
-    ASSERT_EQ(error, parse_ip(Bytes(frame).subspan(kIp), Whole::kYes, checksum, b));
-    if (error != ParseError::kNone) continue;
-    EXPECT_EQ(a.l4_offset, b.l4_offset + kIp);
-    EXPECT_EQ(a.payload_offset, b.payload_offset + kIp);
-    EXPECT_EQ(a.end, b.end + kIp);
-    EXPECT_EQ(std::tie(a.protocol, a.flags, a.src_port, a.dst_port, a.tcp_flags, a.hop_limit, a.traffic_class),
-              std::tie(b.protocol, b.flags, b.src_port, b.dst_port, b.tcp_flags, b.hop_limit, b.traffic_class));
-    EXPECT_EQ(std::tie(a.fragment_id, a.fragment_offset, a.icmp_type, a.icmp_code, a.ether_type),
-              std::tie(b.fragment_id, b.fragment_offset, b.icmp_type, b.icmp_code, b.ether_type));
+    ASSERT_EQ(parse_ip(Bytes(frame).subspan(kIp), Whole::kYes, checksum, h), error);
+    if (error == ParseError::kNone) same(h, 0);
   }
 }
 

@@ -33,10 +33,10 @@ TEST_P(Hostile, AFlippedBitAnywhereIsRefusedByName) {
         forged[at] ^= bit;
         const auto v = lane_.decrypt(*t.in, forged).verdict;
         if (at < 20) {
-          EXPECT_EQ(v, EspVerdict::malformed_outer) << at << " " << to_string(v);
+          EXPECT_EQ(v, EspVerdict::not_esp) << at << " " << to_string(v);
         } else if (at < esp) {
           // Ports, length and checksum of UDP are nothing ESP relies on; a wrong length is noticed.
-          EXPECT_TRUE(v == EspVerdict::done || v == EspVerdict::replayed || v == EspVerdict::malformed_outer ||
+          EXPECT_TRUE(v == EspVerdict::done || v == EspVerdict::replayed || v == EspVerdict::not_esp ||
                       v == EspVerdict::truncated_esp || v == EspVerdict::misaligned_esp ||
                       v == EspVerdict::failed_authentication)
               << at << " " << to_string(v);
@@ -66,7 +66,7 @@ TEST_P(Hostile, EveryTruncationIsRefused) {
   const auto sealed = lane_.encrypt(*t.out, inner_packet(false, 90)).bytes;
   for (size_t length = 0; length < sealed.size(); ++length) {
     std::vector<uint8_t> cut(sealed.begin(), sealed.begin() + static_cast<std::ptrdiff_t>(length));
-    EXPECT_EQ(lane_.decrypt(*t.in, cut).verdict, EspVerdict::malformed_outer) << length;
+    EXPECT_EQ(lane_.decrypt(*t.in, cut).verdict, EspVerdict::not_esp) << length;
     if (length < 28) continue;
     // The same with outer headers that tell the truth about it.
     base::store_be16(&cut[2], static_cast<uint16_t>(length));
@@ -116,7 +116,7 @@ TEST_P(Hostile, BothCopiesOfADuplicateInOneBurstAreNotBelieved) {
   for (EspPacket& p : burst) {
     uint32_t spi = 0;
     p = {.packet = buffer_of(sealed), .sa = t.in.get()};
-    ASSERT_EQ(find_esp(p.packet, spi, p.place), EspVerdict::done);
+    ASSERT_EQ(find(p.packet, spi, p.place), EspVerdict::done);
   }
   lane_.decrypt(burst);
   EXPECT_EQ(burst[0].verdict, EspVerdict::done);
@@ -239,7 +239,7 @@ TEST(Sas, ABurstOfManySasKeepsEachOnesOrder) {
       for (Tunnel& t : tunnels)
         if (t.out.get() == p.sa) p.sa = t.in.get();
       uint32_t spi = 0;
-      ASSERT_EQ(find_esp(p.packet, spi, p.place), EspVerdict::done);
+      ASSERT_EQ(find(p.packet, spi, p.place), EspVerdict::done);
     }
     lane.decrypt(burst);
     for (EspPacket& p : burst) {
@@ -267,7 +267,7 @@ TEST(Queues, WhatADeviceDoesNotTakeIsAsItWas) {
                   reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, static_cast<uint16_t>(bytes.size()))));
         uint32_t spi = 0;
         burst.push_back({.packet = m, .sa = sa});
-        if (sa == t.in.get()) find_esp(m, spi, burst.back().place);
+        if (sa == t.in.get()) find(m, spi, burst.back().place);
       }
       return burst;
     };

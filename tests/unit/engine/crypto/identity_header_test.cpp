@@ -67,7 +67,7 @@ class IdentityInEsp : public testing::TestWithParam<Cipher> {
     EXPECT_EQ(p.verdict, EspVerdict::done);
     p = {.packet = p.packet, .sa = &in};
     uint32_t spi = 0;
-    EXPECT_EQ(find_esp(p.packet, spi, p.place), EspVerdict::done);
+    EXPECT_EQ(find(p.packet, spi, p.place), EspVerdict::done);
     lane_.decrypt({&p, 1});
     if (p.verdict == EspVerdict::done) {
       EXPECT_EQ(bytes_of(p.packet), inner);
