@@ -96,6 +96,7 @@ base::Result<Associations::OutboundSet> Associations::made(std::vector<crypto::S
   auto set = std::make_shared<Set<crypto::OutboundSa>>();
   for (crypto::SaSpec& spec : outbound) {
     const std::string name = "outbound SPI " + spi_text(spec.spi) + ": ";
+    if (key_log_ != nullptr) key_log_->write(spec);
     auto sa = crypto::OutboundSa::make(std::move(spec), device_list_);
     if (!sa) return base::Error{name + sa.error()};
     set->push_back(std::move(*sa));
@@ -116,6 +117,7 @@ base::Result<Associations::InboundSet> Associations::made(uint16_t of, const uin
   for (crypto::SaSpec& spec : inbound) {
     const std::string name = "inbound SPI " + spi_text(spec.spi) + ": ";
     if (!taken.insert(spec.spi).second) return base::Error{name + "is another association's"};
+    if (key_log_ != nullptr) key_log_->write(spec);
     auto sa = crypto::InboundSa::make(std::move(spec), device_list_);
     if (!sa) return base::Error{name + sa.error()};
     set->push_back(std::move(*sa));

@@ -26,6 +26,7 @@
 
 #include "base/result.h"
 #include "engine/crypto/esp_lane.h"
+#include "engine/crypto/key_log.h"
 #include "engine/crypto/sa.h"
 #include "flow/peer_table.h"
 
@@ -108,6 +109,7 @@ class Associations {
 
   // `use`: of the crypto devices; their queues only in tests.
   Associations(unsigned workers, HandOver hand_over, crypto::CryptoUse use = crypto::CryptoUse::kAny);
+  void log_keys(crypto::KeyLog* log) { key_log_ = log; }  // of what is staged from now on
 
   // Replace all associations of the peer, its outbound ones, or add a set of inbound ones. Open the crypto devices when
   // they are needed for the first time. `epoch`: names the set; of one that is there the new set takes the place.
@@ -159,6 +161,7 @@ class Associations {
   const unsigned workers_;
   const HandOver hand_over_;
   const crypto::CryptoUse use_;
+  crypto::KeyLog* key_log_ = nullptr;
   std::vector<std::unique_ptr<crypto::CryptoDevice>> devices_;  // the sessions of associations live in them
   std::vector<crypto::CryptoDevice*> device_list_;
   std::vector<std::unique_ptr<crypto::EspLane>> lanes_;  // by worker

@@ -36,6 +36,11 @@ flow::HashSecret draw_secret() {
 
 base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options) {
   std::unique_ptr<Engine> engine(new Engine);
+  if (!options.key_log.empty()) {
+    auto opened = crypto::KeyLog::open(options.key_log);
+    if (!opened) return base::Error{"--debug-esp-keys: " + opened.error()};
+    engine->key_log_ = std::move(*opened);
+  }
   const unsigned free_mb = free_huge_megabytes();
   engine->huge_pages_ = options.huge_pages && free_mb >= 256;
   const unsigned wanted = options.memory_mb != 0 ? options.memory_mb : kDefaultMemoryMb;
@@ -86,6 +91,7 @@ std::vector<PlanError> Engine::start_workers(const WorkerPlan& plan) {
   associations_ = std::make_unique<Associations>(
       static_cast<unsigned>(plan.cores.size()),
       [this](unsigned worker, auto table) { workers_[worker]->set_associations(std::move(table)); });
+  associations_->log_keys(key_log_.get());
   for (unsigned id = 0; id < plan.cores.size(); ++id) {
     workers_.push_back(std::make_unique<Worker>(id, plan.cores[id], *mesh_, plan.sizes, shared_buckets_.get(),
                                                 *sources_, buffers_.standard(), secret_, slot_));

@@ -19,6 +19,7 @@ struct EngineOptions {
   bool huge_pages = true;  // false, or none reserved: ordinary memory
   unsigned memory_mb = 0;  // 0: what is needed for the defaults
   std::string log_level = "error";
+  std::string key_log;  // crypto/key_log.h; empty: none
 };
 
 struct WorkerPlan {
@@ -88,6 +89,7 @@ class Engine {
   mutable std::mutex ports_lock_;  // ports_ is read by status calls of other threads
   std::vector<Port> ports_;        // twins follow their port
   std::vector<std::unique_ptr<Worker>> workers_;
+  std::unique_ptr<crypto::KeyLog> key_log_;     // null: keys are written nowhere
   std::unique_ptr<Associations> associations_;  // goes after the workers have stopped
 };
 

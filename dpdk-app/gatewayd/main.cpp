@@ -112,6 +112,8 @@ int run(const Options& options) {
   auto engine = engine::Engine::start(options.engine);
   if (!engine) return fail(engine.error());
   if (!(*engine)->huge_pages()) log::info("running without hugepages: slower, and --memory bounds buffers and routes");
+  if (!options.engine.key_log.empty())
+    log::warn("the keys of associations are written to a file", {{"file", options.engine.key_log}});
   EngineDataplane dataplane(**engine);
   loop::ControlLoop loop(dataplane, std::move(*store), loop_options());
   if (auto started = loop.start(); !started) return fail(started.error());

@@ -25,6 +25,10 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
   app.add_flag("--no-huge", no_huge, "use ordinary memory even where hugepages are reserved");
   app.add_option("--memory", options.engine.memory_mb, "MiB for DPDK when there are no hugepages (default 1024)")
       ->check(CLI::Range(256, 1 << 20));
+  app.add_option(
+      "--debug-esp-keys", options.engine.key_log,
+      "new file for the keys of all associations, as Wireshark reads them (esp_sa): for debugging, as whoever "
+      "reads the file reads the traffic");
   app.add_option("--log-level", level, "debug, info, warn or error")->capture_default_str();
   app.add_option("--log-format", format, "keyvalue or json")->capture_default_str();
   try {

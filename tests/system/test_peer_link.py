@@ -294,5 +294,38 @@ class Link(Mesh):
             self.assertTrue(line in page, line)
 
 
+class KeyLog(Mesh):
+    """Keys are in no file, but where an operator asks for it by name."""
+
+    def setUp(self):
+        self.introduce()
+
+    def test_a_capture_is_read_with_the_logged_keys(self):
+        path = self.lab.dir / "esp_sa"
+        gateway = self.site[1].gateway
+        gateway.stop()
+        gateway.options += ["--debug-esp-keys", path]
+        gateway.start()
+        self.assertIn("keys of associations are written to a file", gateway.process.output())
+        self.agree(extendedSequenceNumbers=True)
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        self.addCleanup(traffic.UdpEcho(self.site[2].workload, 5000, "::").close)
+        capture = self.capture()
+        rig.wait_until(lambda: traffic.udp_ask(self.site[1].workload, self.site[2].address(), 5000, MARK), 10, what="an answer")
+        self.assertFalse(MARK in capture.stop())
+        read = rig.run("tshark", "-r", capture.path, "-o", "esp.enable_encryption_decode:TRUE", "-T", "fields", "-e", "udp.payload",
+                       env={**os.environ, "WIRESHARK_CONFIG_DIR": str(self.lab.dir)}).stdout
+        self.assertGreaterEqual(read.count(MARK.hex()), 2, path.read_text() and read)
+        self.assertIn("File exists", self.refused_start(gateway))
+
+    def refused_start(self, gateway):
+        gateway.stop()
+        try:
+            gateway.start()
+        except rig.LabError as error:
+            return str(error)
+        return "it started"
+
+
 if __name__ == "__main__":
     rig.main()
