@@ -20,6 +20,8 @@ FLOWS, MANY = 256, 1000
 DEVICE = "crypto_aesni_gcm"
 IMIX = [64] * 7 + [576] * 4 + [1400]
 CIPHERS = {"AES-GCM-128": 16, "AES-GCM-256": 32}
+LIMIT = "dpdk-test-crypto-perf"
+SECGW = {"cpu-crypto": "cpu-crypto", "queues": "no-offload"}   # synchronous, asynchronous: what it calls them
 
 
 def address(prefix, n):
@@ -53,17 +55,39 @@ def clear(n, length, destination):
     return udp_datagram(socket.inet_aton(address(LOCAL, 1 + n)), 1024 + n, socket.inet_aton(destination), 9, length)
 
 
-def encrypt_input(path, sizes, destinations):
-    frames = [frame(clear(n, sizes[n % len(sizes)], destinations[n % len(destinations)])) for n in range(max(FLOWS, len(destinations)))]
+def write_input(path, frames):
     peers.write_pcap(path, arp_replies(SERVERS[:2]) + frames)
+    peers.write_pcap(bare(path), frames)
     return path
+
+
+def bare(path):
+    """The same for who knows his neighbours already."""
+    return path.with_name(path.name + ".bare")
+
+
+def encrypt_input(path, sizes, destinations):
+    return write_input(path, [frame(clear(n, sizes[n % len(sizes)], destinations[n % len(destinations)]))
+                              for n in range(max(FLOWS, len(destinations)))])
 
 
 def decrypt_input(path, size, association):
     frames = [sealed(association, n, udp_datagram(socket.inet_aton(address(REMOTE, 1 + n)), 1024 + n,
                                                   socket.inet_aton(address(LOCAL, 1 + n)), 9, size)) for n in range(FLOWS)]
-    peers.write_pcap(path, arp_replies(SERVERS[:2]) + frames)
-    return path
+    return write_input(path, frames)
+
+
+def secgw_config(cipher, association, mode):
+    """For ipsec-secgw: what our Peer says; `mode` is how its associations use the crypto device."""
+    colons = lambda key: ":".join(f"{byte:02x}" for byte in key)   # noqa: E731
+    spi, inward = association
+    keys = f"aead_algo {cipher.lower().replace('gcm-128', '128-gcm').replace('gcm-256', '256-gcm')} aead_key"
+    there, ports = address(UNDERLAY, 1), "sport 0:65535 dport 0:65535"
+    return "\n".join([
+        f"sp ipv4 out esp protect 5 pri 1 dst {REMOTE} {ports}", f"sp ipv4 in esp protect {spi} pri 1 dst {LOCAL} {ports}",
+        f"sa out 5 {keys} {colons(inward[::-1])} mode ipv4-tunnel src {OURS} dst {there} type {mode}",
+        f"sa in {spi} {keys} {colons(inward)} mode ipv4-tunnel src {there} dst {OURS} type {mode}",
+        f"rt ipv4 dst {UNDERLAY} port 0", f"rt ipv4 dst {LOCAL} port 0", "neigh port 0 02:00:00:00:00:09", ""])
 
 
 def limit(lab, cipher, operation, size, core, huge, number):
@@ -86,21 +110,21 @@ def limit(lab, cipher, operation, size, core, huge, number):
 
 
 def subjects(lab):
-    """name: (input, peers, cipher and operation and size of the limit or None)"""
+    """name: (input, peers, (cipher, operation, size), association of the input), the last two None where there is no other"""
     made = {}
     for cipher in CIPHERS:
         one, association = peer_of(lab, cipher, 0, REMOTE)
         mark = "" if cipher == "AES-GCM-128" else "_256"
         for size in (64, 512, 1400) if not mark else (1400,):
             destinations = [address(REMOTE, 1 + n) for n in range(FLOWS)]
-            made[f"esp_encrypt_{size}B{mark}"] = (encrypt_input(lab.dir / f"e{size}{mark}", [size], destinations), [one], (cipher, "encrypt", size))
-            made[f"esp_decrypt_{size}B{mark}"] = (decrypt_input(lab.dir / f"d{size}{mark}", size, association), [one], (cipher, "decrypt", size))
+            made[f"esp_encrypt_{size}B{mark}"] = (encrypt_input(lab.dir / f"e{size}{mark}", [size], destinations), [one], (cipher, "encrypt", size), association)
+            made[f"esp_decrypt_{size}B{mark}"] = (decrypt_input(lab.dir / f"d{size}{mark}", size, association), [one], (cipher, "decrypt", size), association)
         if not mark:
-            made["esp_encrypt_imix"] = (encrypt_input(lab.dir / "imix", IMIX, destinations), [one], None)
+            made["esp_encrypt_imix"] = (encrypt_input(lab.dir / "imix", IMIX, destinations), [one], None, None)
             spots = [f"198.18.{n // 250}.{n % 250}" for n in range(MANY)]
-            made["esp_1_peer"] = (encrypt_input(lab.dir / "one", [64], spots), [one], None)
+            made["esp_1_peer"] = (encrypt_input(lab.dir / "one", [64], spots), [one], None, None)
             many = [peer_of(lab, cipher, n, f"{spot}/32")[0] for n, spot in enumerate(spots)]
-            made["esp_1000_peers"] = (encrypt_input(lab.dir / "many", [64], spots), many, None)
+            made["esp_1000_peers"] = (encrypt_input(lab.dir / "many", [64], spots), many, None, None)
     return made
 
 
@@ -108,47 +132,59 @@ def measure_all(lab, options, huge):
     """Everything `options.runs` times, taking turns."""
     cases, ours, theirs, reasons, number = subjects(lab), {}, {}, {}, 0
     routes = [objects.route(UNDERLAY, SERVERS[0]), objects.route(LOCAL, SERVERS[1])]
+    device = lambda path: f"net_pcap0,rx_pcap={path},infinite_rx=1"   # noqa: E731
     for turn in range(options.runs):
-        for name, (path, bundle, bound) in cases.items():
-            run = GatewayRun(lab, f"net_pcap0,rx_pcap={path},infinite_rx=1", options.core, bundle, huge, routes)
+        for name, (path, bundle, bound, association) in cases.items():
+            run = GatewayRun(lab, device(path), options.core, bundle, huge, routes)
             try:
                 ours.setdefault(name, []).append(run.measure(options.seconds, 0))
             finally:
                 run.stop()
-            if bound is not None:
+            if bound is None:
+                continue
+            others = {LIMIT: lambda: limit(lab, *bound, options.core, huge, number)}
+            for mode in SECGW:
+                others[f"ipsec-secgw ({mode})"] = lambda mode=mode: peers.ipsec_secgw_rate(
+                    lab, device(bare(path)), DEVICE, secgw_config(bound[0], association, SECGW[mode]), bound[1], options.core, options.seconds,
+                    huge, number)
+            for peer, measure in others.items():
                 number += 1
                 try:
-                    theirs.setdefault(name, []).append(limit(lab, *bound, options.core, huge, number))
+                    theirs.setdefault((name, peer), []).append(measure())
                 except (peers.Missing, rig.LabError) as reason:
-                    reasons[name] = str(reason).splitlines()[0]
+                    reasons[(name, peer)] = str(reason).splitlines()[0]
         print(f"turn {turn + 1} of {options.runs} done", file=sys.stderr)
-    return [row(name, ours, theirs.get(name), reasons.get(name)) for name in cases]
+    return [row for name, (_, _, bound, _) in cases.items() for row in rows(name, bound, ours, theirs, reasons)]
 
 
-def row(name, ours, theirs, reason):
+def rows(name, bound, ours, theirs, reasons):
+    """One for each peer, the limit first; one without a peer where there is none."""
     runs = ours[name]
-    rate, cycles = statistics.median(r[0] for r in runs) / 1e6, statistics.median(r[1] for r in runs)
     clock = statistics.median(r[2] for r in runs)
-    out = {"name": name, "value": round(rate, 3), "unit": "Mpps", "peer": None, "peer_value": None, "ratio": None, "runs": len(runs),
-           "spread": round(spread([r[0] for r in runs]), 3), "cycles_per_packet": round(cycles, 1), "peer_cycles_per_packet": None}
-    if theirs:
-        peer = statistics.median(theirs) / 1e6
-        out.update(peer="dpdk-test-crypto-perf", peer_value=round(peer, 3), ratio=round(rate / peer, 3),
-                   peer_cycles_per_packet=round(clock / peer / 1e6, 1), peer_spread=round(spread(theirs), 3))
-    elif reason:
-        out.update(peer="dpdk-test-crypto-perf", reason=reason)
-    elif name == "esp_1000_peers":
+    plain = {"name": name, "value": round(statistics.median(r[0] for r in runs) / 1e6, 3), "unit": "Mpps", "peer": None, "peer_value": None,
+             "ratio": None, "runs": len(runs), "spread": round(spread([r[0] for r in runs]), 3),
+             "cycles_per_packet": round(statistics.median(r[1] for r in runs), 1), "peer_cycles_per_packet": None}
+    if name == "esp_1000_peers":
         one = statistics.median(r[1] for r in ours["esp_1_peer"])
-        out.update(peer="esp_1_peer", unit="Mpps", peer_value=round(statistics.median(r[0] for r in ours["esp_1_peer"]) / 1e6, 3),
-                   ratio=round(cycles / one, 3), peer_cycles_per_packet=round(one, 1))   # of cycles: less is better
-    return out
+        yield {**plain, "peer": "esp_1_peer", "peer_value": round(statistics.median(r[0] for r in ours["esp_1_peer"]) / 1e6, 3),
+               "ratio": round(plain["cycles_per_packet"] / one, 3), "peer_cycles_per_packet": round(one, 1)}   # of cycles: less is better
+    elif bound is None:
+        yield plain
+    for peer in [LIMIT, *(f"ipsec-secgw ({mode})" for mode in SECGW)] if bound else []:
+        values = theirs.get((name, peer))
+        if not values:
+            yield {**plain, "peer": peer, "reason": reasons.get((name, peer), "not measured")}
+            continue
+        rate = statistics.median(values) / 1e6
+        yield {**plain, "peer": peer, "peer_value": round(rate, 3), "ratio": round(plain["value"] / rate, 3),
+               "peer_cycles_per_packet": round(clock / rate / 1e6, 1), "peer_spread": round(spread(values), 3)}
 
 
 def table(results):
-    print(f"{'name':24} {'Mpps':>7} {'cycles':>8}  {'peer':22} {'Mpps':>7} {'cycles':>8} {'ratio':>6} {'spread':>7}")
+    print(f"{'name':24} {'Mpps':>7} {'cycles':>8}  {'peer':25} {'Mpps':>7} {'cycles':>8} {'ratio':>6} {'spread':>7}")
     for r in results:
         peer = f"{r['peer_value']:7.2f} {r['peer_cycles_per_packet']:8.1f} {r['ratio']:6.2f}" if r["ratio"] else f"{r.get('reason', ''):>23}"
-        print(f"{r['name']:24} {r['value']:7.2f} {r['cycles_per_packet']:8.1f}  {r['peer'] or '':22} {peer} {r['spread']:6.0%}")
+        print(f"{r['name']:24} {r['value']:7.2f} {r['cycles_per_packet']:8.1f}  {r['peer'] or '':25} {peer} {r['spread']:6.0%}")
 
 
 if __name__ == "__main__":

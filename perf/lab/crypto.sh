@@ -1,6 +1,6 @@
 #!/bin/bash
 # ESP through the running gateway, on one core: its whole path from receive to transmit, against dpdk-test-crypto-perf, which
-# does nothing but the cipher, on the same crypto device in the same run.
+# does nothing but the cipher, on the same crypto device in the same run, and against DPDK's ipsec-secgw on the same input.
 #
 #   sudo perf/lab/crypto.sh [--json FILE] [--runs N] [--seconds S] [--core N]
 #

@@ -33,30 +33,37 @@ def eal(cores, prefix, huge):
     return ["-l", cores, "--no-pci", "--file-prefix", prefix, *(["--in-memory"] if huge else ["--no-huge", "-m", "2048"])]
 
 
-def build_l3fwd():
-    """DPDK's example, from Debian's dpdk-doc, compiled for this machine. Two constants are changed: its buffers are as many
-    as ours (the input holds every packet of the file), and it does not insist on receive checksum offload, which no
-    software device has."""
-    binary = CACHE / "l3fwd" / "build" / "l3fwd"
+def build_example(name, main, changes):
+    """One of DPDK's examples, from Debian's dpdk-doc, compiled for this machine, with `changes` to its file `main`."""
+    binary = CACHE / name / "build" / name
     if binary.exists():
         return binary
-    if not (EXAMPLES / "l3fwd").exists():
-        raise Missing("no /usr/share/dpdk/examples/l3fwd: install dpdk-doc")
+    if not (EXAMPLES / name).exists():
+        raise Missing(f"no /usr/share/dpdk/examples/{name}: install dpdk-doc")
     if not shutil.which("make"):
         raise Missing("no make")
     CACHE.mkdir(parents=True, exist_ok=True)
-    for part in ("l3fwd", "common"):
+    for part in (name, "common"):
         shutil.copytree(EXAMPLES / part, CACHE / part, dirs_exist_ok=True)
-    source = CACHE / "l3fwd" / "main.c"
+    source = CACHE / name / main
     text = source.read_text()
-    text = text.replace(".offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM", ".offloads = 0")
-    text = text.replace("(unsigned)8192)", f"(unsigned){PACKET_BUFFERS})")
+    for old, new in changes.items():
+        text = text.replace(old, new)
     source.write_text(text)
-    done = subprocess.run(["make", "-s", "-C", str(CACHE / "l3fwd")], capture_output=True, text=True, check=False,
+    done = subprocess.run(["make", "-s", "-C", str(CACHE / name)], capture_output=True, text=True, check=False,
                           env={**os.environ, "CFLAGS": "-march=native"})
     if not binary.exists():
-        raise Missing(f"l3fwd does not build: {done.stderr.strip().splitlines()[-1:]}")
+        raise Missing(f"{name} does not build: {done.stderr.strip().splitlines()[-1:]}")
     return binary
+
+
+# They insist on receive checksum offload, which no software device has.
+NO_OFFLOAD = {".offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM": ".offloads = 0"}
+
+
+def build_l3fwd():
+    """With as many buffers as ours: the input holds every packet of the file."""
+    return build_example("l3fwd", "main.c", {**NO_OFFLOAD, "(unsigned)8192)": f"(unsigned){PACKET_BUFFERS})"})
 
 
 class Telemetry:
@@ -109,6 +116,18 @@ def l3fwd_rate(lab, input_device, core, seconds, huge, number):
     process = lab.start("l3fwd", binary, *eal(str(core), prefix, huge), "--vdev", input_device, "--", "-p", "1", "-P",
                         f"--config=(0,0,{core})", "--lookup=lpm", "--eth-dest=0,02:00:00:00:00:09", "--parse-ptype",
                         f"--rule_ipv4={lab.dir}/v4.cfg", f"--rule_ipv6={lab.dir}/v6.cfg")
+    return measured(process, prefix, seconds)
+
+
+def ipsec_secgw_rate(lab, input_device, crypto_device, config, operation, core, seconds, huge, number):
+    """ESP by DPDK's security gateway: what comes in by port 0 leaves there. Port 1 only has to exist."""
+    binary, prefix = build_example("ipsec-secgw", "ipsec-secgw.c", NO_OFFLOAD), f"secgw{os.getpid()}-{number}"
+    path = lab.dir / "secgw.cfg"
+    path.write_text(config)
+    unprotected = "1" if operation == "decrypt" else "2"
+    process = lab.start("ipsec-secgw", binary, *eal(str(core), prefix, huge), "--vdev", input_device, "--vdev", "net_null0,no-rx=1",
+                        "--vdev", crypto_device, "--", "-p", "3", "-P", "-u", unprotected, "-l", "-w", "0", "-s", "32768",
+                        f"--config=(0,0,{core}),(1,0,{core})", "-f", path)
     return measured(process, prefix, seconds)
 
 
