@@ -64,7 +64,7 @@ ApplyResult ControlLoop::Core::change(model::Change change, const ApplyOptions& 
   }
 
   // prepare tunnels
-  if (!prepare_peers(*next, *compiled.generation, result)) {
+  if (!prepare_peers(*next, *compiled.generation, Dataplane::MissingKeys::kRefuse, result)) {
     unprepare(*next);
     return refused(std::move(result));
   }
@@ -128,9 +128,9 @@ bool ControlLoop::Core::prepare(const model::State& next, ApplyResult& result) {
 }
 
 bool ControlLoop::Core::prepare_peers(const model::State& next, const flow::Generation& generation,
-                                      ApplyResult& result) {
+                                      Dataplane::MissingKeys missing, ApplyResult& result) {
   Stopwatch watch;
-  result.errors = dataplane_.prepare_peers(generation, next.peers);
+  result.errors = dataplane_.prepare_peers(generation, next.peers, missing);
   result.times.prepare += watch.lap_us();
   return result.errors.empty();
 }

@@ -105,7 +105,8 @@ class ControlLoop::Core final : public mesh::Tunnels {
   // change.cpp
   ApplyResult refused(ApplyResult result);
   bool prepare(const model::State& next, ApplyResult& result);
-  bool prepare_peers(const model::State& next, const flow::Generation& generation, ApplyResult& result);
+  bool prepare_peers(const model::State& next, const flow::Generation& generation, Dataplane::MissingKeys missing,
+                     ApplyResult& result);
   bool compile(const model::State& next, ApplyResult& result, compile::Compiled& out);
   bool store_revision(const model::State& next, const ApplyOptions& options, ApplyResult& result,
                       store::Revision& revision);

@@ -102,8 +102,11 @@ class Dataplane {
 
   // Makes ready what the peers of the generation encrypt and decrypt with; those that did not change keep what they
   // have. On an error nothing changes. Until commit_peers() nothing is used, and abandon_peers() forgets it.
-  virtual model::FieldErrors prepare_peers(const flow::Generation& generation,
-                                           const model::Objects<model::Peer>& peers) = 0;
+  // Keys that cannot be read are an error of a peer that is new or changed. One that is neither, or any under
+  // kGoWithout, has no associations then, and is tried again the next time.
+  enum class MissingKeys : uint8_t { kRefuse, kGoWithout };
+  virtual model::FieldErrors prepare_peers(const flow::Generation& generation, const model::Objects<model::Peer>& peers,
+                                           MissingKeys missing) = 0;
   virtual void commit_peers() = 0;
   virtual void abandon_peers() = 0;
   virtual std::vector<AssociationInfo> associations() const = 0;  // any thread; peer by peer

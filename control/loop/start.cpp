@@ -80,7 +80,8 @@ base::Result<void> ControlLoop::Core::start() {
     return base::Error{"cannot compile " + revision + ": " +
                        (result.errors.empty() ? result.failure : summary(result.errors))};
   }
-  if (!prepare_peers(**stored, *compiled.generation, result)) {
+  // A key file that has gone is no reason to leave everybody else without a gateway.
+  if (!prepare_peers(**stored, *compiled.generation, Dataplane::MissingKeys::kGoWithout, result)) {
     unprepare(**stored);
     return base::Error{"cannot bring " + revision + " up: " + summary(result.errors)};
   }

@@ -22,7 +22,7 @@ class EngineDataplane : public loop::Dataplane {
 
   model::FieldErrors prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) override;
   model::FieldErrors prepare_peers(const flow::Generation& generation,
-                                   const model::Objects<model::Peer>& peers) override;
+                                   const model::Objects<model::Peer>& peers, MissingKeys missing) override;
   void commit_peers() override;
   void abandon_peers() override;
   std::vector<loop::AssociationInfo> associations() const override;
@@ -74,6 +74,7 @@ class EngineDataplane : public loop::Dataplane {
     Terms terms;
     uint64_t hard_packets = 0, hard_bytes = 0;  // of agreed outbound associations, from the next ones on
     bool carries_v6 = false;
+    bool without_keys = false;  // agreed by hand, and could not be read
   };
   using Tunnels = std::map<uint16_t, Tunnel>;  // by slot
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/loop/log.h"
 #include "gatewayd/engine_dataplane.h"
 
 namespace penstock::gatewayd {
@@ -86,14 +87,14 @@ std::string why_too_small(uint16_t path_mtu, uint16_t inner) {
 }
 
 model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& generation,
-                                                  const model::Objects<model::Peer>& peers) {
+                                                  const model::Objects<model::Peer>& peers, MissingKeys missing) {
   model::FieldErrors errors;
   Tunnels next;
   for (const flow::Peer& way : generation.peers->by_slot) {
     if (way.slot == flow::kNoPeer || way.encryption == flow::Encryption::kOff) continue;
     const auto slash = way.name.find('/');
     const model::Name name{way.name.substr(0, slash), way.name.substr(slash + 1)};
-    const Tunnel& wanted = next[way.slot] = tunnel_of(*peers.at(name), way);
+    Tunnel& wanted = next[way.slot] = tunnel_of(*peers.at(name), way);
     const auto now = tunnels_.find(way.slot);
     const bool same = now != tunnels_.end() && now->second.terms == wanted.terms;
     if (!wanted.terms.identity.empty()) {
@@ -101,8 +102,14 @@ model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& genera
       continue;
     }
     const std::string object = "Peer/" + name.to_string();
-    if (std::string fault = same ? "" : stage_static(way.slot, wanted.terms); !fault.empty()) {
-      errors.push_back({object, "spec.staticKeys.file", std::move(fault)});
+    const bool known = same && now->second.without_keys;
+    if (std::string fault = same && !known ? "" : stage_static(way.slot, wanted.terms); !fault.empty()) {
+      wanted.without_keys = known || missing == MissingKeys::kGoWithout;
+      if (!wanted.without_keys) {
+        errors.push_back({object, "spec.staticKeys.file", std::move(fault)});
+      } else if (!known) {
+        loop::log::error("peer has no keys", {{"peer", name.to_string()}, {"reason", fault}});
+      }
       continue;
     }
     const crypto::EspOverhead overhead = *engine_.associations().overhead(way.slot);

@@ -28,13 +28,14 @@ def address(prefix, n):
     return str(ipaddress.ip_network(prefix)[n])
 
 
-def peer_of(lab, cipher, n, prefix):
-    """A Peer with one association in each direction, and the key of the inbound one."""
-    length, spi = CIPHERS[cipher] + 4, 0x10000 + n
-    out, inward = (bytes([k]) + n.to_bytes(4, "big") + bytes(length - 5) for k in (1, 2))
-    path = lab.dir / f"keys-{cipher}-{n}"
+def peer_of(lab, cipher, n, prefix, lanes=1):
+    """A Peer with `lanes` associations in each direction, and SPI and key of its first inbound one."""
+    length, spi = CIPHERS[cipher] + 4, 0x10000 + n * lanes
+    key = lambda kind, lane: bytes([kind, lane]) + n.to_bytes(4, "big") + bytes(length - 6)   # noqa: E731
+    path, inward = lab.dir / f"keys-{cipher}-{n}-{lanes}", key(2, 0)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(f"out {spi} {out.hex()}\nin {spi} {inward.hex()}\n")
+        for lane in range(lanes):
+            file.write(f"out {spi + lane} {key(1, lane).hex()}\nin {spi + lane} {key(2, lane).hex()}\n")
     return objects.peer(f"p{n}", address(UNDERLAY, 1 + n), prefix, cipher=cipher, staticKeys={"file": str(path)},
                         extendedSequenceNumbers=False, replayWindow=0), (spi, inward)   # the input comes round and round
 
@@ -122,9 +123,9 @@ def subjects(lab):
         if not mark:
             made["esp_encrypt_imix"] = (encrypt_input(lab.dir / "imix", IMIX, destinations), [one], None, None)
             spots = [f"198.18.{n // 250}.{n % 250}" for n in range(MANY)]
-            made["esp_1_peer"] = (encrypt_input(lab.dir / "one", [64], spots), [one], None, None)
-            many = [peer_of(lab, cipher, n, f"{spot}/32")[0] for n, spot in enumerate(spots)]
-            made["esp_1000_peers"] = (encrypt_input(lab.dir / "many", [64], spots), many, None, None)
+            four = [peer_of(lab, cipher, n, f"{spot}/32", lanes=2)[0] for n, spot in enumerate(spots)]
+            made["esp_1_peer"] = (encrypt_input(lab.dir / "one", [64], spots), [peer_of(lab, cipher, 0, REMOTE, lanes=2)[0]], None, None)
+            made["esp_1000_peers"] = (encrypt_input(lab.dir / "many", [64], spots), four, None, None)
     return made
 
 

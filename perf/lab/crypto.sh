@@ -5,7 +5,7 @@
 #   sudo perf/lab/crypto.sh [--json FILE] [--runs N] [--seconds S] [--core N]
 #
 # Rows: esp_encrypt_* and esp_decrypt_* by length of the inner datagram and cipher; esp_1000_peers: cycles per packet with
-# 1000 peers, as a ratio to one peer with as many flows.
+# 1000 peers of four associations each, as a ratio to one such peer with as many flows.
 set -euo pipefail
 root="$(dirname "$(readlink -f "$0")")/../.."
 if [ "$(id -u)" != 0 ]; then

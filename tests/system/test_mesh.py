@@ -187,6 +187,25 @@ class TwoSites(Mesh):
         wire.send(*recorded)
         self.assertEqual(self.site[2].gateway.drops_since(before), {"esp_replayed": 5})
 
+    def test_a_lost_key_file_stops_its_peer_alone(self):
+        keys = Keys("AES-GCM-128", 1, 2)
+        self.connect(keys, replayWindow=0, extendedSequenceNumbers=False)
+        site, file = self.site[1], self.lab.dir / "keys-1-2"
+        text = file.read_text()
+        site.gateway.stop()
+        file.unlink()
+        site.gateway.start()
+        self.assertIn("peer has no keys", site.gateway.process.output())
+        capture = self.capture()
+        self.assertIsNone(self.ask(payload=MARK))
+        self.assertFalse(MARK in capture.stop())
+        site.gateway.apply(objects.service("other", "10.1.0.200", (80, 80)))   # what else changes is not held up by it
+        keys.write(file, 1, 2)
+        self.assertEqual(file.read_text(), text)
+        site.gateway.apply(objects.service("other", "10.1.0.201", (80, 80)))   # and with the next change it is back
+        self.echo()
+        rig.wait_until(lambda: self.ask(payload=MARK), 10, what="an answer")
+
     def test_a_restart_of_one_side_without_replay_windows(self):
         self.connect(Keys("AES-GCM-128", 1, 2, lanes=2), replayWindow=0, extendedSequenceNumbers=False)
         for site in (1, 2):

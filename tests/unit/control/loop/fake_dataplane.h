@@ -111,7 +111,9 @@ class FakeDataplane : public Dataplane {
     }
     return {};
   }
-  model::FieldErrors prepare_peers(const flow::Generation&, const model::Objects<model::Peer>&) override { return {}; }
+  model::FieldErrors prepare_peers(const flow::Generation&, const model::Objects<model::Peer>&, MissingKeys) override {
+    return {};
+  }
   void commit_peers() override {}
   void abandon_peers() override {}
   std::vector<AssociationInfo> associations() const override {
