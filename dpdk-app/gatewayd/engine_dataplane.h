@@ -21,8 +21,8 @@ class EngineDataplane : public loop::Dataplane {
   explicit EngineDataplane(engine::Engine& engine) : engine_(engine) {}
 
   model::FieldErrors prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) override;
-  model::FieldErrors prepare_peers(const flow::Generation& generation,
-                                   const model::Objects<model::Peer>& peers, MissingKeys missing) override;
+  model::FieldErrors prepare_peers(const flow::Generation& generation, const model::Objects<model::Peer>& peers,
+                                   MissingKeys missing) override;
   void commit_peers() override;
   void abandon_peers() override;
   std::vector<loop::AssociationInfo> associations() const override;
