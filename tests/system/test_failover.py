@@ -33,10 +33,11 @@ class Place:
         self.host.sysctl(*[f"net.ipv6.conf.{d}.disable_ipv6=1" for d in (*fabrics, "lan0")])
         self.gateway = Gateway(self.host, name=f"gateway{number}")
 
-    def node(self, **fields):
+    def node(self, *more, **fields):
+        """`more`: further addresses inside."""
         outside = {"fab0": FABRIC4, "fab1": FABRIC_B}
         return objects.node(
-            objects.interface("lan", objects.device(0, "lan0", rig.Story.driver), self.address + "/24"),
+            objects.interface("lan", objects.device(0, "lan0", rig.Story.driver), self.address + "/24", *more),
             *[objects.interface(name, objects.device(1 + i, name, rig.Story.driver), outside[name].format(self.number) + "/24")
               for i, name in enumerate(self.fabrics)],
             cores=self.cores, **fields)
@@ -67,10 +68,10 @@ class ThreeGateways(rig.Story):
         # After a restart of one side alone: without replay windows.
         cls.keys = {n: Keys("AES-GCM-128", 1, n, lanes=2) for n in (2, 3)}
 
-    def peer(self, own, other, **spec):
+    def peer(self, own, other, prefix=None, **spec):
         pair = self.keys[max(own, other)]
         path = pair.write(self.lab.dir / f"keys-{own}-{other}", own, other)
-        return objects.peer(f"site{other}", FABRIC4.format(other), PREFIX[other],
+        return objects.peer(f"site{other}", FABRIC4.format(other), prefix or PREFIX[other],
                             **{"cipher": pair.cipher, "staticKeys": {"file": path}, "liveness": {}, "replayWindow": 0,
                                "extendedSequenceNumbers": False, **spec})
 
@@ -209,6 +210,31 @@ class ThreeGateways(rig.Story):
         self.gateway.apply(*objects.endpoints(web, CLIENT, SERVER))
         self.assertEqual(answers(), {"client": 20, "server": 0})
         self.assertGreater(there.received, 20)
+
+    def test_an_endpoint_behind_a_dead_peer_gets_no_new_flows(self):
+        second = self.lab.host("second", self.back, "10.10.0.11/24", gateway=("10.10.0.3",))
+        self.server.ip("route", "replace", "default", "via", "10.9.0.2")
+        self.addCleanup(self.server.ip, "route", "replace", "default", "via", "10.9.0.3")
+        web = objects.service("web", "203.0.113.10", (5000, 5000, "UDP"))
+        for host in (self.server, second):
+            self.addCleanup(traffic.UdpEcho(host, 5000).close)
+        self.connect()
+        self.place[1].gateway.replace(self.place[1].node(), self.peer(1, 2), self.peer(1, 3, prefix="10.10.0.0/16"), web,
+                                      *objects.endpoints(web, SERVER, "10.10.0.11"))
+        self.place[3].gateway.replace(self.place[3].node("10.10.0.3/24"), self.peer(3, 1))
+        self.addCleanup(self.restore, 2)
+
+        def answers(times):
+            got = [traffic.udp_ask(self.client, "203.0.113.10", 5000, b"n%d" % n, timeout=0.5) for n in range(times)]
+            return {name: sum((g or "").startswith(name + " ") for g in got) for name in ("server", "second")}
+        rig.wait_until(lambda: all(answers(10).values()), 20, what="answers of both")
+        self.place[2].gateway.kill()
+        self.wait_state(2, "down")
+        rig.wait_until(lambda: answers(10) == {"server": 0, "second": 10}, 20, what=lambda: f"the other endpoint alone: {answers(10)}")
+        self.assertEqual(answers(40), {"server": 0, "second": 40})
+        self.restore(2)
+        self.wait_state(2, "up")
+        rig.wait_until(lambda: all(answers(10).values()), 20, what="answers of both again")
 
 
 class NarrowPath(rig.Story):
