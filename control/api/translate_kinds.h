@@ -28,6 +28,11 @@ bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, doubl
 base::Result<model::PeerCipher> cipher_named(std::string_view name);
 base::Result<model::Encapsulation> encapsulation_named(std::string_view name);
 
+// Of Peers, interfaces and prefixes.
+inline constexpr Choice<model::Encryption> kEncryptions[] = {{"Required", model::Encryption::kRequired},
+                                                             {"Preferred", model::Encryption::kPreferred},
+                                                             {"Off", model::Encryption::kOff}};
+
 // All but the metadata.
 void to_message(const model::Node& object, v1alpha1::Node& message);
 void to_message(const model::Service& object, kubernetes::Service& message);

@@ -41,6 +41,7 @@ void read_common(const Path& path, const Message& message, Object& object, Field
   if (message.has_default_action())
     fields.choice({&path, "defaultAction"}, message.default_action(), kDefaultAction, object.default_action);
   if (message.has_mss_clamp()) read_mss({&path, "mssClamp"}, message.mss_clamp(), object.mss_clamp, fields);
+  if (message.has_encrypt()) fields.choice({&path, "encrypt"}, message.encrypt(), kEncryptions, object.encrypt);
 }
 
 template <typename Object, typename Message>
@@ -53,6 +54,7 @@ void write_common(const Object& object, const Object& defaults, Message& message
     message.set_default_action(name_of(object.default_action, kDefaultAction));
   if (object.mss_clamp != 0)
     message.set_mss_clamp(object.mss_clamp == kMssAuto ? "auto" : std::to_string(object.mss_clamp));
+  if (object.encrypt != defaults.encrypt) message.set_encrypt(name_of(object.encrypt, kEncryptions));
 }
 
 void read_interface(const Path& path, const v1alpha1::Interface& message, model::Interface& object, Fields& fields) {
@@ -209,6 +211,24 @@ void read_mesh(const Path& path, const v1alpha1::NodeMesh& message, model::MeshI
   if (!message.listen().empty()) fields.link_address({&path, "listen"}, message.listen(), mesh.listen);
 }
 
+void read_encrypt(const Path& path, const v1alpha1::NodeMesh& message, std::vector<model::EncryptRule>& rules,
+                  Fields& fields) {
+  for (int i = 0; i < message.encrypt_size(); ++i) {
+    const Path at{&path, "encrypt", i};
+    auto& out = rules.emplace_back();
+    fields.prefix({&at, "prefix"}, message.encrypt(i).prefix(), out.prefix);
+    fields.choice({&at, "mode"}, message.encrypt(i).mode(), kEncryptions, out.mode);
+  }
+}
+
+void write_encrypt(const std::vector<model::EncryptRule>& rules, v1alpha1::NodeSpec& spec) {
+  for (const model::EncryptRule& rule : rules) {
+    auto& out = *spec.mutable_mesh()->add_encrypt();
+    out.set_prefix(rule.prefix.to_string());
+    out.set_mode(name_of(rule.mode, kEncryptions));
+  }
+}
+
 void write_mesh(const model::MeshIdentity& mesh, v1alpha1::NodeMesh& message) {
   message.mutable_identity()->set_certificate(mesh.certificate);
   message.mutable_identity()->set_key(mesh.key);
@@ -242,7 +262,10 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
   if (spec.fragments().has_timeout())
     fields.milliseconds({&fragment_path, "timeout"}, spec.fragments().timeout(), object.fragment_timeout_milliseconds);
   if (spec.fragments().has_datagrams()) object.fragment_datagrams = spec.fragments().datagrams();
-  if (spec.has_mesh()) read_mesh({&path, "mesh"}, spec.mesh(), object.mesh.emplace(), fields);
+  const Path mesh_path{&path, "mesh"};
+  if (spec.has_mesh() && (spec.mesh().has_identity() || !spec.mesh().listen().empty() || spec.mesh().encrypt().empty()))
+    read_mesh(mesh_path, spec.mesh(), object.mesh.emplace(), fields);
+  read_encrypt(mesh_path, spec.mesh(), object.encrypt, fields);
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
 }
 
@@ -261,6 +284,7 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
   if (object.fragment_datagrams != defaults.fragment_datagrams)
     spec.mutable_fragments()->set_datagrams(object.fragment_datagrams);
   if (object.mesh) write_mesh(*object.mesh, *spec.mutable_mesh());
+  write_encrypt(object.encrypt, spec);
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
 }
 

@@ -5,9 +5,6 @@ namespace penstock::api {
 
 namespace {
 
-constexpr Choice<model::Encryption> kEncryptions[] = {{"Required", model::Encryption::kRequired},
-                                                      {"Preferred", model::Encryption::kPreferred},
-                                                      {"Off", model::Encryption::kOff}};
 template <typename T>
 constexpr Choice<T> named(T value) {
   return {model::to_string(value), value};

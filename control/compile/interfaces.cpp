@@ -50,6 +50,7 @@ flow::Interface compile_common(const T& model, const PortFacts& facts, flow::Int
   out.default_deny = model.default_action != model::DefaultAction::kAllow;
   out.default_reject = model.default_action == model::DefaultAction::kReject;
   out.mss_clamp = model.mss_clamp;
+  out.encrypt = encryption_of(model.encrypt);
   out.addresses = model.addresses;
   out.name = model.name;
   add_link_local(out);

@@ -86,6 +86,13 @@ struct InterfacePart {  // interfaces.cpp
 base::IpAddress source_towards(const base::IpAddress& destination, const flow::RouteTable& routes,
                                const flow::InterfaceTable& interfaces);
 
+// encryption.cpp: prefixes where nothing may travel in clear; a route's demand is the place in this list, from 1. What
+// that makes of the routes. With whom the gateway itself must speak all the same, in order.
+std::vector<base::Prefix> required_of(const model::Node& node);
+void demand_encryption(const model::Node& node, std::vector<flow::RouteSpec>& specs);
+std::vector<base::IpAddress> remotes_of(const model::State& state);
+flow::Encryption encryption_of(model::Encryption encryption);
+
 struct PeerPart {  // peers.cpp
   // A packet that waits for keys names its peer by the slot (engine/key_queue.h).
   NamedSlots slots{flow::kMaxPeers, 256};

@@ -7,18 +7,6 @@ namespace penstock::compile {
 
 namespace {
 
-flow::Encryption encryption_of(model::Encryption encryption) {
-  switch (encryption) {
-    case model::Encryption::kRequired:
-      return flow::Encryption::kRequired;
-    case model::Encryption::kPreferred:
-      return flow::Encryption::kPreferred;
-    case model::Encryption::kOff:
-      return flow::Encryption::kOff;
-  }
-  return flow::Encryption::kRequired;
-}
-
 // The smallest MTU of the ways that a route has; 0: it does not lead out of an interface.
 uint16_t mtu_of(const flow::RouteResult& route, const flow::RouteTable& table, const flow::InterfaceTable& interfaces) {
   if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return 0;
@@ -147,12 +135,17 @@ std::vector<flow::PeerPath> PeerPart::paths_of(const Round& round, const model::
 
 void PeerPart::resolve(const Round& round, const PeerView& view, const flow::RouteTable& table,
                        const flow::InterfaceTable& interfaces) {
-  if (round.state.peers.empty()) {
+  std::vector<base::Prefix> required;
+  if (round.state.node) required = required_of(*round.state.node);
+  if (round.state.peers.empty() && required.empty()) {
     static const auto kNone = std::make_shared<const flow::PeerTable>();
     peers = kNone;
     return;
   }
   flow::PeerTable next;
+  next.demands_encryption = !required.empty();
+  next.required = std::move(required);
+  next.remotes = remotes_of(round.state);
   next.by_slot.resize(slots.bound());
   for (const auto& [name, peer] : round.state.peers) {
     const auto known = view.find(name);

@@ -13,7 +13,8 @@ using flow::RouteKind;
 using flow::RouteSpec;
 
 bool same(const RouteSpec& a, const RouteSpec& b) {
-  return a.prefix == b.prefix && a.kind == b.kind && a.next_hops == b.next_hops && a.weights == b.weights;
+  return a.prefix == b.prefix && a.kind == b.kind && a.next_hops == b.next_hops && a.weights == b.weights &&
+         a.demand == b.demand;
 }
 
 RouteKind kind_of(const model::Route& route) {
@@ -94,6 +95,7 @@ std::vector<RouteSpec> specs_of(const model::Node& node, const InterfacePart& in
   specs.insert(specs.end(), connected.begin(), connected.end());
   specs.push_back({{base::IpAddress::v4(0xffffffff), 32}, RouteKind::kBroadcast, {}, {}});  // RFC 919
   specs.insert(specs.end(), local.begin(), local.end());
+  demand_encryption(node, specs);
   return specs;
 }
 

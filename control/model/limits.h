@@ -37,7 +37,8 @@ constexpr uint32_t kMaxMaglevTable = 655373;      // a prime; 2 bytes a place, 1
 constexpr size_t kMaxPeerAddresses = 8;
 constexpr uint32_t kMinLivenessInterval = 10, kMaxLivenessInterval = 10'000;  // ms
 constexpr uint32_t kMaxLivenessMisses = 100;
-constexpr size_t kMaxPeerPrefixes = 64;  // looked through for every packet that comes out of its tunnel
+constexpr size_t kMaxEncryptRules = 1024;  // each is at most one more route
+constexpr size_t kMaxPeerPrefixes = 64;    // looked through for every packet that comes out of its tunnel
 constexpr size_t kMaxWorkloads = 32767;  // an identity each has a number (flow/identity.h), and half of them are chosen
 constexpr size_t kMaxWorkloadAddresses = 64;
 constexpr size_t kMaxRuleIdentities = 256;       // per list of a rule: control/compile multiplies lists out

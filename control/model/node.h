@@ -36,6 +36,7 @@ struct Vlan {
   ReversePath reverse_path = ReversePath::kOff;
   DefaultAction default_action = DefaultAction::kAllow;
   uint16_t mss_clamp = 0;
+  Encryption encrypt = Encryption::kPreferred;
 
   bool operator==(const Vlan&) const = default;
 };
@@ -55,7 +56,8 @@ struct Interface {
   std::vector<base::Prefix> addresses;  // host bits are the interface's own address
   ReversePath reverse_path = ReversePath::kOff;
   DefaultAction default_action = DefaultAction::kAllow;
-  uint16_t mss_clamp = 0;  // 0: off; 1: from the egress MTU ("auto"); else the highest MSS
+  uint16_t mss_clamp = 0;                       // 0: off; 1: from the egress MTU ("auto"); else the highest MSS
+  Encryption encrypt = Encryption::kPreferred;  // what passes here
   bool promiscuous = false;
   std::string twin;  // kernel interface made for the exception path; empty: none
   std::vector<ExceptionRule> exceptions;
@@ -101,6 +103,12 @@ struct MeshIdentity {                    // who this gateway is to others, and w
   bool operator==(const MeshIdentity&) const = default;
 };
 
+struct EncryptRule {  // of what goes to the prefix or comes from there; the longest that holds an address counts
+  base::Prefix prefix;
+  Encryption mode = Encryption::kRequired;
+  bool operator==(const EncryptRule&) const = default;
+};
+
 struct Node {
   std::string name;
   Workers workers;
@@ -112,6 +120,7 @@ struct Node {
   uint32_t fragment_timeout_milliseconds = 30000;
   uint32_t fragment_datagrams = 4096;  // datagrams tracked at once per worker
   std::optional<MeshIdentity> mesh;
+  std::vector<EncryptRule> encrypt;
   uint32_t drain_seconds = 30;  // SIGTERM: how long established flows may go on
 
   bool operator==(const Node&) const = default;

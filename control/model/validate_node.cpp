@@ -245,6 +245,7 @@ void validate_node(const Node& node, const Surroundings& around, Faults& all) {
   validate_routes(node, around, faults);
   validate_settings(node, faults);
   if (node.mesh) validate_mesh(*node.mesh, faults);
+  validate_encrypt_rules(node, faults);
 }
 
 }  // namespace penstock::model

@@ -147,6 +147,7 @@ void validate_peers(const Surroundings& around, Faults& all) {
     validate_numbers(*peer, faults);
     validate_keys(*peer, around.state, faults);
     validate_liveness(*peer, faults);
+    validate_peer_encryption(*peer, around.state, faults);
     validate_peer_identities(*peer, faults);
     const std::vector<base::IpAddress> own = peer->addresses();
     for (size_t i = 0; i < own.size(); ++i)

@@ -160,6 +160,7 @@ void validate_mirror(const Mirror& mirror, const Surroundings& around, Faults& a
   }
   if (!mirror.interface.empty() && !around.interfaces.contains(mirror.interface))
     faults.add("spec.to.interface", text("there is no interface \"", mirror.interface, "\""));
+  validate_mirror_encryption(mirror, around.state, faults);
   if (mirror.collector) {
     if (const char* why = why_no_host(*mirror.collector))
       faults.add("spec.to.erspan.collector", text(mirror.collector->to_string(), " ", why));

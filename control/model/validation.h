@@ -44,6 +44,11 @@ void validate_mirror(const Mirror& mirror, const Surroundings& around, Faults& f
 // validate_peers.cpp: all peers together.
 void validate_peers(const Surroundings& around, Faults& faults);
 
+// validate_encryption.cpp: who may not travel in clear, and who says otherwise.
+void validate_encrypt_rules(const Node& node, ObjectFaults& faults);
+void validate_peer_encryption(const Peer& peer, const State& state, ObjectFaults& faults);
+void validate_mirror_encryption(const Mirror& mirror, const State& state, ObjectFaults& faults);
+
 // validate_identities.cpp: all workloads together; what a peer and the rules say of identities.
 void validate_workloads(const Surroundings& around, Faults& faults);
 void validate_peer_identities(const Peer& peer, ObjectFaults& faults);

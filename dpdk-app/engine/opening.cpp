@@ -24,7 +24,7 @@ uint32_t hop_back(const WorkerState& w, const Flow& f) {
   const flow::RouteTable& routes = *w.generation->routes;
   const flow::Peer& peer = peers[f.from_peer];
   if (!peer.up || routes.next_hop(by_route).peer == flow::kNoPeer || !peer.reaches(target_of(f, 1))) return kNone32;
-  return routes.hop_to(f.from_peer);
+  return routes.next_hop(by_route).demand == 0 ? routes.hop_to(f.from_peer) : routes.demanded_hop_to(f.from_peer);
 }
 
 bool replies_pass(FlowMode mode) { return mode != FlowMode::kDsr && mode != FlowMode::kIpip; }

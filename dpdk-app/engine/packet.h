@@ -82,6 +82,7 @@ struct Findings {
   uint8_t dscp = 0xff;                                  // to set; 0xff: leave
   uint16_t from_peer = flow::kNoPeer;                   // it came out of the tunnel of this peer
   uint16_t to_peer = flow::kNoPeer;                     // it goes into the tunnel of this one
+  uint16_t demand = 0;                                  // of a refused packet: who wants it encrypted (peer_table.h)
   flow::Identity identity = flow::kNobody;              // of the sender
   flow::Identity to_identity = flow::kNobody;           // of who has the destination address; set by Filter
   flow::FlowState state = flow::FlowState::kUntracked;  // as the filter sees it

@@ -72,6 +72,7 @@ void Watch::record(size_t stage, const Packet& p, uint64_t generation, FrameIs f
   r.next_hop = p.next_hop;
   r.from_peer = p.from_peer;
   r.to_peer = p.to_peer;
+  r.demand = p.demand;
   r.from_identity = p.identity;
   r.to_identity = p.to_identity;
   r.shadow_rule = p.shadow_rule;

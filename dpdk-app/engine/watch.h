@@ -45,6 +45,7 @@ struct TraceRecord {
   flow::InterfaceId in = flow::kNoInterface, out = flow::kNoInterface;
   uint32_t service = 0xffffffff, endpoint = 0xffffffff, rule = 0xffffffff, next_hop = 0xffffffff;
   uint16_t from_peer = 0xffff, to_peer = 0xffff;
+  uint16_t demand = 0;
   flow::Identity from_identity = flow::kNobody, to_identity = flow::kNobody;
   uint32_t shadow_rule = 0xffffffff;
   uint64_t generation = 0;

@@ -71,7 +71,7 @@ void WorkerState::adopt(const WorkerAssociations* next) {
 void WorkerState::adopt(const flow::Generation* next) {
   if (generation == nullptr || generation->peers != next->peers) take_ways(*next->peers, *associations);
   generation = next;
-  any_rpf = clamps = false;
+  any_rpf = clamps = links_demand = false;
   has_peers = !next->peers->by_slot.empty();
   identifies = !next->identities->sources.empty();
   by_identity = next->filter->uses_identities();
@@ -84,8 +84,10 @@ void WorkerState::adopt(const flow::Generation* next) {
     any_rpf |= each.rpf != flow::Rpf::kOff;
     clamps |= each.mss_clamp != 0;
     filters |= each.default_deny;
+    links_demand |= each.encrypt == flow::Encryption::kRequired;
     tracks_plain |= each.default_deny;  // replies must find their flow
   }
+  refuses_clear = links_demand || next->peers->demands_encryption;
   tracks = next->tracks || tracks_plain;
   timeouts = flow::StateTimeouts(next->settings.timeouts);
   const uint32_t icmp = next->settings.icmp_errors_per_second;

@@ -15,6 +15,10 @@ namespace penstock::flow {
 constexpr size_t kMaxPeers = 4096;
 constexpr uint16_t kNoPeer = 0xffff;
 
+// Who demands that a packet be encrypted. 0: nobody; to 0x7fff: the prefix PeerTable::required[demand - 1].
+constexpr uint16_t kDemandOfPeer = 0x8000;  // and its slot
+constexpr uint16_t kSomeDemand = 0x7fff;    // one of the prefixes
+
 enum class Encryption : uint8_t {
   kRequired,   // nothing in clear, in either direction
   kPreferred,  // in clear while there is no association
@@ -54,12 +58,17 @@ struct Peer {
 
 struct PeerTable {
   std::vector<Peer> by_slot;
-  std::vector<base::IpAddress> locals;  // our ends, each once
-  bool demands_encryption = false;      // of some peer: what comes from its prefixes in clear is dropped
+  std::vector<base::IpAddress> locals;   // our ends, each once
+  bool demands_encryption = false;       // of some peer or prefix: what comes from there in clear is dropped
+  std::vector<base::Prefix> required;    // where nothing may go or come from in clear (Node spec.mesh.encrypt)
+  std::vector<base::IpAddress> remotes;  // with whom the gateway itself must speak all the same: peers; in order
 
   bool operator==(const PeerTable&) const = default;
   bool ends_here(const base::IpAddress& address) const {
     return std::find(locals.begin(), locals.end(), address) != locals.end();
+  }
+  bool is_remote(const base::IpAddress& address) const {
+    return std::binary_search(remotes.begin(), remotes.end(), address);
   }
 };
 

@@ -46,7 +46,9 @@ struct WordsHash {
 
 struct NextHopHash {
   size_t operator()(const NextHop& hop) const {
-    return hash_of(hop.via, hop.interface | static_cast<uint64_t>(hop.peer) << 16, HashSecret{});
+    return hash_of(hop.via,
+                   hop.interface | static_cast<uint64_t>(hop.peer) << 16 | static_cast<uint64_t>(hop.demand) << 32,
+                   HashSecret{});
   }
 };
 
@@ -121,18 +123,20 @@ class RouteTable::Builder {
     if (spec.next_hops.size() > kMaxNextHops) return wrong("more than 64 next hops");
     if (!spec.weights.empty() && spec.weights.size() != spec.next_hops.size())
       return wrong("as many weights as next hops are needed");
-    words_.assign(1, static_cast<uint32_t>(spec.kind));
+    words_.assign(1, static_cast<uint32_t>(spec.kind) | static_cast<uint32_t>(spec.demand) << 16);
     for (size_t i = 0; i < spec.next_hops.size(); ++i) {
       const uint32_t weight = spec.weights.empty() ? 1 : spec.weights[i];
       if (weight == 0) continue;
-      words_.push_back(hop_of(spec.next_hops[i]));
+      NextHop hop = spec.next_hops[i];
+      hop.demand = spec.demand;
+      words_.push_back(hop_of(hop));
       words_.push_back(weight);
     }
     const bool needs_hop =
         spec.kind == RouteKind::kLocal || spec.kind == RouteKind::kConnected || spec.kind == RouteKind::kGateway;
     if (needs_hop && words_.size() == 1) return wrong("no next hop with a weight");
     const auto [at, added] = results_.try_emplace(words_, static_cast<uint32_t>(table_.results_.size()));
-    if (added) add_result(spec.kind);
+    if (added) add_result(spec);
     if (table_.results_.size() > kMaxRouteResults) return wrong("too many different next hops");
     return at->second;
   }
@@ -143,8 +147,8 @@ class RouteTable::Builder {
   }
 
  private:
-  void add_result(RouteKind kind) {
-    RouteResult result{.kind = kind, .hops = static_cast<uint8_t>(words_.size() / 2)};
+  void add_result(const RouteSpec& spec) {
+    RouteResult result{.kind = spec.kind, .hops = static_cast<uint8_t>(words_.size() / 2), .demand = spec.demand};
     if (result.hops == 1) {
       result.first = words_[1];
       result.interface = table_.next_hops_[result.first].interface;
@@ -162,7 +166,7 @@ class RouteTable::Builder {
   }
 
   RouteTable& table_;
-  std::vector<uint32_t> words_;  // kind, then next hop and weight in turn: what makes two results equal
+  std::vector<uint32_t> words_;  // kind and demand, then next hop and weight in turn: what makes two results equal
   std::unordered_map<std::vector<uint32_t>, uint32_t, WordsHash> results_;
   std::unordered_map<NextHop, uint32_t, NextHopHash> hops_;
 };
@@ -217,9 +221,11 @@ base::Result<std::shared_ptr<const RouteTable>> RouteTable::build(std::span<cons
                                                                   std::span<const uint16_t> peers) {
   std::shared_ptr<RouteTable> table(new RouteTable);
   Builder builder(*table);
+  const bool demands = std::any_of(specs.begin(), specs.end(), [](const RouteSpec& each) { return each.demand != 0; });
   for (const uint16_t peer : peers) {
-    if (peer >= table->hops_to_.size()) table->hops_to_.resize(peer + 1u, kNoHop);
-    table->hops_to_[peer] = builder.hop_of({.peer = peer});
+    if (peer >= table->hops_to_.size()) table->hops_to_.resize(peer + 1u);
+    table->hops_to_[peer] = {builder.hop_of({.peer = peer}),
+                             demands ? builder.hop_of({.peer = peer, .demand = kSomeDemand}) : kNoHop};
   }
   std::vector<Route> v4, v6;
   for (const RouteSpec& spec : specs) {

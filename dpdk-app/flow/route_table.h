@@ -33,6 +33,7 @@ struct NextHop {
   uint16_t interface = 0xffff;  // InterfaceId; of a tunnel: none, its underlay has one
   base::IpAddress via;          // unspecified (::) on a connected route
   uint16_t peer = kNoPeer;      // through the tunnel to this peer
+  uint16_t demand = 0;          // of the route's; so that who keeps a hop keeps this with it
   bool operator==(const NextHop&) const = default;
 };
 
@@ -41,6 +42,7 @@ struct RouteSpec {  // what the compiler gives
   RouteKind kind = RouteKind::kNone;
   std::vector<NextHop> next_hops;  // kLocal, kConnected: one, with the interface
   std::vector<uint16_t> weights;   // as many as next_hops; empty: equal
+  uint16_t demand = 0;  // what goes there must be encrypted: PeerTable::required[demand - 1] says so; 0: need not
 };
 
 constexpr size_t kEcmpSlots = 64;    // weights are approximated in steps of 1/64
@@ -51,6 +53,7 @@ struct RouteResult {
   RouteKind kind = RouteKind::kNone;
   uint8_t hops = 0;             // 1: `first` alone; more: slots at `first`
   uint16_t interface = 0xffff;  // kLocal, kConnected, or the only next hop's
+  uint16_t demand = 0;          // as RouteSpec's
   uint32_t first = 0;           // index into next_hops() (hops == 1) or into ecmp_slots() (hops > 1)
 };
 
@@ -81,7 +84,9 @@ class RouteTable {
   std::span<const NextHop> next_hops() const { return next_hops_; }
   // Into the tunnel of this peer; kNoHop: it was not named to build().
   static constexpr uint32_t kNoHop = 0xffffffff;
-  uint32_t hop_to(uint16_t peer) const { return peer < hops_to_.size() ? hops_to_[peer] : kNoHop; }
+  uint32_t hop_to(uint16_t peer) const { return peer < hops_to_.size() ? hops_to_[peer].plain : kNoHop; }
+  // The same where encryption is demanded (NextHop::demand is kSomeDemand). kNoHop also: no route demands it.
+  uint32_t demanded_hop_to(uint16_t peer) const { return peer < hops_to_.size() ? hops_to_[peer].demanded : kNoHop; }
   size_t size() const { return size_; }
 
  private:
@@ -93,7 +98,10 @@ class RouteTable {
   std::vector<RouteResult> results_;
   std::vector<NextHop> next_hops_;
   std::vector<uint32_t> ecmp_slots_;
-  std::vector<uint32_t> hops_to_;  // by peer
+  struct HopsTo {
+    uint32_t plain = kNoHop, demanded = kNoHop;
+  };
+  std::vector<HopsTo> hops_to_;  // by peer
   size_t size_ = 0;
 };
 

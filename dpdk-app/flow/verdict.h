@@ -126,7 +126,11 @@ enum class Severity : uint8_t {
   X(esp_identity_unexpected, "identity header where the association has none", kPeer)                              \
   X(esp_identity_malformed, "identity header cut short, of another version, or reserved bits set", kPeer)          \
   X(esp_unknown_spi, "ESP with an SPI of no association", kPeer)                                                   \
-  X(clear_refused, "in clear, from behind a peer that must encrypt", kPeer)                                        \
+  X(clear_refused, "in clear, from where encryption is required", kPeer)                                           \
+  X(clear_not_sent, "would leave in clear, to where encryption is required", kFault)                               \
+  X(link_clear_refused, "in clear, by an interface where encryption is required", kPeer)                           \
+  X(link_clear_not_sent, "would leave in clear by an interface where encryption is required", kFault)              \
+  X(mirror_clear_refused, "copy not made: what is copied must be encrypted", kExpected)                            \
   X(key_queue_full, "too many packets wait for keys", kFault)                                                      \
   X(no_association, "no live association with the peer it must be encrypted to", kFault)                           \
   X(probe_malformed, "probe of a peer that is no STAMP packet of ours", kPeer)                                     \

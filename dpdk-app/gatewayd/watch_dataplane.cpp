@@ -26,6 +26,28 @@ std::string interface_name(const flow::Generation& g, flow::InterfaceId id) {
   return id < g.interfaces->by_id.size() ? g.interfaces->by_id[id].name : "";
 }
 
+// Whose wish it was that the packet be encrypted, if it was refused for that.
+std::string demander_of(const engine::TraceRecord& r, const flow::Generation& g) {
+  const flow::PeerTable& peers = *g.peers;
+  switch (r.reason) {
+    case flow::DropReason::link_clear_refused:
+      return "interface " + interface_name(g, r.in);
+    case flow::DropReason::link_clear_not_sent:
+      return "interface " + interface_name(g, r.out);
+    case flow::DropReason::clear_refused:
+    case flow::DropReason::clear_not_sent:
+      break;
+    default:
+      return "";
+  }
+  if (r.demand >= flow::kDemandOfPeer) {
+    const unsigned slot = r.demand - flow::kDemandOfPeer;
+    return slot < peers.by_slot.size() ? "Peer " + peers.by_slot[slot].name : "";
+  }
+  if (r.demand == 0 || r.demand > peers.required.size()) return "";
+  return "prefix " + peers.required[r.demand - 1].to_string() + " of spec.mesh.encrypt";
+}
+
 // What the tables of the generation say about the numbers in the record.
 std::string detail_of(const engine::TraceRecord& r, const flow::Generation& g) {
   std::string text;
@@ -54,6 +76,7 @@ std::string detail_of(const engine::TraceRecord& r, const flow::Generation& g) {
   }
   if (r.reason != flow::DropReason::kNone)
     add(std::string(flow::info(r.reason).name) + ": " + flow::info(r.reason).sentence);
+  if (const std::string who = demander_of(r, g); !who.empty()) add("demanded by " + who);
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "engine/clear_text.h"
 #include "engine/crypto/esp_in.h"
 #include "engine/probe.h"
 #include "engine/stages/parse.h"
@@ -122,65 +123,6 @@ void decrypt(Burst& burst, WorkerState& w) {
   for (unsigned k = 0; k < count; ++k) settle(burst.packets[who[k]], found[k], burst, w);
 }
 
-// Into whose tunnel the way to an address leads.
-uint16_t peer_of(const flow::Generation& g, uint32_t route) {
-  const flow::RouteResult& result = g.routes->at(route);
-  if (result.kind != flow::RouteKind::kGateway) return flow::kNoPeer;
-  return g.routes->next_hop(g.routes->next_hop_in(result, 0)).peer;  // all of a prefix, or none
-}
-
-// Does it lead into that of a peer that must encrypt?
-bool must_encrypt(const flow::Generation& g, uint32_t route) {
-  const uint16_t peer = peer_of(g, route);
-  return peer != flow::kNoPeer && g.peers->by_slot[peer].encryption == flow::Encryption::kRequired;
-}
-
-// Came in clear, or is about to leave so: from a kernel twin, which knows of no tunnel.
-bool is_clear(const Packet& p) {
-  return (p.verdict == Verdict::kContinue || p.verdict == Verdict::kTwin) && p.headers.family != 0 &&
-         p.from_peer == flow::kNoPeer;
-}
-
-// The address that must not be behind such a peer.
-const uint8_t* far_end(const Packet& p) {
-  const uint8_t* ip = p.data + p.headers.l2_length;
-  if (p.headers.family == 4) return ip + (p.verdict == Verdict::kTwin ? wire::kIpv4DstAt : wire::kIpv4SrcAt);
-  return ip + (p.verdict == Verdict::kTwin ? wire::kIpv6DstAt : wire::kIpv6SrcAt);
-}
-
-// Nobody outside the tunnel saw a packet that went into it, to tell of its fate.
-void refuse_errors(Burst& burst, const flow::Generation& g) {
-  flow::FlowKey quoted;
-  for (Packet& p : burst)
-    if (p.verdict == Verdict::kContinue && p.from_peer == flow::kNoPeer && wire::is_icmp_error(p.headers) &&
-        quoted_key(p, quoted) && must_encrypt(g, g.routes->find(quoted.src)))
-      drop(p, DropReason::clear_refused);
-}
-
-void refuse_clear(Burst& burst, const flow::Generation& g) {
-  uint32_t v4[kBurst], results[kBurst];
-  uint8_t v6[kBurst][16], who4[kBurst], who6[kBurst];
-  unsigned count4 = 0, count6 = 0;
-  for (unsigned i = 0; i < burst.count; ++i) {
-    const Packet& p = burst.packets[i];
-    if (!is_clear(p)) continue;
-    if (p.headers.family == 4) {
-      who4[count4] = static_cast<uint8_t>(i);
-      v4[count4++] = base::load_be32(far_end(p));
-    } else {
-      who6[count6] = static_cast<uint8_t>(i);
-      std::memcpy(v6[count6++], far_end(p), 16);
-    }
-  }
-  if (count4 != 0) g.routes->find_v4(v4, results, count4);
-  for (unsigned i = 0; i < count4; ++i)
-    if (must_encrypt(g, results[i])) drop(burst.packets[who4[i]], DropReason::clear_refused);
-  if (count6 != 0) g.routes->find_v6(v6, results, count6);
-  for (unsigned i = 0; i < count6; ++i)
-    if (must_encrypt(g, results[i])) drop(burst.packets[who6[i]], DropReason::clear_refused);
-  refuse_errors(burst, g);
-}
-
 }  // namespace
 
 flow::DropReason drop_reason_of(crypto::EspVerdict verdict) {
@@ -238,7 +180,7 @@ bool frame_inner(rte_mbuf* m, const flow::Interface& in, wire::Headers& h) {
 void Decrypt::run(Burst& burst, WorkerState& w) {
   decrypt(burst, w);
   // What another worker sent has been looked at there.
-  if (burst.origin == Origin::kDevice && w.generation->peers->demands_encryption) refuse_clear(burst, *w.generation);
+  if (burst.origin == Origin::kDevice && w.refuses_clear) refuse_clear(burst, w);
 }
 
 }  // namespace penstock::engine

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "engine/clear_text.h"
 #include "wire/build.h"
 #include "wire/headers.h"
 
@@ -12,6 +13,13 @@ namespace {
 void lose(WorkerState& w, const flow::MirrorRule& rule) {
   count_drop(w, flow::DropReason::mirror_no_buffer);
   w.counters->mirrors[rule.slot].lost.add(1);
+}
+
+// Counts as a copy that was made and dropped.
+void refuse(WorkerState& w, const flow::MirrorRule& rule) {
+  w.counters->generated.add(1);
+  w.counters->mirrors[rule.slot].lost.add(1);
+  count_drop(w, flow::DropReason::mirror_clear_refused);
 }
 
 void count_copy(WorkerState& w, const flow::MirrorRule& rule, size_t bytes) {
@@ -51,6 +59,7 @@ void send_to_collector(Packet& p, WorkerState& w, const flow::MirrorRule& rule, 
 
 void mirror(Packet& p, WorkerState& w, const flow::MirrorRule& rule) {
   if (rule.sample > 1 && w.random() % rule.sample != 0) return;
+  if (must_not_be_copied(p, w, rule)) return refuse(w, rule);
   const uint32_t whole = rte_pktmbuf_pkt_len(p.mbuf);
   const uint32_t keep = rule.truncate == 0 ? whole : std::min<uint32_t>(whole, rule.truncate);
   rte_mbuf* copy = rte_pktmbuf_copy(p.mbuf, p.mbuf->pool, 0, keep);

@@ -1,5 +1,6 @@
 #include "engine/stages/steer.h"
 
+#include "engine/clear_text.h"
 #include "engine/crypto/sa.h"
 #include "engine/tunnel.h"
 #include "wire/headers.h"
@@ -9,18 +10,9 @@ namespace penstock::engine {
 namespace {
 
 using flow::DropReason;
+using flow::Encryption;
 using flow::RouteKind;
 using flow::Verdict;
-
-// What came out of a tunnel is none: the kernel's answer would leave in clear.
-bool is_exception(const Packet& p, const flow::Interface& in) {
-  if (p.from_peer != flow::kNoPeer) return false;
-  for (const flow::ExceptionRule& rule : in.exceptions) {
-    if (rule.protocol != p.headers.protocol) continue;
-    if (rule.port == 0 || rule.port == p.headers.dst_port || rule.port == p.headers.src_port) return true;
-  }
-  return false;
-}
 
 void deliver(Packet& p, WorkerState& w) {
   const flow::Interface& in = w.generation->interfaces->by_id[p.in];
@@ -30,11 +22,6 @@ void deliver(Packet& p, WorkerState& w) {
   }
   p.verdict = Verdict::kLocal;
   w.has_replies = true;
-}
-
-bool to_group(const Packet& p) {
-  const uint8_t* ip = p.data + p.headers.l2_length;
-  return p.headers.family == 4 ? ip[16] >= 224 : ip[24] == 0xff;
 }
 
 bool is_link_local(const Packet& p) {
@@ -66,8 +53,28 @@ bool fit(Packet& p, WorkerState& w, uint16_t mtu) {
   return false;
 }
 
+// A peer without keys, or one that need not have them. True: into the tunnel all the same. False: in clear; or not now,
+// and it waits in Encrypt or is dropped.
+bool needs_tunnel(Packet& p, WorkerState& w, const flow::Peer& peer, uint16_t demand, bool live) {
+  const flow::Interface& out = w.generation->interfaces->by_id[p.out];
+  const bool by_link = out.encrypt == Encryption::kRequired;
+  const bool required = demand != 0 || by_link || peer.encryption == Encryption::kRequired;
+  const bool off = peer.encryption == Encryption::kOff;
+  if (live && !off && (required || out.encrypt != Encryption::kOff)) return true;
+  if (!required) {
+    p.in_clear = true;
+    fit(p, w, out.mtu);
+  } else if (off) {
+    p.demand = demand;
+    drop(p, demand != 0 ? DropReason::clear_not_sent : DropReason::link_clear_not_sent);
+  } else if (!peer.agrees) {
+    drop(p, DropReason::no_association);
+  }
+  return false;
+}
+
 // Into the tunnel to a peer: `p.next_hop` becomes that of the underlay.
-void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
+void enter_tunnel(Packet& p, WorkerState& w, uint16_t to, uint16_t demand) {
   const flow::Generation& g = *w.generation;
   const flow::Peer& peer = g.peers->by_slot[to];
   const uint32_t hash = owner_hash(p);
@@ -78,30 +85,27 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   p.verdict = Verdict::kForward;
   const WorkerAssociations::Lanes lanes = w.associations->lanes_of(to);
   const bool live = lanes.count != 0 || lanes.relay != WorkerAssociations::kNobody;
-  if (!live || peer.encryption == flow::Encryption::kOff) {
-    if (peer.encryption == flow::Encryption::kRequired) {
-      if (!peer.agrees) drop(p, DropReason::no_association);
-      return;  // Encrypt lets it wait for keys
-    }
-    p.in_clear = true;
-    fit(p, w, g.interfaces->by_id[p.out].mtu);
-  } else if (fit(p, w, lanes.inner_mtu(peer))) {
-    p.owner = static_cast<uint8_t>(lanes.relay);
-    if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
-  }
+  if ((!live || peer.encryption != Encryption::kRequired) && !needs_tunnel(p, w, peer, demand, live)) return;
+  if (!fit(p, w, lanes.inner_mtu(peer))) return;
+  p.owner = static_cast<uint8_t>(lanes.relay);
+  if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
 }
 
 // Leaves through `p.next_hop`: what RFC 1812 §5.2.1.2 asks before a packet is forwarded.
 void forward(Packet& p, WorkerState& w, bool own) {
   if (!own && p.headers.hop_limit <= 1) return refuse(p, w, DropReason::ttl_expired, Answer::kTtlExpired);
+  uint16_t demand = 0;
   if (!p.redirected) {
     const flow::NextHop& hop = w.generation->routes->next_hop(p.next_hop);
-    if (hop.peer != flow::kNoPeer) return enter_tunnel(p, w, hop.peer);
+    if (hop.peer != flow::kNoPeer) return enter_tunnel(p, w, hop.peer, hop.demand);
     p.out = hop.interface;
+    demand = hop.demand;
   } else {
     p.out = p.exact->action.redirect_interface;
+    demand = demand_of(*w.generation, p.route);  // whoever redirects past a tunnel sends in clear
   }
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
+  if ((demand != 0 || out.encrypt == Encryption::kRequired) && !leaves_all_the_same(p, w, demand, own)) return;
   p.verdict = Verdict::kForward;
   fit(p, w, out.mtu);
 }
@@ -111,12 +115,12 @@ void forward(Packet& p, WorkerState& w, bool own) {
 void rejoin_tunnel(Packet& p, WorkerState& w, uint16_t to) {
   const auto& peers = w.generation->peers->by_slot;
   const bool relayed = carry_of(p.mbuf).hops != 0;
-  if (to >= peers.size() || peers[to].slot == flow::kNoPeer || (relayed && w.associations->lanes_of(to).count == 0))
+  if (to >= peers.size() || peers[to].slot == flow::kNoPeer || peers[to].encryption == Encryption::kOff ||
+      (relayed && w.associations->lanes_of(to).count == 0))
     return drop(p, DropReason::no_association);
   p.path = carry_of(p.mbuf).path;
   if (p.path != flow::kActivePath && p.path >= peers[to].paths.size()) return drop(p, DropReason::probe_unknown_path);
-  enter_tunnel(p, w, to);
-  if (p.in_clear) drop(p, DropReason::no_association);
+  enter_tunnel(p, w, to, flow::kSomeDemand);
 }
 
 // The interface an exact entry redirects to may have gone since it was programmed.
@@ -164,6 +168,20 @@ void decide(Packet& p, WorkerState& w, bool own) {
 }
 
 }  // namespace
+
+bool is_exception(const Packet& p, const flow::Interface& in) {
+  if (p.from_peer != flow::kNoPeer) return false;
+  for (const flow::ExceptionRule& rule : in.exceptions) {
+    if (rule.protocol != p.headers.protocol) continue;
+    if (rule.port == 0 || rule.port == p.headers.dst_port || rule.port == p.headers.src_port) return true;
+  }
+  return false;
+}
+
+bool to_group(const Packet& p) {
+  const uint8_t* ip = p.data + p.headers.l2_length;
+  return p.headers.family == 4 ? ip[16] >= 224 : ip[24] == 0xff;
+}
 
 void Steer::run(Burst& burst, WorkerState& w) {
   const bool own = burst.origin == Origin::kOwn;

@@ -13,4 +13,10 @@ struct Steer {
   static void run(Burst& burst, WorkerState& w);
 };
 
+// A rule gives packets like this to the kernel behind the interface. What came out of a tunnel is none: the kernel's
+// answer would leave in clear.
+bool is_exception(const Packet& p, const flow::Interface& in);
+// To a multicast or broadcast address.
+bool to_group(const Packet& p);
+
 }  // namespace penstock::engine

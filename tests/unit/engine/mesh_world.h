@@ -60,17 +60,20 @@ class Gateway {
 
   void publish() {
     auto table = std::make_shared<flow::PeerTable>();
-    table->by_slot = {peer};
+    if (!deleted) table->by_slot = {peer};
     table->by_slot.insert(table->by_slot.end(), more.begin(), more.end());
-    table->locals = {peer.local};
-    table->demands_encryption = peer.encryption == flow::Encryption::kRequired;
+    if (!deleted) table->locals = {peer.local};
+    table->required = required;
+    if (!deleted) table->remotes = {peer.remote};
+    table->demands_encryption = !required.empty() || (!deleted && peer.encryption == flow::Encryption::kRequired);
     world.publish();  // the routes first: the peer's way is one of them
     const flow::RouteTable& built = *world.state().generation->routes;
     for (flow::Peer& each : table->by_slot) each.route = built.find(each.remote);
-    for (flow::PeerPath& path : table->by_slot[0].paths) {
-      path.route = built.find(path.remote);
-      if (!table->ends_here(path.local)) table->locals.push_back(path.local);
-    }
+    if (!deleted)
+      for (flow::PeerPath& path : table->by_slot[0].paths) {
+        path.route = built.find(path.remote);
+        if (!table->ends_here(path.local)) table->locals.push_back(path.local);
+      }
     world.next.peers = std::move(table);
     world.publish();
   }
@@ -83,7 +86,9 @@ class Gateway {
 
   World world;
   flow::Peer peer;
-  std::vector<flow::Peer> more;  // slots 1, 2, ...; without associations
+  std::vector<flow::Peer> more;        // slots 1, 2, ...; without associations
+  std::vector<base::Prefix> required;  // what routes' demands name
+  bool deleted = false;                // the Peer; its route is the test's matter
   Associations associations;
 };
 
