@@ -84,18 +84,18 @@ struct WorkerState {
   base::Millis now_ms = 0;
   base::Nanos now_ns = 0;  // monotonic, to the millisecond
   uint64_t round = 0;
-  bool has_replies = false;    // some packet waits for Reply
-  bool filters = false;        // rules, mirrors or a default deny are there
-  bool any_rpf = false;        // some interface checks the reverse path
-  bool clamps = false;         // some interface clamps the MSS
-  bool tracks = false;         // some packet may open a flow
-  bool tracks_plain = false;   // every forwarded packet does
-  bool identifies = false;     // some Workload is behind an interface
-  bool by_identity = false;    // some rule names identities
-  bool has_peers = false;      // other gateways of the mesh
-  bool links_demand = false;   // some interface takes and sends nothing in clear
-  bool refuses_clear = false;  // or some peer or prefix
-  bool explains = false;       // shows what would happen: no other worker, no crypto device
+  bool has_replies = false;   // some packet waits for Reply
+  bool filters = false;       // rules, mirrors or a default deny are there
+  bool any_rpf = false;       // some interface checks the reverse path
+  bool clamps = false;        // some interface clamps the MSS
+  bool tracks = false;        // some packet may open a flow
+  bool tracks_plain = false;  // every forwarded packet does
+  bool identifies = false;    // some Workload is behind an interface
+  bool by_identity = false;   // some rule names identities
+  bool has_peers = false;     // other gateways of the mesh
+  bool explains = false;      // shows what would happen: no other worker, no crypto device
+  // Somebody wants no clear text: an interface; an interface, a peer or a prefix.
+  bool links_demand = false, refuses_clear = false;
 
   const WorkerAssociations* associations;  // never null
 

@@ -53,11 +53,12 @@ struct Interface {
   base::MacAddress mac;
   Rpf rpf = Rpf::kOff;
   bool default_deny = false;
-  bool default_reject = false;                  // and says so
-  Encryption encrypt = Encryption::kPreferred;  // what passes here; kOff: peers that only prefer it are sent clear text
-  uint16_t mss_clamp = 0;                       // 0: off; 1: egress MTU minus headers; else the highest MSS
-  uint16_t twin_port = 0xffff;                  // DPDK port of the kernel twin; 0xffff: none
-  bool is_twin = false;  // this port is a twin: what it sends goes out of `port_of_twin` unchanged
+  bool default_reject = false;  // and says so
+  // What passes here. kOff: peers that only prefer it are sent clear text.
+  Encryption encrypt = Encryption::kPreferred;
+  uint16_t mss_clamp = 0;       // 0: off; 1: egress MTU minus headers; else the highest MSS
+  uint16_t twin_port = 0xffff;  // DPDK port of the kernel twin; 0xffff: none
+  bool is_twin = false;         // this port is a twin: what it sends goes out of `port_of_twin` unchanged
   uint16_t port_of_twin = 0xffff;
   std::vector<ExceptionRule> exceptions;
   std::vector<base::Prefix> addresses;  // own addresses, host bits kept

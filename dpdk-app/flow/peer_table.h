@@ -58,10 +58,11 @@ struct Peer {
 
 struct PeerTable {
   std::vector<Peer> by_slot;
-  std::vector<base::IpAddress> locals;   // our ends, each once
-  bool demands_encryption = false;       // of some peer or prefix: what comes from there in clear is dropped
-  std::vector<base::Prefix> required;    // where nothing may go or come from in clear (Node spec.mesh.encrypt)
-  std::vector<base::IpAddress> remotes;  // with whom the gateway itself must speak all the same: peers; in order
+  std::vector<base::IpAddress> locals;  // our ends, each once
+  bool demands_encryption = false;      // of some peer or prefix: what comes from there in clear is dropped
+  std::vector<base::Prefix> required;   // where nothing may go or come from in clear (Node spec.mesh.encrypt)
+  // With whom the gateway itself must speak all the same: addresses of peers, in order.
+  std::vector<base::IpAddress> remotes;
 
   bool operator==(const PeerTable&) const = default;
   bool ends_here(const base::IpAddress& address) const {

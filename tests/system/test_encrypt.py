@@ -72,11 +72,17 @@ class Encrypt(Mesh):
         """Though the Peer would take clear text too: one datagram, sent before there can be keys."""
         self.settle_in("Required", encryption="Preferred")
         gateway = self.site[1].gateway
-        gateway.cli("delete", "Peer", "site2")
         capture, received, drops = self.capture(), self.server.received, gateway.drops()
-        gateway.apply(self.trusted_peer(1, 2, encryption="Preferred"))
-        self.ask(timeout=0.05)
-        rig.wait_until(lambda: self.server.received > received, 10, 0.05, "the datagram that waited")
+        for _ in range(3):   # a packet waits for two seconds, and this machine may stand still for as long
+            gateway.cli("delete", "Peer", "site2")
+            gateway.apply(self.trusted_peer(1, 2, encryption="Preferred"))
+            self.ask(timeout=0.05)
+            end = time.monotonic() + 4
+            while self.server.received == received and time.monotonic() < end:
+                time.sleep(0.05)
+            if self.server.received > received:
+                break
+        self.assertGreater(self.server.received, received)
         self.assertFalse(MARK in capture.stop())
         self.assertNotIn("clear_not_sent", gateway.drops_since(drops))
 
@@ -93,10 +99,11 @@ class Encrypt(Mesh):
         gateway = self.site[1].gateway
         gateway.replace(self.node(1, "Required"))
         for _ in range(2):
-            capture, before = self.capture(), gateway.drops()
+            capture = self.capture()
             for v6 in (False, True):
-                self.assertIsNone(self.ask(v6, timeout=0.3))
-            self.assertEqual(gateway.drops_since(before).get("clear_not_sent"), 2)
+                refused = gateway.drops().get("clear_not_sent", 0)
+                while gateway.drops().get("clear_not_sent", 0) == refused:   # devices may not be open yet
+                    self.assertIsNone(self.ask(v6, timeout=0.2))
             self.assertFalse(MARK in capture.stop())
             self.assertIn("demanded by prefix 10.2.0.0/16 of spec.mesh.encrypt", self.explain(1, self.site[2].address()))
             gateway.kill()

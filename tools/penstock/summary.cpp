@@ -18,10 +18,25 @@ std::string joined(const List& list, int most = 3) {
   return out;
 }
 
+// Where nothing may travel in clear: interfaces, VLANs, prefixes.
+std::string encrypted_of(const v1alpha1::Node& node) {
+  google::protobuf::RepeatedPtrField<std::string> all;
+  for (const auto& interface : node.spec().interfaces()) {
+    if (interface.encrypt() == "Required") *all.Add() = interface.name();
+    for (const auto& vlan : interface.vlans())
+      if (vlan.encrypt() == "Required") *all.Add() = vlan.name();
+  }
+  for (const auto& entry : node.spec().mesh().encrypt())
+    if (entry.mode() == "Required") *all.Add() = entry.prefix();
+  return joined(all);
+}
+
 std::string summary(const v1alpha1::Node& node) {
   std::string names;
   for (const auto& interface : node.spec().interfaces()) names += (names.empty() ? "" : ", ") + interface.name();
-  return "interfaces " + (names.empty() ? "none" : names) + "; " + counted(node.spec().routes_size(), "route");
+  const std::string encrypted = encrypted_of(node);
+  return "interfaces " + (names.empty() ? "none" : names) + "; " + counted(node.spec().routes_size(), "route") +
+         (encrypted.empty() ? "" : "; nothing in clear: " + encrypted);
 }
 
 std::string summary(const kubernetes::Service& service) {

@@ -253,27 +253,6 @@ TEST(Translate, TheMeshOfANode) {
   expect_round_trip(node);
   node.mesh->listen = {ip("192.0.2.7"), 4711};
   expect_round_trip(node);
-  node.encrypt = {{net("10.0.0.0/8"), model::Encryption::kRequired}, {net("::/0"), model::Encryption::kOff}};
-  expect_round_trip(node);
-  node.mesh.reset();  // prefixes without an identity
-  expect_round_trip(node);
-}
-
-TEST(Translate, WhereNothingMayTravelInClear) {
-  model::Node node;
-  node.name = "gw1";
-  node.encrypt = {{net("10.0.0.0/8"), model::Encryption::kPreferred}};
-  model::Interface wan;
-  wan.name = "wan";
-  wan.device = "d";
-  wan.encrypt = model::Encryption::kRequired;
-  model::Vlan vlan;
-  vlan.name = "wan.7";
-  vlan.id = 7;
-  vlan.encrypt = model::Encryption::kOff;
-  wan.vlans = {vlan};
-  node.interfaces = {wan};
-  expect_round_trip(node);
 }
 
 std::string faults_of(const std::string& yaml) {
@@ -303,19 +282,6 @@ void expect_faults(const std::string& yaml, const std::vector<std::string>& want
   for (const std::string& each : want)
     EXPECT_NE(report.find(each), std::string::npos) << each << "\nis not in\n" << report;
   EXPECT_EQ(static_cast<size_t>(std::count(report.begin(), report.end(), '\n')), want.size()) << report;
-}
-
-TEST(Translate, EncryptFaults) {
-  expect_faults(ours("Node", R"(
-  mesh: {encrypt: [{prefix: 10.0.0.0/33, mode: Required}, {prefix: "::/0"}, {mode: Off}, {prefix: 10.0.0.0/8, mode: required}]}
-  interfaces:
-  - {name: wan, device: d, encrypt: Always, vlans: [{id: 7, encrypt: ""}]}
-)"),
-                {"Node/default/x spec.mesh.encrypt[0].prefix: ", "spec.mesh.encrypt[1].mode: is missing (want one of ",
-                 "spec.mesh.encrypt[2].prefix: ",
-                 "spec.mesh.encrypt[3].mode: \"required\" is not one of Required, Preferred, Off",
-                 "spec.interfaces[0].encrypt: \"Always\" is not one of Required, Preferred, Off",
-                 "spec.interfaces[0].vlans[0].encrypt: is missing (want one of "});
 }
 
 TEST(Translate, NodeFaults) {
