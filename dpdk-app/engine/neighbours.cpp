@@ -127,6 +127,14 @@ void Neighbours::sweep(base::Millis now) {
   counters_.neighbours.set(map_.size());
 }
 
+void Neighbours::drop_waiting(flow::DropReason reason) {
+  if (held_ == 0) return;
+  map_.sweep(map_.capacity(), [&](const NeighbourKey&, Neighbour& neighbour) {
+    release(neighbour, reason);
+    return true;
+  });
+}
+
 void Neighbours::drop_all(flow::DropReason reason) {
   map_.sweep(map_.capacity(), [&](const NeighbourKey&, Neighbour& neighbour) {
     release(neighbour, reason);

@@ -75,6 +75,7 @@ class Neighbours {
   void sweep(base::Millis now);
 
   void drop_all(flow::DropReason reason);              // shutdown
+  void drop_waiting(flow::DropReason reason);          // what may not leave any more
   void assume_resolved() { assume_resolved_ = true; }  // Explain: every next hop answers, with an empty MAC
   uint64_t held() const { return held_; }
   size_t size() const { return map_.size(); }

@@ -68,7 +68,18 @@ void WorkerState::adopt(const WorkerAssociations* next) {
   if (generation != nullptr) take_ways(*generation->peers, *next);
 }
 
+namespace {
+
+// Some packet may not leave in clear that might before: what waits for a neighbour's address was decided then.
+bool demands_more(const flow::Generation& before, const flow::Generation& next, bool links_demand) {
+  return (!next.peers->required.empty() && next.peers->required != before.peers->required) ||
+         (links_demand && next.interfaces != before.interfaces);
+}
+
+}  // namespace
+
 void WorkerState::adopt(const flow::Generation* next) {
+  const flow::Generation* before = generation;
   if (generation == nullptr || generation->peers != next->peers) take_ways(*next->peers, *associations);
   generation = next;
   any_rpf = clamps = links_demand = false;
@@ -88,6 +99,8 @@ void WorkerState::adopt(const flow::Generation* next) {
     tracks_plain |= each.default_deny;  // replies must find their flow
   }
   refuses_clear = links_demand || next->peers->demands_encryption;
+  if (before != nullptr && demands_more(*before, *next, links_demand))
+    neighbours.drop_waiting(flow::DropReason::clear_not_sent);
   tracks = next->tracks || tracks_plain;
   timeouts = flow::StateTimeouts(next->settings.timeouts);
   const uint32_t icmp = next->settings.icmp_errors_per_second;

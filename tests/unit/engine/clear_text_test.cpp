@@ -164,6 +164,22 @@ TEST_F(ClearText, EndpointsOfAService) {
   }
 }
 
+TEST_F(ClearText, WhatWaitedForANeighbourWhenTheDemandCame) {
+  remote().demand = 0;
+  a.required.clear();
+  remote().next_hops = {{0, ip("198.51.100.77")}};
+  a.deleted = true;
+  a.publish();
+  EXPECT_EQ(fate(1, there), "");
+  EXPECT_EQ(a.world.state().neighbours.held(), 1u);
+  remote().demand = 1;
+  a.required = {net("10.2.0.0/16")};
+  a.publish();
+  EXPECT_EQ(a.world.drops(DropReason::clear_not_sent), 1u);
+  a.world.resolve(0, "198.51.100.77");
+  EXPECT_TRUE(a.world.take().empty());
+}
+
 // An entry that redirects must not send in clear what belongs into a tunnel: by prefix or by peer.
 TEST_F(ClearText, AnExactEntryIsNoWayRoundTheTunnel) {
   flow::ExactAction redirect;
@@ -251,6 +267,37 @@ TEST_F(ClearText, WhatGatewaysNeedOfEachOtherPasses) {
   // Not through us.
   EXPECT_EQ(fate(1, udp(to_gateway(1), "10.1.0.5", 1000, "198.51.100.2", 53)), "clear_not_sent");
   EXPECT_EQ(fate(0, udp(to_gateway(0), "198.51.100.2", 1000, "10.1.0.5", 53)), "clear_refused");
+}
+
+// ::/0 beside IPv4 tunnels: what is routed, not what neighbours say to each other; and IPv4 is not concerned.
+TEST_F(ClearText, AllOfIpv6) {
+  add_twin();
+  a.world.routes.push_back({net("2001:db8:f::/64"), RouteKind::kConnected, {{0, {}}}, {}, 2});
+  a.world.routes.push_back({net("2001:db8:f::1/128"), RouteKind::kLocal, {{0, {}}}, {}, 2});
+  a.world.routes.push_back({net("::/0"), RouteKind::kNone, {}, {}, 2});
+  a.required.push_back(net("::/0"));
+  a.publish();
+  const auto neighbour = [](const char* from, const char* to) {
+    wire::NdPacket packet;
+    packet.link = to_gateway(0);
+    packet.message.type = wire::kNdNeighbourAdvert;
+    packet.message.src = ip(from);
+    packet.message.dst = ip(to);
+    packet.message.target = ip(from);
+    std::vector<uint8_t> out(200);
+    out.resize(wire::build_nd(out, packet));
+    return out;
+  };
+  EXPECT_EQ(fate(1, there), "esp");
+  EXPECT_EQ(fate(0, udp(to_gateway(0), "2001:db8:9::9", 1, "2001:db8:f::1", 53)), "clear_refused");
+  EXPECT_EQ(fate(1, udp(to_gateway(1), "2001:db8:f::9", 1, "2001:db8:f::5", 53)), "clear_refused");
+  const uint64_t punted = a.world.state().counters->punted.read();
+  EXPECT_EQ(fate(0, neighbour("fe80::2", "2001:db8:f::1")), "clear");  // the twin hears it too
+  EXPECT_EQ(a.world.state().counters->punted.read(), punted + 1);
+  EXPECT_EQ(fate(2, neighbour("2001:db8:f::1", "ff02::1")), "clear");
+  EXPECT_EQ(fate(2, neighbour("2001:db8:f::1", "fe80::2")), "clear");
+  EXPECT_EQ(fate(2, udp(to_gateway(0), "2001:db8:f::1", 1, "2001:db8:9::9", 53)), "clear_refused");
+  EXPECT_EQ(fate(2, udp(to_gateway(0), "2001:db8:f::1", 1, "2001:db8:f::9", 53)), "clear_refused");
 }
 
 TEST_F(ClearText, APathMtuIsLearnedAllTheSame) {
