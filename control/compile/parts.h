@@ -118,7 +118,8 @@ struct RoutePart {                          // routes.cpp
   std::shared_ptr<const flow::InterfaceTable> interfaces;
   model::Objects<model::Peer> peers;
   std::set<model::Name> down;
-  std::shared_ptr<const std::vector<flow::RouteSpec>> specs;
+  std::vector<flow::RouteSpec> to_peers;
+  std::shared_ptr<const std::vector<flow::RouteSpec>> specs;  // null: hops were exchanged since
   std::shared_ptr<const flow::RouteTable> table;
 
   void update(const Round& round, const InterfacePart& interface_part, const PeerPart& peer_part, const PeerView& view);

@@ -59,7 +59,8 @@ std::vector<uint16_t> PeerPart::used(const model::State& state) const {
   return all;
 }
 
-// Of the peers that name a prefix those of the lowest priority number share its flows, of those that are up.
+// Of the peers that name a prefix those of the lowest priority number share its flows, of those that are up. Prefixes
+// with the same peers are a group: whoever of them goes up or down, they change together.
 std::vector<flow::RouteSpec> PeerPart::routes(const model::State& state, const PeerView& view) const {
   struct Candidate {
     base::Prefix prefix;
@@ -75,18 +76,27 @@ std::vector<flow::RouteSpec> PeerPart::routes(const model::State& state, const P
                             static_cast<uint16_t>(slots.at(name.to_string())), peer->weight});
   std::sort(candidates.begin(), candidates.end());
   std::vector<flow::RouteSpec> specs;
+  std::map<std::set<uint16_t>, uint32_t> groups;  // by the peers of a prefix
+  std::set<uint16_t> together;
+  const auto close_prefix = [&] {
+    if (!specs.empty()) specs.back().group = groups.try_emplace(together, groups.size() + 1).first->second;
+    together.clear();
+  };
   const Candidate* first = nullptr;  // of the prefix
   for (const Candidate& each : candidates) {
     if (specs.empty() || specs.back().prefix != each.prefix) {
+      close_prefix();
       specs.push_back({each.prefix, flow::RouteKind::kGateway, {}, {}});
       first = &each;
     }
+    together.insert(each.slot);
     flow::RouteSpec& spec = specs.back();
     if (each.down != first->down || each.priority != first->priority || spec.next_hops.size() == flow::kMaxNextHops)
       continue;
     spec.next_hops.push_back({.peer = each.slot});
     spec.weights.push_back(each.weight);
   }
+  close_prefix();
   return specs;
 }
 

@@ -1,6 +1,8 @@
 // Addresses and static routes of the Node, and what is behind peers → RouteTable. Building one costs tens of
-// milliseconds even when it is small (rte_fib zeroes its tables), so it is done only when a route really is another.
+// milliseconds even when it is small (rte_fib zeroes its tables), so it is done only when a route really is another;
+// when peers go up or down their prefixes stay, and only where they lead is exchanged.
 #include <algorithm>
+#include <utility>
 
 #include "control/compile/parts.h"
 #include "control/model/diff.h"
@@ -14,7 +16,17 @@ using flow::RouteSpec;
 
 bool same(const RouteSpec& a, const RouteSpec& b) {
   return a.prefix == b.prefix && a.kind == b.kind && a.next_hops == b.next_hops && a.weights == b.weights &&
-         a.demand == b.demand;
+         a.demand == b.demand && a.group == b.group;
+}
+
+// One of each group that leads elsewhere now. The prefixes are the same.
+std::vector<RouteSpec> moved(const std::vector<RouteSpec>& before, const std::vector<RouteSpec>& now) {
+  std::map<uint32_t, const RouteSpec*> by_group;
+  for (size_t i = 0; i < now.size(); ++i)
+    if (!same(before[i], now[i])) by_group.emplace(now[i].group, &now[i]);
+  std::vector<RouteSpec> out;
+  for (const auto& [group, spec] : by_group) out.push_back(*spec);
+  return out;
 }
 
 RouteKind kind_of(const model::Route& route) {
@@ -106,26 +118,37 @@ void RoutePart::update(const Round& round, const InterfacePart& interface_part, 
   std::set<model::Name> dead;
   for (const auto& [name, state] : view)
     if (!state.up) dead.insert(name);
-  bool other_peers = dead != down;
+  bool other_peers = false;
   model::for_each_change(peers, round.state.peers, [&](const auto&, const auto&) { other_peers = true; });
-  if (table && node == round.state.node && interfaces == interface_part.table && !other_peers) return;
+  const bool same_routes = table && node == round.state.node && interfaces == interface_part.table && !other_peers;
+  if (same_routes && dead == down) return;
   node = round.state.node;
   interfaces = interface_part.table;
   peers = round.state.peers;
   down = std::move(dead);
-  auto next = node ? specs_of(*node, interface_part, peer_part.routes(round.state, view)) : std::vector<RouteSpec>{};
+  const std::vector<RouteSpec> before =
+      std::exchange(to_peers, node ? peer_part.routes(round.state, view) : std::vector<RouteSpec>{});
+  const auto use = [&](base::Result<std::shared_ptr<const flow::RouteTable>> made) {
+    if (made) {
+      table = *std::move(made);
+    } else {
+      round.fault(model::Kind::kNode, node_name(round.state), "spec.routes", made.error());
+    }
+  };
+  if (same_routes) {
+    const std::vector<RouteSpec> elsewhere = moved(before, to_peers);
+    if (elsewhere.empty()) return;
+    specs = nullptr;  // says no longer what the table holds
+    return use(table->exchange(elsewhere));
+  }
+  auto next = node ? specs_of(*node, interface_part, to_peers) : std::vector<RouteSpec>{};
   const std::vector<uint16_t> tunnels = peer_part.used(round.state);
   const auto has_hop = [this](uint16_t peer) { return table->hop_to(peer) != flow::RouteTable::kNoHop; };
-  if (table && std::equal(next.begin(), next.end(), specs->begin(), specs->end(), same) &&
+  if (table && specs && std::equal(next.begin(), next.end(), specs->begin(), specs->end(), same) &&
       std::all_of(tunnels.begin(), tunnels.end(), has_hop))
     return;
   specs = std::make_shared<const std::vector<RouteSpec>>(std::move(next));
-  auto built = flow::RouteTable::build(*specs, tunnels);
-  if (built) {
-    table = *std::move(built);
-  } else {
-    round.fault(model::Kind::kNode, node_name(round.state), "spec.routes", built.error());
-  }
+  use(flow::RouteTable::build(*specs, tunnels));
 }
 
 }  // namespace penstock::compile

@@ -116,29 +116,25 @@ std::string out_of_memory(const char* family, size_t routes) {
 // Gathers equal next hops, groups and results while routes are read.
 class RouteTable::Builder {
  public:
-  explicit Builder(RouteTable& table) : table_(table) { table_.results_.emplace_back(); }
+  explicit Builder(RouteTable& table) : table_(table) {
+    if (table_.results_.empty()) table_.results_.emplace_back();
+    for (uint32_t i = 0; i < table_.next_hops_.size(); ++i) hops_.emplace(table_.next_hops_[i], i);
+  }
 
   base::Result<uint32_t> result_of(const RouteSpec& spec) {
-    const auto wrong = [&](const char* why) { return base::Error{"route " + spec.prefix.to_string() + ": " + why}; };
-    if (spec.next_hops.size() > kMaxNextHops) return wrong("more than 64 next hops");
-    if (!spec.weights.empty() && spec.weights.size() != spec.next_hops.size())
-      return wrong("as many weights as next hops are needed");
-    words_.assign(1, static_cast<uint32_t>(spec.kind) | static_cast<uint32_t>(spec.demand) << 16);
-    for (size_t i = 0; i < spec.next_hops.size(); ++i) {
-      const uint32_t weight = spec.weights.empty() ? 1 : spec.weights[i];
-      if (weight == 0) continue;
-      NextHop hop = spec.next_hops[i];
-      hop.demand = spec.demand;
-      words_.push_back(hop_of(hop));
-      words_.push_back(weight);
-    }
-    const bool needs_hop =
-        spec.kind == RouteKind::kLocal || spec.kind == RouteKind::kConnected || spec.kind == RouteKind::kGateway;
-    if (needs_hop && words_.size() == 1) return wrong("no next hop with a weight");
+    if (auto read = read_hops(spec, spec.demand); !read) return base::Error{read.error()};
     const auto [at, added] = results_.try_emplace(words_, static_cast<uint32_t>(table_.results_.size()));
-    if (added) add_result(spec);
-    if (table_.results_.size() > kMaxRouteResults) return wrong("too many different next hops");
+    if (!added) return at->second;
+    if (table_.results_.size() >= kMaxRouteResults)
+      return base::Error{"route " + spec.prefix.to_string() + ": too many different next hops"};
+    if (spec.group != 0) table_.groups_.push_back({spec.group, at->second});
+    table_.results_.push_back(made(spec.kind, spec.demand));
     return at->second;
+  }
+  base::Result<void> replace(RouteResult& result, const RouteSpec& spec) {
+    if (auto read = read_hops(spec, result.demand); !read) return read;
+    result = made(spec.kind, result.demand);
+    return {};
   }
   uint32_t hop_of(const NextHop& hop) {
     const auto [at, added] = hops_.try_emplace(hop, static_cast<uint32_t>(table_.next_hops_.size()));
@@ -147,14 +143,37 @@ class RouteTable::Builder {
   }
 
  private:
-  void add_result(const RouteSpec& spec) {
-    RouteResult result{.kind = spec.kind, .hops = static_cast<uint8_t>(words_.size() / 2), .demand = spec.demand};
+  static constexpr size_t kFirstHop = 2;  // in words_
+
+  base::Result<void> read_hops(const RouteSpec& spec, uint16_t demand) {
+    const auto wrong = [&](const char* why) { return base::Error{"route " + spec.prefix.to_string() + ": " + why}; };
+    if (spec.next_hops.size() > kMaxNextHops) return wrong("more than 64 next hops");
+    if (!spec.weights.empty() && spec.weights.size() != spec.next_hops.size())
+      return wrong("as many weights as next hops are needed");
+    words_ = {static_cast<uint32_t>(spec.kind) | static_cast<uint32_t>(demand) << 16, spec.group};
+    for (size_t i = 0; i < spec.next_hops.size(); ++i) {
+      const uint32_t weight = spec.weights.empty() ? 1 : spec.weights[i];
+      if (weight == 0) continue;
+      NextHop hop = spec.next_hops[i];
+      hop.demand = demand;
+      words_.push_back(hop_of(hop));
+      words_.push_back(weight);
+    }
+    const bool needs_hop =
+        spec.kind == RouteKind::kLocal || spec.kind == RouteKind::kConnected || spec.kind == RouteKind::kGateway;
+    if (needs_hop && words_.size() == kFirstHop) return wrong("no next hop with a weight");
+    return {};
+  }
+
+  // Of what read_hops() read.
+  RouteResult made(RouteKind kind, uint16_t demand) {
+    RouteResult result{.kind = kind, .hops = static_cast<uint8_t>((words_.size() - kFirstHop) / 2), .demand = demand};
     if (result.hops == 1) {
-      result.first = words_[1];
+      result.first = words_[kFirstHop];
       result.interface = table_.next_hops_[result.first].interface;
     } else if (result.hops > 1) {
       std::vector<uint32_t> hops, weights;
-      for (size_t i = 1; i < words_.size(); i += 2) {
+      for (size_t i = kFirstHop; i < words_.size(); i += 2) {
         hops.push_back(words_[i]);
         weights.push_back(words_[i + 1]);
       }
@@ -162,11 +181,12 @@ class RouteTable::Builder {
       const auto slots = share_slots(hops, weights);
       table_.ecmp_slots_.insert(table_.ecmp_slots_.end(), slots.begin(), slots.end());
     }
-    table_.results_.push_back(result);
+    return result;
   }
 
   RouteTable& table_;
-  std::vector<uint32_t> words_;  // kind and demand, then next hop and weight in turn: what makes two results equal
+  // Kind and demand, group, then next hop and weight in turn: what makes two results equal.
+  std::vector<uint32_t> words_;
   std::unordered_map<std::vector<uint32_t>, uint32_t, WordsHash> results_;
   std::unordered_map<NextHop, uint32_t, NextHopHash> hops_;
 };
@@ -240,20 +260,42 @@ base::Result<std::shared_ptr<const RouteTable>> RouteTable::build(std::span<cons
   if (!v4.empty()) {
     auto fib = build_v4(v4, table->results_.size());
     if (!fib) return base::Error{fib.error()};
-    table->v4_ = *fib;
+    table->v4_ = {*fib, rte_fib_free};
   }
   if (!v6.empty()) {
     auto fib = build_v6(v6, table->results_.size());
     if (!fib) return base::Error{fib.error()};
-    table->v6_ = *fib;
+    table->v6_ = {*fib, rte_fib6_free};
   }
   table->size_ = v4.size() + v6.size();
   return std::shared_ptr<const RouteTable>(std::move(table));
 }
 
-RouteTable::~RouteTable() {
-  rte_fib_free(v4_);
-  rte_fib6_free(v6_);
+base::Result<std::shared_ptr<const RouteTable>> RouteTable::exchange(std::span<const RouteSpec> changed) const {
+  std::shared_ptr<RouteTable> next(new RouteTable(*this));
+  std::vector<const RouteSpec*> other(results_.size(), nullptr);
+  for (const RouteSpec& spec : changed) {
+    bool found = false;
+    for (const Grouped& each : groups_) {
+      if (each.group != spec.group) continue;
+      other[each.result] = &spec;
+      found = true;
+    }
+    if (!found) return base::Error{"route " + spec.prefix.to_string() + ": no such group of routes"};
+  }
+  next->ecmp_slots_.clear();  // what no result needs any more is left behind
+  Builder builder(*next);
+  for (size_t i = 0; i < results_.size(); ++i) {
+    RouteResult& result = next->results_[i];
+    if (other[i] != nullptr) {
+      if (auto replaced = builder.replace(result, *other[i]); !replaced) return base::Error{replaced.error()};
+    } else if (result.hops > 1) {
+      const auto slots = ecmp_slots_.begin() + result.first;
+      result.first = static_cast<uint32_t>(next->ecmp_slots_.size());
+      next->ecmp_slots_.insert(next->ecmp_slots_.end(), slots, slots + kEcmpSlots);
+    }
+  }
+  return std::shared_ptr<const RouteTable>(std::move(next));
 }
 
 void RouteTable::find_v4(const uint32_t* addresses, uint32_t* results, unsigned count) const {
@@ -261,7 +303,7 @@ void RouteTable::find_v4(const uint32_t* addresses, uint32_t* results, unsigned 
   uint64_t wide[kChunk];
   for (unsigned done = 0; done < count; done += kChunk) {
     const unsigned n = std::min(kChunk, count - done);
-    rte_fib_lookup_bulk(v4_, const_cast<uint32_t*>(addresses + done), wide, static_cast<int>(n));
+    rte_fib_lookup_bulk(v4_.get(), const_cast<uint32_t*>(addresses + done), wide, static_cast<int>(n));
     for (unsigned i = 0; i < n; ++i) results[done + i] = static_cast<uint32_t>(wide[i]);
   }
 }
@@ -271,7 +313,7 @@ void RouteTable::find_v6(const uint8_t (*addresses)[16], uint32_t* results, unsi
   uint64_t wide[kChunk];
   for (unsigned done = 0; done < count; done += kChunk) {
     const unsigned n = std::min(kChunk, count - done);
-    rte_fib6_lookup_bulk(v6_, const_cast<uint8_t(*)[16]>(addresses + done), wide, static_cast<int>(n));
+    rte_fib6_lookup_bulk(v6_.get(), const_cast<uint8_t(*)[16]>(addresses + done), wide, static_cast<int>(n));
     for (unsigned i = 0; i < n; ++i) results[done + i] = static_cast<uint32_t>(wide[i]);
   }
 }

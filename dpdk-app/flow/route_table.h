@@ -43,6 +43,7 @@ struct RouteSpec {  // what the compiler gives
   std::vector<NextHop> next_hops;  // kLocal, kConnected: one, with the interface
   std::vector<uint16_t> weights;   // as many as next_hops; empty: equal
   uint16_t demand = 0;  // what goes there must be encrypted: PeerTable::required[demand - 1] says so; 0: need not
+  uint32_t group = 0;   // of routes that change together (RouteTable::exchange), all with the same hops; 0: none
 };
 
 constexpr size_t kEcmpSlots = 64;    // weights are approximated in steps of 1/64
@@ -63,8 +64,9 @@ class RouteTable {
   // `peers`: have a next hop of their own, whether a route leads there or not.
   static base::Result<std::shared_ptr<const RouteTable>> build(std::span<const RouteSpec> routes,
                                                                std::span<const uint16_t> peers = {});
-  ~RouteTable();
-  RouteTable(const RouteTable&) = delete;
+  // The same prefixes, but those of each group that `changed` names (by one route of it) now lead where that one does.
+  // Costs nothing per route: what a failover asks for. Indexes of results and next hops stay. Error: no such group.
+  base::Result<std::shared_ptr<const RouteTable>> exchange(std::span<const RouteSpec> changed) const;
 
   // Indexes into results(); 0 is the "no route" result. `addresses` are host order (v4) or 16 raw bytes (v6).
   void find_v4(const uint32_t* addresses, uint32_t* results, unsigned count) const;
@@ -92,9 +94,10 @@ class RouteTable {
  private:
   class Builder;
   RouteTable() = default;
+  RouteTable(const RouteTable&) = default;
 
-  rte_fib* v4_ = nullptr;
-  rte_fib6* v6_ = nullptr;
+  std::shared_ptr<rte_fib> v4_;  // null: no route of the family
+  std::shared_ptr<rte_fib6> v6_;
   std::vector<RouteResult> results_;
   std::vector<NextHop> next_hops_;
   std::vector<uint32_t> ecmp_slots_;
@@ -102,6 +105,10 @@ class RouteTable {
     uint32_t plain = kNoHop, demanded = kNoHop;
   };
   std::vector<HopsTo> hops_to_;  // by peer
+  struct Grouped {
+    uint32_t group, result;
+  };
+  std::vector<Grouped> groups_;  // a group has a result for each demand on its prefixes
   size_t size_ = 0;
 };
 

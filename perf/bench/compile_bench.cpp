@@ -1,5 +1,6 @@
 // From the desired state to a generation: 10,000 services with 10 endpoints each, whole, and after a change of one
-// endpoint, one service, one health result, one rate. Each step of a change is shown: apply, validate, compile.
+// endpoint, one service, one health result, one rate. Each step of a change is shown: apply, validate, compile. And the
+// failover of a peer beside up to a million routes.
 #include <string>
 
 #include "bench/bench_main.h"
@@ -156,6 +157,54 @@ void one_health_result(benchmark::State& bench) {
   }
 }
 BENCHMARK(one_health_result)->Unit(benchmark::kMillisecond);
+
+// A peer goes down and comes back beside so many static routes: what a failover waits for.
+void one_peer_down(benchmark::State& bench) {
+  model::Node node;
+  node.name = "gw";
+  model::Interface wan;
+  wan.name = "wan";
+  wan.device = "net_null0";
+  wan.addresses = {{IpAddress::v4(0xc0000201), 24}};
+  node.interfaces = {wan};
+  for (uint32_t i = 0; i < static_cast<uint32_t>(bench.range(0)); ++i) {
+    model::Route route;
+    route.prefix = {IpAddress::v4(0x20000000 + (i << 8)), 24};
+    route.next_hops = {{IpAddress::v4(0xc0000202 + i % 50), "", 1}};
+    node.routes.push_back(route);
+  }
+  model::Change change;
+  change.apply.emplace_back(std::move(node));
+  for (uint32_t i = 0; i < 2; ++i) {
+    model::Peer peer;
+    peer.name = {.name = "peer" + std::to_string(i)};
+    peer.address = IpAddress::v4(0xc0000264 + i);
+    peer.prefixes = {{IpAddress::v4(0x0a090000), 16}};
+    peer.key_file = "/keys";
+    change.apply.emplace_back(std::move(peer));
+  }
+  const model::State state = applied(change);
+  compile::Compiler compiler({}, 2'000'000'000);
+  const std::vector<compile::PortFacts> ports = {{.interface = "wan"}};
+  compile::PeerView view;
+  uint64_t number = 0;
+  const auto compiled = [&] {
+    compile::Compiled made = compiler.compile(state, ports, {}, ++number, false, view);
+    if (!made.generation) bench.SkipWithError(made.errors.front().to_string().c_str());
+    compiler.accept();
+    compiler.retired(number - 1);
+    return made.generation;
+  };
+  auto live = compiled();
+  for (auto _ : bench) {
+    view[{.name = "peer0"}].up = number % 2 == 0;
+    auto generation = compiled();
+    bench.PauseTiming();
+    live = std::move(generation);
+    bench.ResumeTiming();
+  }
+}
+BENCHMARK(one_peer_down)->Arg(10)->Arg(100'000)->Arg(1'000'000)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 

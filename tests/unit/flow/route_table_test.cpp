@@ -76,6 +76,69 @@ TEST(RouteTable, OfEqualPrefixesTheLastWinsAndHostBitsAreIgnored) {
   EXPECT_EQ(table.size(), 2u);
 }
 
+// Against a table built anew from the same routes.
+TEST(RouteTable, ExchangeLeadsGroupsElsewhere) {
+  std::mt19937 random(3);
+  const auto hops = [&random](RouteSpec& spec) {
+    spec.next_hops.clear();
+    spec.weights.clear();
+    const auto first = static_cast<uint16_t>(random() % 8);
+    for (uint16_t n = 0; n <= random() % 3; ++n) {
+      spec.next_hops.push_back({.peer = static_cast<uint16_t>(first + n)});
+      spec.weights.push_back(static_cast<uint16_t>(1 + random() % 5));
+    }
+  };
+  for (int round = 0; round < 20; ++round) {
+    std::map<uint32_t, RouteSpec> groups;
+    std::vector<RouteSpec> specs;
+    for (unsigned i = 0; i < 60; ++i) {
+      RouteSpec spec = via("0.0.0.0/0", "10.0.0.1");
+      if (const uint32_t group = random() % 8; group != 0) {
+        RouteSpec& same = groups[group];
+        same.kind = RouteKind::kGateway;
+        if (same.next_hops.empty()) hops(same);
+        spec.next_hops = same.next_hops;
+        spec.weights = same.weights;
+        spec.group = group;
+      }
+      spec.demand = static_cast<uint16_t>(random() % 3);
+      spec.prefix = base::Prefix{base::IpAddress::v4(random() & 0x0f0f0000), static_cast<uint8_t>(4 + random() % 13)};
+      specs.push_back(spec);
+    }
+    auto table = RouteTable::build(specs);
+    ASSERT_TRUE(table.ok());
+    for (int turn = 0; turn < 3; ++turn) {
+      std::vector<RouteSpec> changed;
+      for (auto& [group, same] : groups) {
+        if (random() % 2) continue;
+        hops(same);
+        same.group = group;
+        for (RouteSpec& spec : specs)
+          if (spec.group == group) spec.next_hops = same.next_hops, spec.weights = same.weights;
+        if (std::any_of(specs.begin(), specs.end(), [&](const auto& s) { return s.group == group; }))
+          changed.push_back(same);
+      }
+      auto next = (*table)->exchange(changed);
+      ASSERT_TRUE(next.ok()) << next.error();
+      const auto anew = RouteTable::build(specs);
+      for (int i = 0; i < 500; ++i) {
+        const auto to = base::IpAddress::v4(random() & 0x0f0fffff);
+        ASSERT_EQ((*next)->find(to), (*table)->find(to)) << "indexes stay";
+        const RouteResult& a = (*next)->at((*next)->find(to));
+        const RouteResult& b = must(anew).at(must(anew).find(to));
+        ASSERT_EQ(std::tie(a.kind, a.hops, a.demand), std::tie(b.kind, b.hops, b.demand));
+        for (uint32_t slot = 0; slot < (a.hops == 0 ? 0 : kEcmpSlots); ++slot)
+          ASSERT_EQ((*next)->next_hop((*next)->next_hop_in(a, slot)),
+                    must(anew).next_hop(must(anew).next_hop_in(b, slot)));
+      }
+      table = std::move(next);
+    }
+  }
+  RouteSpec stranger = via("10.0.0.0/8", "10.0.0.1");
+  stranger.group = 9;
+  EXPECT_EQ(must(RouteTable::build({})).exchange({&stranger, 1}).error(), "route 10.0.0.0/8: no such group of routes");
+}
+
 TEST(RouteTable, EqualResultsAreShared) {
   std::vector<RouteSpec> specs;
   for (uint32_t i = 0; i < 1000; ++i)
