@@ -74,13 +74,17 @@ bool is_spared(const Packet& p, const flow::Generation& g, uint16_t demand) {
          (is_between_gateways(p, g) || is_of_link(p, g) || is_about_tunnel(p, *g.peers));
 }
 
-// Nobody outside the tunnel saw a packet that went into it, to tell of its fate.
+// Nobody outside the tunnel saw a packet that went into it, to tell of its fate. A fragment of an error could hide what
+// it is about; honest ones are short enough for every link (RFC 1812 §4.3.2.3, RFC 4443 §2.4).
 void refuse_errors(Burst& burst, const flow::Generation& g) {
   flow::FlowKey quoted;
   for (Packet& p : burst) {
-    if (p.verdict != Verdict::kContinue || p.from_peer != flow::kNoPeer || !wire::is_icmp_error(p.headers) ||
-        !quoted_key(p, quoted))
+    if (p.verdict != Verdict::kContinue || p.from_peer != flow::kNoPeer || !wire::is_icmp_error(p.headers)) continue;
+    if (p.headers.is(wire::kIsFragment)) {
+      drop(p, DropReason::clear_refused);
       continue;
+    }
+    if (!quoted_key(p, quoted)) continue;
     const uint16_t demand = demand_of(g, g.routes->find(quoted.src));
     if (demand != 0 && !is_spared(p, g, demand)) refuse(p, DropReason::clear_refused, demand);
   }

@@ -231,6 +231,12 @@ TEST_F(ClearText, ErrorsAboutWhatMustBeEncrypted) {
   };
   EXPECT_EQ(fate(0, about("10.2.0.5")), "clear_refused");
   EXPECT_EQ(fate(0, about("198.51.100.200")), "clear");
+  // Whatever it is about: the rest of the quotation may come in another fragment.
+  std::vector<uint8_t> piece = about("198.51.100.200");
+  base::store_be16(&piece[14 + wire::kIpv4FragmentAt], wire::kIpv4MoreFragments);
+  base::store_be16(&piece[14 + wire::kIpv4TotalLengthAt], 20 + 16);
+  base::store_raw(&piece[14 + wire::kIpv4ChecksumAt], wire::compute_ipv4_header(&piece[14]));
+  EXPECT_EQ(fate(0, piece), "clear_refused");
 }
 
 TEST_F(ClearText, NoCopyIsMade) {
