@@ -86,6 +86,7 @@ void write(const mesh::LinkStatus& link, v1::PeerLinkStatus& out) {
   if (link.outbound)
     out.set_outbound_age(static_cast<double>(base::monotonic_now() - link.outbound_since) / base::kNanosPerSecond);
   for (const base::Prefix& each : link.accepted) out.add_accepted_prefixes(each.to_string());
+  for (const std::string& each : link.differences) out.add_differences(each);
 }
 
 // "namespace/name"
@@ -108,6 +109,7 @@ void write(const flow::Peer& peer, v1::PeerStatus& out) {
 // What is known by probes; the configuration may be a moment ahead of it.
 void write(const loop::PeerPaths& known, v1::PeerStatus& out) {
   out.set_up(known.up);
+  out.set_probe_interval(known.interval);
   for (const liveness::PathStatus& each : known.paths)
     for (v1::PeerPath& path : *out.mutable_paths()) {
       if (path.address() != each.address.to_string()) continue;
@@ -116,6 +118,8 @@ void write(const loop::PeerPaths& known, v1::PeerStatus& out) {
       path.set_loss(each.loss);
       path.set_probes(each.sent);
       path.set_answers(each.answered);
+      path.set_mtu_state(liveness::to_string(each.mtu_state));
+      path.set_confirmed_mtu(each.confirmed_mtu);
     }
 }
 

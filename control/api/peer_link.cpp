@@ -7,10 +7,12 @@
 #include <random>
 #include <thread>
 
+#include "control/api/peer_door.h"
 #include "control/api/peer_link.grpc.pb.h"
 #include "control/api/peer_messages.h"
 #include "control/api/peer_tls.h"
 #include "control/loop/log.h"
+#include "control/mesh/served.h"
 #include "flow/identity.h"
 
 namespace penstock::api {
@@ -106,12 +108,16 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (!evidence) return {grpc::StatusCode::UNAUTHENTICATED, "no SPIFFE ID"};
     const auto offer = to_offer(*request);
     if (!offer) return {grpc::StatusCode::INVALID_ARGUMENT, offer.error()};
-    const std::lock_guard lock(lock_);
-    if (stopping_) return {grpc::StatusCode::UNAVAILABLE, "the gateway stops"};
-    if (call->IsCancelled()) return grpc::Status::CANCELLED;  // its caller has asked anew meanwhile
-    follow_state(base::monotonic_now());  // of two gateways that get a Peer at the same time one asks first
-    auto answer = machine_.on_offer(*evidence, *offer, base::monotonic_now(), wall_seconds());
+    mesh::Machine::Answer answer;
+    {
+      const std::lock_guard lock(lock_);
+      if (stopping_) return {grpc::StatusCode::UNAVAILABLE, "the gateway stops"};
+      if (call->IsCancelled()) return grpc::Status::CANCELLED;  // its caller has asked anew meanwhile
+      follow_state(base::monotonic_now());  // of two gateways that get a Peer at the same time one asks first
+      answer = machine_.on_offer(*evidence, *offer, base::monotonic_now(), wall_seconds());
+    }
     if (answer.refused) return {code_of(answer.refused->failure), answer.refused->reason};
+    loop_.tunnels().settle();  // with the offers of others: they come in hundreds when a large mesh starts
     to_message(*answer.grant, *response);
     return grpc::Status::OK;
   }
@@ -139,12 +145,19 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
   std::map<std::string, uint64_t> refused() const {
     std::map<std::string, uint64_t> all;
     const std::lock_guard lock(lock_);
+    for (size_t i = 0; i < mesh::kGuestRefusals; ++i) {
+      const auto refusal = static_cast<mesh::GuestRefusal>(i);
+      all[mesh::to_string(refusal)] = guests_->refused(refusal);
+    }
+    all["certificate"] = acquaintances_->refused();
     for (size_t i = 0; i < mesh::kOfferRefusals; ++i) {
       const auto refusal = static_cast<mesh::OfferRefusal>(i);
       all[mesh::to_string(refusal)] = machine_.refused(refusal);
     }
     return all;
   }
+
+  size_t connections() const { return guests_->size(); }
 
   bool rekey(const model::Name& peer) {
     const std::lock_guard lock(lock_);
@@ -196,12 +209,20 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     if (state->node != nullptr) identity = state->node->mesh;
     if (identity != identity_) follow_identity(identity, now);
     machine_.set_workers(static_cast<unsigned>(std::max<size_t>(1, loop_.dataplane().workers().size())));
+    machine_.set_served(mesh::served_by(*state));
     machine_.set_told(own_identities(*state, loop_.generation()), now);
     machine_.set_peers(state->peers, now);
     std::set<std::string> known;
     for (const auto& [name, peer] : state->peers)
       if (!peer->identity.empty()) known.insert(peer->identity);
     acquaintances_->set(std::move(known));
+    std::set<base::IpAddress> named;
+    for (const auto& [name, peer] : state->peers) {
+      if (peer->identity.empty()) continue;
+      named.insert(peer->link_address().address);
+      for (const base::IpAddress& address : peer->addresses()) named.insert(address);
+    }
+    guests_->set_named(std::move(named));
     std::erase_if(channels_, [&](const auto& each) { return !state->peers.contains(each.first); });
   }
 
@@ -245,36 +266,20 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
   void renew_server() {
     close_server();
     std::shared_ptr<const pki::Material> material;
-    std::string listen;
+    model::LinkAddress listen;
     uint64_t wanted = 0;
     {
       const std::lock_guard lock(lock_);
       material = used_;
       wanted = wants_server_;
-      if (identity_) listen = identity_->listen.to_string();
+      if (identity_) listen = identity_->listen;
     }
     std::string fault;
     if (material != nullptr) {
-      grpc::ServerBuilder builder;
-      int port = 0;
-      builder.SetMaxReceiveMessageSize(kMaxPeerMessageBytes);
-      builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxPeerStreams);
-      builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
-      builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 3000);
-      builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
-      builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
-      builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 60'000);
-      grpc::ResourceQuota quota("peer_link");
-      quota.SetMaxThreads(kMaxPeerThreads);
-      quota.Resize(64u << 20);
-      builder.SetResourceQuota(quota);
-      builder.AddListeningPort(listen, server_credentials(std::make_shared<Judge>(material, acquaintances_)), &port);
-      builder.RegisterService(this);
-      server_ = builder.BuildAndStart();
-      if (server_ == nullptr || port == 0) {
-        server_.reset();
-        fault = "Node spec.mesh.listen: cannot listen on " + listen + " (address in use, or not one of this machine)";
-      }
+      auto door = PeerDoor::open(listen, guests_);
+      if (!door) fault = "Node spec.mesh.listen: cannot listen on " + listen.to_string() + " (" + door.error() + ")";
+      if (door) begin_server(material, std::move(*door));
+      if (door && server_ == nullptr) fault = "gRPC makes no server";
     }
     const std::lock_guard lock(lock_);
     has_server_ = fault.empty() ? wanted : 0;
@@ -283,7 +288,30 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
     listen_fault_ = fault;
   }
 
+  void begin_server(const std::shared_ptr<const pki::Material>& material, std::unique_ptr<PeerDoor> door) {
+    grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(kMaxPeerMessageBytes);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxPeerStreams);
+    builder.AddChannelArgument(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, 3000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 10'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 5'000);
+    builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS, 60'000);
+    grpc::ResourceQuota quota("peer_link");
+    quota.SetMaxThreads(kMaxPeerThreads);
+    quota.Resize(64u << 20);
+    builder.SetResourceQuota(quota);
+    auto inside = builder.experimental().AddExternalConnectionAcceptor(
+        grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD,
+        server_credentials(std::make_shared<Judge>(material, acquaintances_)));
+    builder.RegisterService(this);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr) return;
+    door_ = std::move(door);
+    door_->start(std::move(inside));
+  }
+
   void close_server() {
+    door_.reset();
     if (server_ == nullptr) return;
     server_->Shutdown(std::chrono::system_clock::now() + kStopPatience);
     server_->Wait();
@@ -371,7 +399,9 @@ class PeerLink::Parts final : public v1::PeerLink::Service {
   uint64_t servers_ = 0, wants_server_ = 0, has_server_ = 0;  // number of the server; 0: none
   std::map<model::Name, Channel> channels_;
   std::set<Conversation*> conversations_;
-  std::unique_ptr<grpc::Server> server_;  // its thread only
+  const std::shared_ptr<mesh::Guests> guests_ = std::make_shared<mesh::Guests>();
+  std::unique_ptr<grpc::Server> server_;  // its thread only, and the next
+  std::unique_ptr<PeerDoor> door_;        // goes first
   std::thread thread_;
 };
 
@@ -380,6 +410,7 @@ PeerLink::~PeerLink() { stop(); }
 void PeerLink::stop() { parts_->stop(); }
 std::vector<mesh::LinkStatus> PeerLink::status() const { return parts_->status(); }
 std::map<std::string, uint64_t> PeerLink::refused() const { return parts_->refused(); }
+size_t PeerLink::connections() const { return parts_->connections(); }
 bool PeerLink::rekey(const model::Name& peer) { return parts_->rekey(peer); }
 
 }  // namespace penstock::api

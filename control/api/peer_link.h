@@ -5,9 +5,9 @@
 // one lock, which is held while the control thread makes associations. A gateway without an identity has the thread and
 // nothing else. Memory: keys pass through gRPC's buffers, which nobody can wipe: with an identity the whole process is
 // left out of core dumps.
-// Hostile callers: TLS refuses whoever no Peer names (peer_tls.h); messages, and calls at the same time, are bounded,
-// and what is asked too often is refused by name; connections are bounded only by the time that a handshake may take.
-// Failure: nothing throws; whatever is wrong shows in status().
+// Hostile callers: connections are bounded, altogether and by address (peer_door.h, mesh/guests.h), and so is the time
+// of a handshake; TLS refuses whoever no Peer names (peer_tls.h); messages, and calls at the same time, are bounded,
+// and what is asked too often is refused by name. Failure: nothing throws; whatever is wrong shows in status().
 #pragma once
 
 #include <atomic>
@@ -36,7 +36,8 @@ class PeerLink {
 
   // Any thread.
   std::vector<mesh::LinkStatus> status() const;
-  std::map<std::string, uint64_t> refused() const;  // offers and beats of others, by reason
+  std::map<std::string, uint64_t> refused() const;  // connections, offers and beats of others, by reason
+  size_t connections() const;                       // of others
   bool rekey(const model::Name& peer);              // false: there is no such peer, or it has no identity
 
  private:

@@ -103,6 +103,9 @@ base::Result<mesh::Grant> to_grant(v1::AgreeResponse& message) {
   grant.path_mtu = message.path_mtu();
   grant.lifetime_seconds = message.lifetime_seconds();
   grant.prefixes = std::move(*prefixes);
+  auto unserved = prefixes_of(message.unserved());
+  if (!unserved) return base::Error{"unserved: " + unserved.error()};
+  grant.unserved = std::move(*unserved);
   return grant;
 }
 
@@ -112,6 +115,7 @@ void to_message(const mesh::Grant& grant, v1::AgreeResponse& message) {
   message.set_path_mtu(grant.path_mtu);
   message.set_lifetime_seconds(grant.lifetime_seconds);
   for (const base::Prefix& each : grant.prefixes) message.add_prefixes(each.to_string());
+  for (const base::Prefix& each : grant.unserved) message.add_unserved(each.to_string());
   for (const mesh::Association& each : grant.associations) {
     v1::AgreedAssociation& out = *message.add_associations();
     out.set_spi(each.spi);

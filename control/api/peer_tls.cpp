@@ -87,6 +87,7 @@ std::string Judge::judge(const std::vector<pki::Certificate>& chain) const {
 }
 
 void Judge::note(std::string refusal) {
+  acquaintances_->count_refusal();
   const std::lock_guard lock(lock_);
   refusal_ = std::move(refusal);
 }

@@ -11,6 +11,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -30,8 +31,11 @@ class Acquaintances {
  public:
   void set(std::set<std::string> identities);
   bool has(const pki::SpiffeId& identity) const;
+  void count_refusal() const { refused_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t refused() const { return refused_.load(std::memory_order_relaxed); }  // handshakes
 
  private:
+  mutable std::atomic<uint64_t> refused_{0};
   mutable std::mutex lock_;
   std::set<std::string> identities_;
 };

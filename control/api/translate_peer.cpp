@@ -65,6 +65,7 @@ void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields
     if (spec.liveness().has_interval())
       fields.milliseconds({&liveness, "interval"}, spec.liveness().interval(), to.interval_milliseconds);
     if (spec.liveness().has_misses()) to.misses = spec.liveness().misses();
+    if (spec.liveness().has_search_path_mtu()) to.search_path_mtu = spec.liveness().search_path_mtu();
   }
 }
 
@@ -100,6 +101,7 @@ void to_message(const model::Peer& object, v1alpha1::Peer& message) {
     if (object.liveness->interval_milliseconds != usual.interval_milliseconds)
       liveness.set_interval(milliseconds_text(object.liveness->interval_milliseconds));
     if (object.liveness->misses != usual.misses) liveness.set_misses(object.liveness->misses);
+    if (!object.liveness->search_path_mtu) liveness.set_search_path_mtu(false);
   }
 }
 

@@ -179,6 +179,7 @@ void PeerPart::resolve(const Round& round, const PeerView& view, const flow::Rou
     out.up = !state || state->up;
     for (const flow::PeerPath& path : out.paths)
       if (!next.ends_here(path.local)) next.locals.push_back(path.local);
+    next.esp_in_udp |= peer->encapsulation == model::Encapsulation::kUdp && out.encryption != flow::Encryption::kOff;
     next.demands_encryption |= out.encryption == flow::Encryption::kRequired;
     const size_t slot = out.slot;
     next.by_slot[slot] = std::move(out);

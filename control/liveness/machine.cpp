@@ -4,6 +4,21 @@
 
 namespace penstock::liveness {
 
+namespace {
+
+constexpr uint32_t kPadded = 1u << 31;  // in sequence numbers: of the search for an MTU
+
+double loss_of(const auto& window, auto lost, auto answered) {
+  unsigned losses = 0, done = 0;
+  for (const auto& sent : window) {
+    losses += sent.fate == lost;
+    done += sent.fate == lost || sent.fate == answered;
+  }
+  return done == 0 ? 0 : static_cast<double>(losses) / done;
+}
+
+}  // namespace
+
 const char* to_string(PathState state) {
   switch (state) {
     case PathState::kUnknown:
@@ -17,8 +32,9 @@ const char* to_string(PathState state) {
 }
 
 void Machine::set(uint16_t slot, const Settings& settings, const std::vector<base::IpAddress>& addresses,
-                  base::Nanos now) {
+                  base::Nanos now, const std::vector<uint16_t>& ceilings) {
   Peer& peer = peers_[slot];
+  rate_ -= rate_of(peer);
   std::vector<Path> paths;
   uint8_t active = 0;
   for (const base::IpAddress& address : addresses) {
@@ -29,12 +45,16 @@ void Machine::set(uint16_t slot, const Settings& settings, const std::vector<bas
       paths.push_back(*old);
       paths.back().due = std::min(paths.back().due, now + settings.interval);
     } else {
-      paths.push_back({.address = address, .due = now});
+      const base::Nanos phase = settings.interval * (slot * 0x9e3779b1u >> 16) >> 16;
+      paths.push_back({.address = address, .due = now + phase, .window = {}, .search = {}});
     }
+    const size_t index = paths.size() - 1;
+    paths.back().search.set_ceiling(index < ceilings.size() ? ceilings[index] : uint16_t{0}, address.is_v4(), now);
   }
   peer.settings = settings;
   peer.paths = std::move(paths);
   peer.active = active;
+  rate_ += rate_of(peer);
   settle(slot, peer);
   schedule(slot, peer);
 }
@@ -43,7 +63,23 @@ void Machine::remove(uint16_t slot) {
   const auto at = peers_.find(slot);
   if (at == peers_.end()) return;
   due_.erase({at->second.due, slot});
+  rate_ -= rate_of(at->second);
   peers_.erase(at);
+}
+
+double Machine::rate_of(const Peer& peer) {
+  if (peer.paths.empty()) return 0;
+  const double active = static_cast<double>(base::kNanosPerSecond) / static_cast<double>(peer.settings.interval);
+  return active * (1 + static_cast<double>(peer.paths.size() - 1) / kSlowFactor);
+}
+
+base::Nanos Machine::interval_of(const Peer& peer) const {
+  return static_cast<base::Nanos>(static_cast<double>(peer.settings.interval) * stretch());
+}
+
+base::Nanos Machine::interval(uint16_t slot) const {
+  const auto at = peers_.find(slot);
+  return at == peers_.end() ? 0 : interval_of(at->second);
 }
 
 base::Nanos Machine::patience(const Peer& peer, const Path& path) {
@@ -51,10 +87,11 @@ base::Nanos Machine::patience(const Peer& peer, const Path& path) {
 }
 
 // In a hurry while something changes.
-base::Nanos Machine::pace(const Peer& peer, const Path& path) {
+base::Nanos Machine::pace(const Peer& peer, const Path& path) const {
   const bool settled = path.state == PathState::kDown ? path.answered == 0 : path.missed == 0;
   const bool active = &path == &peer.paths[peer.active];
-  return active || !settled ? peer.settings.interval : kSlowFactor * peer.settings.interval;
+  if (!settled) return peer.settings.interval;
+  return (active ? 1 : kSlowFactor) * interval_of(peer);
 }
 
 void Machine::turn(uint16_t slot, Peer& peer, uint8_t index, PathState state) {
@@ -76,8 +113,14 @@ void Machine::on_answer(uint16_t slot, uint8_t index, uint32_t sequence, base::N
   if (at == peers_.end() || index >= at->second.paths.size()) return;
   Peer& peer = at->second;
   Path& path = peer.paths[index];
+  if ((sequence & kPadded) != 0) {
+    const uint16_t before = path.search.mtu();
+    path.search.on_answer(sequence & ~kPadded, seen_of(peer, path), now);
+    note_mtu(slot, index, before, path.search);
+    return schedule(slot, peer);
+  }
   Sent& sent = path.window[sequence % kWindow];
-  if (sent.sequence != sequence || (sent.fate != Fate::kWaiting && sent.fate != Fate::kLost)) return;
+  if ((sent.sequence & ~kPadded) != sequence || (sent.fate != Fate::kWaiting && sent.fate != Fate::kLost)) return;
   const bool late = sent.fate == Fate::kLost;
   sent.fate = Fate::kAnswered;
   ++path.answers;
@@ -99,6 +142,41 @@ void Machine::on_answer(uint16_t slot, uint8_t index, uint32_t sequence, base::N
   schedule(slot, peer);
 }
 
+void Machine::on_too_big(uint16_t slot, const base::IpAddress& address, uint16_t mtu, base::Nanos now) {
+  const auto at = peers_.find(slot);
+  if (at == peers_.end()) return;
+  for (uint8_t index = 0; index < at->second.paths.size(); ++index) {
+    Path& path = at->second.paths[index];
+    if (path.address != address) continue;
+    const uint16_t before = path.search.mtu();
+    path.search.on_too_big(mtu, now);
+    note_mtu(slot, index, before, path.search);
+  }
+  schedule(slot, at->second);
+}
+
+MtuSearch::Path Machine::seen_of(const Peer& peer, const Path& path) const {
+  return {.up = path.state == PathState::kUp,
+          .missed = path.missed,
+          .loss = loss_of(path.window, Fate::kLost, Fate::kAnswered),
+          .patience = patience(peer, path),
+          .interval = pace(peer, path)};
+}
+
+void Machine::note_mtu(uint16_t slot, uint8_t index, uint16_t before, const MtuSearch& search) {
+  if (search.mtu() != before) changes_.push_back({Change::Kind::kMtu, slot, index, search.mtu() > before});
+}
+
+void Machine::search_mtu(uint16_t slot, Peer& peer, uint8_t index, base::Nanos now) {
+  Path& path = peer.paths[index];
+  const bool news = path.search.path_is_up() != (path.state == PathState::kUp);
+  if (path.search.state() == MtuState::kOff || (!news && path.search.due().value_or(UINT64_MAX) > now)) return;
+  const uint16_t before = path.search.mtu();
+  if (const auto ask = path.search.on_time(seen_of(peer, path), now))
+    probes_.push_back({slot, index, (ask->number & ~kPadded) | kPadded, ask->size});
+  note_mtu(slot, index, before, path.search);
+}
+
 // What has waited too long is lost.
 void Machine::judge(uint16_t slot, Peer& peer, uint8_t index, base::Nanos now) {
   Path& path = peer.paths[index];
@@ -112,8 +190,14 @@ void Machine::judge(uint16_t slot, Peer& peer, uint8_t index, base::Nanos now) {
   }
 }
 
+// At the same moments of the interval as before, whatever happened meanwhile, and not at once.
+base::Nanos Machine::after(base::Nanos due, base::Nanos pace, base::Nanos now) {
+  const base::Nanos next = now + pace - (now - due) % pace;
+  return next < now + pace / 2 ? next + pace : next;
+}
+
 void Machine::on_deadline(base::Nanos now) {
-  while (!due_.empty() && due_.begin()->first <= now) {
+  while (!due_.empty() && due_.begin()->first <= now && probes_.size() < kProbesAtOnce) {
     const uint16_t slot = due_.begin()->second;
     Peer& peer = peers_.at(slot);
     for (uint8_t index = 0; index < peer.paths.size(); ++index) judge(slot, peer, index, now);
@@ -128,12 +212,13 @@ void Machine::on_deadline(base::Nanos now) {
       Sent& place = path.window[path.next_sequence % kWindow];
       if (place.fate == Fate::kWaiting) lose(slot, peer, index);  // the round trip is longer than the window
       place = {path.next_sequence, Fate::kWaiting, now};
-      probes_.push_back({slot, index, path.next_sequence++});
+      probes_.push_back({slot, index, path.next_sequence++ & ~kPadded});
       if (path.next_sequence - path.oldest > kWindow) path.oldest = path.next_sequence - kWindow;
       ++path.sent;
-      path.due = now + pace(peer, path);
+      path.due = after(path.due, pace(peer, path), now);
     }
     settle(slot, peer);
+    for (uint8_t index = 0; index < peer.paths.size(); ++index) search_mtu(slot, peer, index, now);
     schedule(slot, peer);
   }
 }
@@ -165,7 +250,7 @@ void Machine::schedule(uint16_t slot, Peer& peer) {
   due_.erase({peer.due, slot});
   base::Nanos due = UINT64_MAX;
   for (const Path& path : peer.paths) {
-    due = std::min(due, path.due);
+    due = std::min({due, path.due, path.search.due().value_or(UINT64_MAX)});
     uint32_t sequence = path.oldest;
     while (sequence != path.next_sequence && path.window[sequence % kWindow].fate != Fate::kWaiting) ++sequence;
     if (sequence != path.next_sequence) due = std::min(due, path.window[sequence % kWindow].at + patience(peer, path));
@@ -215,12 +300,10 @@ std::vector<PathStatus> Machine::paths(uint16_t slot) const {
     status.round_trip = path.round_trip;
     status.sent = path.sent;
     status.answered = path.answers;
-    unsigned lost = 0, done = 0;
-    for (const Sent& sent : path.window) {
-      lost += sent.fate == Fate::kLost;
-      done += sent.fate == Fate::kLost || sent.fate == Fate::kAnswered;
-    }
-    status.loss = done == 0 ? 0 : static_cast<double>(lost) / done;
+    status.loss = loss_of(path.window, Fate::kLost, Fate::kAnswered);
+    status.mtu_state = path.search.state();
+    status.mtu = path.search.mtu();
+    status.confirmed_mtu = path.search.confirmed();
     out.push_back(status);
   }
   return out;

@@ -130,6 +130,7 @@ bool ControlLoop::Core::prepare(const model::State& next, ApplyResult& result) {
 bool ControlLoop::Core::prepare_peers(const model::State& next, const flow::Generation& generation,
                                       Dataplane::MissingKeys missing, ApplyResult& result) {
   Stopwatch watch;
+  commit_keys();  // what was agreed is not to go with a change that fails
   result.errors = dataplane_.prepare_peers(generation, next.peers, missing);
   result.times.prepare += watch.lap_us();
   return result.errors.empty();

@@ -90,6 +90,7 @@ struct PeerPaths {  // of a peer that is asked whether it is alive
   uint16_t slot = 0;
   bool up = true;
   std::vector<liveness::PathStatus> paths;
+  base::Nanos interval = 0;  // between two probes of the path in use
 };
 
 class ControlLoop {

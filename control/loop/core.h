@@ -37,8 +37,13 @@ constexpr base::Nanos kTidyEvery = base::kNanosPerSecond;
 // Results of many health checks become one generation: the first at once, then at most this often.
 constexpr base::Nanos kHealthBatch = 100'000'000;
 constexpr base::Nanos kPeerBatch = 20'000'000;  // the same for peers: failover is to be quick
-constexpr unsigned kTooBigPerSecond = 20;       // messages about path MTUs that are looked at: anybody can send them
+// Keys that were agreed become the workers' tables: the first at once, then at most this often. A table of 1,000 peers
+// takes about a millisecond to build and to hand over.
+constexpr base::Nanos kKeyBatch = 10'000'000;
+constexpr unsigned kTooBigPerSecond = 20;  // messages about path MTUs that are looked at: anybody can send them
 constexpr size_t kEventsPerTurn = 1024;
+// The rings of a few workers: answers that are there count before what is late is called lost.
+constexpr size_t kMostEventsPerTurn = 8 * kEventsPerTurn;
 
 class ControlLoop::Core final : public mesh::Tunnels {
  public:
@@ -94,6 +99,7 @@ class ControlLoop::Core final : public mesh::Tunnels {
                                       const std::vector<model::PeerIdentity>& told) override;
   void drop_inbound(const model::Name& peer, uint64_t epoch) override;
   void drop_outbound(const model::Name& peer) override;
+  void settle() override;
   std::vector<mesh::Use> use() override;
   void set_own_identity(const std::string& identity);
   std::vector<PeerPaths> peer_paths();
@@ -101,6 +107,9 @@ class ControlLoop::Core final : public mesh::Tunnels {
  private:
   // tunnels.cpp
   std::optional<uint16_t> slot_of(const model::Name& peer) const;
+  void keys_changed();
+  void publish_keys(base::Nanos now);
+  void commit_keys();
   void refuse_own_identity(const model::State& next, model::FieldErrors& errors) const;
   // change.cpp
   ApplyResult refused(ApplyResult result);
@@ -170,8 +179,14 @@ class ControlLoop::Core final : public mesh::Tunnels {
   bool health_dirty_ = false, peers_dirty_ = false;
   base::Nanos health_published_ = 0, peers_published_ = 0, links_seen_ = 0, tidied_ = 0;
 
+  base::Nanos keys_committed_at_ = 0;
+
   mutable std::mutex shared_mutex_;
   Shared shared_;
+  std::mutex keys_mutex_;
+  std::condition_variable keys_done_;
+  uint64_t keys_made_ = 0, keys_committed_ = 0;  // changes so far
+  bool keys_over_ = false;
   std::mutex watchers_mutex_;
   std::vector<std::shared_ptr<Watcher>> watchers_;
 

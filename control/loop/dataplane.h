@@ -111,7 +111,8 @@ class Dataplane {
   virtual void abandon_peers() = 0;
   virtual std::vector<AssociationInfo> associations() const = 0;  // any thread; peer by peer
 
-  // What peers agree on (control/mesh/tunnels.h), by slot.
+  // What peers agree on (control/mesh/tunnels.h), by slot; used from the next commit_peers() on. No two at once with
+  // prepare_peers() and its end.
   virtual base::Result<mesh::Made> make_inbound(uint16_t peer, const std::string& identity, uint64_t epoch,
                                                 unsigned senders) = 0;
   virtual base::Result<void> use_outbound(uint16_t peer, const std::string& identity, const mesh::Grant& grant) = 0;

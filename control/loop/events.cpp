@@ -63,6 +63,7 @@ void ControlLoop::Core::run() {
     const base::Nanos now = base::monotonic_now();
     publish_health(now);
     publish_peers(now);
+    publish_keys(now);
     watch_links(now);
     housekeeping(now);
     if (!busy) wait();
@@ -108,13 +109,15 @@ void ControlLoop::Core::run_jobs() {
 
 // Returns whether there may be more at once.
 bool ControlLoop::Core::serve_events() {
-  size_t taken = dataplane_.poll_events(kEventsPerTurn, [this](const flow::Event& event) { on_event(event); });
+  size_t taken = 0;
+  for (size_t part = kEventsPerTurn; part == kEventsPerTurn && taken < kMostEventsPerTurn; taken += part)
+    part = dataplane_.poll_events(kEventsPerTurn, [this](const flow::Event& event) { on_event(event); });
   if (taken != 0) {
     const std::lock_guard lock(shared_mutex_);
     shared_.control.events += taken;
   }
   run_machines(base::monotonic_now());
-  return taken >= kEventsPerTurn;
+  return taken >= kMostEventsPerTurn;
 }
 
 void ControlLoop::Core::on_event(const flow::Event& event) {

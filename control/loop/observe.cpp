@@ -74,6 +74,7 @@ telemetry::PeerStats stats_of(const PeerPaths& peer, const flow::Peer& tunnel) {
   telemetry::PeerStats out;
   out.name = tunnel.name;
   out.up = peer.up;
+  out.probe_interval = peer.interval;
   for (const liveness::PathStatus& path : peer.paths) {
     telemetry::PathStats& to = out.paths.emplace_back();
     to.address = path.address.to_string();
@@ -83,6 +84,8 @@ telemetry::PeerStats stats_of(const PeerPaths& peer, const flow::Peer& tunnel) {
     to.loss = path.loss;
     to.sent = path.sent;
     to.answered = path.answered;
+    to.confirmed_mtu = path.confirmed_mtu;
+    to.mtu_state = liveness::to_string(path.mtu_state);
     for (const flow::PeerPath& way : tunnel.paths)
       if (way.remote == path.address) to.path_mtu = way.path_mtu;
   }
@@ -124,7 +127,8 @@ std::vector<PeerPaths> ControlLoop::Core::peer_paths() {
   using All = std::vector<PeerPaths>;
   const auto read = [this] {
     All all;
-    for (const uint16_t slot : liveness_.peers()) all.push_back({slot, liveness_.is_up(slot), liveness_.paths(slot)});
+    for (const uint16_t slot : liveness_.peers())
+      all.push_back({slot, liveness_.is_up(slot), liveness_.paths(slot), liveness_.interval(slot)});
     return all;
   };
   return call<All>(0, read, [](const std::string&) { return All{}; });

@@ -44,6 +44,7 @@ void Outbox::probe(const flow::ProbeCommand& prototype) {
   command->peer = prototype.peer;
   command->path = prototype.path;
   command->sequence = prototype.sequence;
+  command->size = prototype.size;
   post(lanes_.front(), {nullptr, nullptr, std::move(command)});
 }
 

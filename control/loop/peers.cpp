@@ -37,7 +37,10 @@ void ControlLoop::Core::refresh_peers() {
     const auto asked = peer == state_->peers.end() ? std::nullopt : model::liveness_of(*peer->second);
     if (!asked) continue;
     const liveness::Settings settings{asked->interval_milliseconds * liveness::kMillisecond, asked->misses};
-    liveness_.set(tunnel.slot, settings, peer->second->addresses(), now);
+    std::vector<uint16_t> ceilings;
+    for (const flow::PeerPath& path : tunnel.paths)
+      ceilings.push_back(asked->search_path_mtu ? path.configured_mtu : uint16_t{0});
+    liveness_.set(tunnel.slot, settings, peer->second->addresses(), now, ceilings);
     wanted.insert(tunnel.slot);
   }
   for (const uint16_t slot : liveness_.peers())
@@ -57,6 +60,11 @@ void ControlLoop::Core::note_peer(uint16_t slot) {
   const auto paths = liveness_.paths(slot);
   if (!paths.empty()) next.active = paths[liveness_.active(slot)].address;
   next.path_mtus = path_mtus_.of(slot);
+  for (const liveness::PathStatus& path : paths)
+    if (path.mtu != 0) {
+      uint16_t& mtu = next.path_mtus.try_emplace(path.address, path.mtu).first->second;
+      mtu = std::min(mtu, path.mtu);
+    }
   const model::Name name = name_of(tunnel->name);
   const auto known = peer_view_.find(name);
   if (next == (known == peer_view_.end() ? compile::PeerState{} : known->second)) return;
@@ -76,6 +84,7 @@ void ControlLoop::Core::run_liveness(base::Nanos now) {
     command.peer = probe->peer;
     command.path = probe->path;
     command.sequence = probe->sequence;
+    command.size = probe->size;
     outbox_.probe(command);
   }
   const auto live = publisher_.live();
@@ -91,6 +100,13 @@ void ControlLoop::Core::run_liveness(base::Nanos now) {
         break;
       case liveness::Change::Kind::kActive:
         log::warn("peer is reached by another address", {{"peer", tunnel->name}, {"address", address}});
+        break;
+      case liveness::Change::Kind::kMtu:
+        log::info(change->up ? "the path to a peer carries more" : "the path to a peer carries less",
+                  {{"peer", tunnel->name},
+                   {"address", address},
+                   {"path_mtu", std::to_string(paths[change->path].mtu)},
+                   {"found_by", "probes"}});
         break;
       case liveness::Change::Kind::kPeer:
         log::warn(change->up ? "peer is up" : "peer is down", {{"peer", tunnel->name}});
@@ -126,9 +142,11 @@ bool ControlLoop::Core::take_too_big(base::Bytes frame, base::Nanos now) {
     });
     if (!ours) return refuse();
     if (path_mtus_.learn(tunnel.slot, told->remote, told->mtu, path->path_mtu, now)) {
-      log::info(
-          "the path to a peer carries less",
-          {{"peer", tunnel.name}, {"address", told->remote.to_string()}, {"path_mtu", std::to_string(told->mtu)}});
+      log::info("the path to a peer carries less", {{"peer", tunnel.name},
+                                                    {"address", told->remote.to_string()},
+                                                    {"path_mtu", std::to_string(told->mtu)},
+                                                    {"found_by", "router"}});
+      liveness_.on_too_big(tunnel.slot, told->remote, told->mtu, now);
       note_peer(tunnel.slot);
     }
     return true;

@@ -120,6 +120,11 @@ void ControlLoop::Core::stop() {
     publisher_.retire();
     outbox_.finish(end);
   }
+  {
+    const std::lock_guard lock(keys_mutex_);
+    keys_over_ = true;
+  }
+  keys_done_.notify_all();
   const std::lock_guard lock(watchers_mutex_);
   for (auto& watcher : watchers_) watcher->end();
   watchers_.clear();

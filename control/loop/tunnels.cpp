@@ -9,6 +9,41 @@ constexpr const char* kNoPeer = "there is no such Peer";
 
 }  // namespace
 
+void ControlLoop::Core::keys_changed() {
+  const std::lock_guard lock(keys_mutex_);
+  ++keys_made_;
+}
+
+void ControlLoop::Core::publish_keys(base::Nanos now) {
+  if (now >= keys_committed_at_ + kKeyBatch) commit_keys();
+}
+
+void ControlLoop::Core::commit_keys() {
+  uint64_t made = 0;
+  {
+    const std::lock_guard lock(keys_mutex_);
+    made = keys_made_;
+    if (made == keys_committed_) return;
+  }
+  dataplane_.commit_peers();
+  keys_committed_at_ = base::monotonic_now();
+  {
+    const std::lock_guard lock(shared_mutex_);
+    ++shared_.control.key_commits;
+  }
+  {
+    const std::lock_guard lock(keys_mutex_);
+    keys_committed_ = made;
+  }
+  keys_done_.notify_all();
+}
+
+void ControlLoop::Core::settle() {
+  std::unique_lock lock(keys_mutex_);
+  const uint64_t made = keys_made_;
+  keys_done_.wait(lock, [&] { return keys_committed_ >= made || keys_over_; });
+}
+
 std::optional<uint16_t> ControlLoop::Core::slot_of(const model::Name& peer) const {
   const auto live = publisher_.live();
   if (live == nullptr) return std::nullopt;
@@ -23,7 +58,10 @@ base::Result<mesh::Made> ControlLoop::Core::make_inbound(const model::Name& peer
   using Result = base::Result<mesh::Made>;
   const auto make = [&]() -> Result {
     const auto slot = slot_of(peer);
-    return slot ? dataplane_.make_inbound(*slot, identity, epoch, senders) : Result(base::Error{kNoPeer});
+    if (!slot) return base::Error{kNoPeer};
+    auto made = dataplane_.make_inbound(*slot, identity, epoch, senders);
+    if (made) keys_changed();
+    return made;
   };
   return urgently<Result>(make, [](const std::string& why) { return Result(base::Error{why}); });
 }
@@ -33,7 +71,10 @@ base::Result<void> ControlLoop::Core::use_outbound(const model::Name& peer, cons
   using Result = base::Result<void>;
   const auto use = [&]() -> Result {
     const auto slot = slot_of(peer);
-    return slot ? dataplane_.use_outbound(*slot, identity, grant) : Result(base::Error{kNoPeer});
+    if (!slot) return base::Error{kNoPeer};
+    auto used = dataplane_.use_outbound(*slot, identity, grant);
+    if (used) keys_changed();
+    return used;
   };
   return urgently<Result>(use, [](const std::string& why) { return Result(base::Error{why}); });
 }
@@ -57,6 +98,7 @@ base::Result<void> ControlLoop::Core::learn_identities(const model::Name& peer, 
 void ControlLoop::Core::drop_inbound(const model::Name& peer, uint64_t epoch) {
   const auto drop = [&] {
     if (const auto slot = slot_of(peer)) dataplane_.drop_inbound(*slot, epoch);
+    keys_changed();
     return true;
   };
   urgently<bool>(drop, [](const std::string&) { return false; });  // the loop has ended, and the tunnel with it
@@ -65,12 +107,14 @@ void ControlLoop::Core::drop_inbound(const model::Name& peer, uint64_t epoch) {
 void ControlLoop::Core::drop_outbound(const model::Name& peer) {
   const auto drop = [&] {
     if (const auto slot = slot_of(peer)) dataplane_.drop_outbound(*slot);
+    keys_changed();
     return true;
   };
   urgently<bool>(drop, [](const std::string&) { return false; });
 }
 
 std::vector<mesh::Use> ControlLoop::Core::use() {
+  settle();  // what was just made is there
   std::vector<mesh::Use> all;
   const auto generation = shared().generation;
   if (generation == nullptr) return all;

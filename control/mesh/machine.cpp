@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "control/mesh/served.h"
+
 namespace penstock::mesh {
 
 namespace {
@@ -295,6 +297,7 @@ void Machine::on_grant(const Call& call, const Grant& grant, Evidence evidence, 
   link->ends_at = now + static_cast<base::Nanos>(seconds) * base::kNanosPerSecond;
   link->rekey_at = now + vary(link->ends_at - now, kSoonest, kLatest);
   link->accepted = grant.prefixes;
+  link->unserved = grant.unserved;
   link->ask = false;
   link->fault = LinkState::kUp;
   link->reason.clear();
@@ -327,6 +330,17 @@ LinkState Machine::state_of(const Link& link) const {
   return link.fault;
 }
 
+// What the peer takes from is what it sees here, and sends to.
+std::vector<std::string> Machine::differences_of(const Link& link) const {
+  std::vector<std::string> all;
+  for (const base::Prefix& each : unserved(link.accepted, served_))
+    all.push_back("the peer sees " + each.to_string() + " behind this gateway, where nothing leads to it");
+  for (const base::Prefix& each : link.unserved)
+    all.push_back("this gateway sees " + each.to_string() +
+                  " behind the peer, which says that nothing there leads to it");
+  return all;
+}
+
 std::vector<LinkStatus> Machine::status() const {
   std::vector<LinkStatus> all;
   for (const auto& [name, link] : links_) {
@@ -345,6 +359,7 @@ std::vector<LinkStatus> Machine::status() const {
     out.failures = link.failures;
     out.outbound_since = link.granted_at;
     out.accepted = link.accepted;
+    out.differences = differences_of(link);
     all.push_back(std::move(out));
   }
   return all;

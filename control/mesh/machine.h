@@ -61,8 +61,9 @@ struct LinkStatus {  // for people
   bool outbound = false, inbound = false;
   uint64_t agreed_outbound = 0, agreed_inbound = 0;  // how often
   uint64_t failures = 0;
-  base::Nanos outbound_since = 0;      // monotonic
-  std::vector<base::Prefix> accepted;  // from which the peer takes packets
+  base::Nanos outbound_since = 0;        // monotonic
+  std::vector<base::Prefix> accepted;    // from which the peer takes packets
+  std::vector<std::string> differences;  // in what the two see behind each other; sentences
 };
 
 // Who sent something: its chain of certificates, and the identity in it, which was believed when it came.
@@ -105,6 +106,8 @@ class Machine {
   Machine(Tunnels& tunnels, uint64_t instance, uint64_t seed) : tunnels_(tunnels), instance_(instance), seed_(seed) {}
 
   void set_workers(unsigned workers) { workers_ = workers; }
+  // What is behind this gateway (served.h).
+  void set_served(std::vector<base::Prefix> served) { served_ = std::move(served); }
   // What the numbers of identities in our packets mean; peers that carry them hear of it.
   void set_told(std::vector<model::PeerIdentity> told, base::Nanos now);
   // The peers to agree with; those that are not named any more, or have other terms, lose what was agreed.
@@ -159,7 +162,7 @@ class Machine {
     LinkState fault = LinkState::kIdle;  // of the last call; kUp: it went well
     std::string reason;
     uint64_t failures = 0, agreed_outbound = 0;
-    std::vector<base::Prefix> accepted;
+    std::vector<base::Prefix> accepted, unserved;
 
     // As the receiver.
     struct Set {
@@ -195,12 +198,14 @@ class Machine {
   bool admit(Link& link, base::Nanos now);
   Answer refuse(Link* link, OfferRefusal refusal, Failure failure, std::string reason);
   LinkState state_of(const Link& link) const;
+  std::vector<std::string> differences_of(const Link& link) const;
   base::Nanos vary(base::Nanos time, double least, double most);
 
   Tunnels& tunnels_;
   const uint64_t instance_;
   uint64_t seed_;
   unsigned workers_ = 1;
+  std::vector<base::Prefix> served_;
   std::vector<model::PeerIdentity> told_;
   std::shared_ptr<const pki::Material> material_;
   std::string material_fault_, own_fault_ = "Node.spec.mesh is missing";  // empty: this gateway may be believed

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "control/mesh/machine.h"
+#include "control/mesh/served.h"
 
 namespace penstock::mesh {
 
@@ -76,6 +77,7 @@ Machine::Answer Machine::on_offer(const Evidence& evidence, const Offer& offer, 
               .path_mtu = made->path_mtu,
               .lifetime_seconds = shorter(link.peer->lifetime.seconds, offer.lifetime_seconds),
               .prefixes = link.peer->prefixes,
+              .unserved = unserved(offer.prefixes, served_),
               .associations = std::move(made->associations)};
   link.sets.push_back({.epoch = epoch,
                        .named_at = now,

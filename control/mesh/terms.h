@@ -49,6 +49,7 @@ struct Grant {
   uint32_t path_mtu = 0;  // as the receiver knows it
   uint32_t lifetime_seconds = 0;
   std::vector<base::Prefix> prefixes;  // from which it takes packets
+  std::vector<base::Prefix> unserved;  // of the offer's, those of which nothing is behind the receiver
   std::vector<Association> associations;
 };
 

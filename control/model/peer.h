@@ -73,7 +73,8 @@ struct Lifetime {
 // Probes inside the tunnel, answered by the other gateway.
 struct PeerLiveness {
   uint32_t interval_milliseconds = 50;
-  uint32_t misses = 3;  // so many lost in a row: the path is down
+  uint32_t misses = 3;          // so many lost in a row: the path is down
+  bool search_path_mtu = true;  // RFC 8899: does each path carry what is configured?
   bool operator==(const PeerLiveness&) const = default;
 };
 

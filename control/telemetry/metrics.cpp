@@ -371,16 +371,23 @@ void add_links(const Snapshot& s, Builder& b) {
     for (const auto& [direction, n] : {std::pair{"out", link.agreed_outbound}, std::pair{"in", link.agreed_inbound}})
       b.counter("penstock_peer_link_agreed_total", "How often keys were agreed.",
                 {{"peer", link.peer}, {"direction", direction}}, n);
+    b.gauge("penstock_peer_link_differences", "Prefixes that only one of the two gateways sees behind one of them.",
+            {{"peer", link.peer}}, link.differences);
     b.counter("penstock_peer_link_failures_total", "Calls to the peer that failed.", {{"peer", link.peer}},
               link.failures);
   }
+  b.gauge("penstock_peer_link_connections", "Connections that other gateways, or others, have to PeerLink.", {},
+          s.link_connections);
   for (const auto& [reason, n] : s.link_refusals)
-    b.counter("penstock_peer_link_refused_total", "Offers of other gateways that were refused.", {{"reason", reason}},
-              n);
+    b.counter("penstock_peer_link_refused_total", "Connections and offers of others that were refused.",
+              {{"reason", reason}}, n);
 }
 
 void add_peers(const Snapshot& s, Builder& b) {
   for (const PeerStats& peer : s.peers) {
+    b.gauge("penstock_peer_probe_interval_seconds",
+            "Between two probes of the path in use: as configured, or stretched for the number of peers.",
+            {{"peer", peer.name}}, static_cast<double>(peer.probe_interval) * kNano);
     b.gauge("penstock_peer_up", "1 while some path to the peer answers.", {{"peer", peer.name}}, peer.up);
     for (const PathStats& path : peer.paths) {
       const Labels labels = {{"peer", peer.name}, {"address", path.address}};
@@ -391,6 +398,13 @@ void add_peers(const Snapshot& s, Builder& b) {
                 static_cast<double>(path.round_trip) * kNano);
       b.gauge("penstock_peer_path_loss", "Share of the last 64 probes that were lost.", labels, path.loss);
       b.gauge("penstock_peer_path_mtu_bytes", "Longest datagram of the underlay.", labels, path.path_mtu);
+      if (!path.mtu_state.empty()) {
+        b.gauge("penstock_peer_path_mtu_confirmed_bytes",
+                "Longest datagram that a probe has shown to pass; 0: none yet.", labels, path.confirmed_mtu);
+        Labels state = labels;
+        state.emplace_back("state", path.mtu_state);
+        b.gauge("penstock_peer_path_mtu_state", "1, with the state of the search for the path MTU.", state, 1);
+      }
       b.counter("penstock_peer_probes_total", "Probes sent.", labels, path.sent);
       b.counter("penstock_peer_probe_answers_total", "Probes answered.", labels, path.answered);
     }
@@ -402,6 +416,7 @@ void add_control(const Snapshot& s, Builder& b, const std::string& version) {
   b.gauge("penstock_build_info", "1, with the version as a label.", {{"version", version}}, 1);
   b.gauge("penstock_start_time_seconds", "When the gateway started, in seconds since 1970.", {},
           static_cast<double>(s.started) * kNano);
+  b.counter("penstock_key_commits_total", "Tables of agreed keys that were handed to all workers.", {}, c.key_commits);
   b.counter("penstock_path_mtu_refused_total",
             "Messages about path MTUs that do not quote a live outbound SPI, or too many.", {}, c.path_mtu_refused);
   b.gauge("penstock_revision", "Applied revision of the configuration.", {}, static_cast<double>(c.revision));

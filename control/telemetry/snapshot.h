@@ -133,6 +133,7 @@ struct LinkStats {   // agreement on keys with a peer
   std::string peer;  // "namespace/name"
   bool up = false;   // keys in both directions
   uint64_t agreed_outbound = 0, agreed_inbound = 0, failures = 0;
+  uint64_t differences = 0;  // in what the two see behind each other
 };
 
 struct PathStats {  // one address of a peer
@@ -142,11 +143,14 @@ struct PathStats {  // one address of a peer
   double loss = 0;
   uint64_t sent = 0, answered = 0;
   uint16_t path_mtu = 0;
+  uint16_t confirmed_mtu = 0;  // by a probe of that length; 0: none
+  std::string mtu_state;       // "complete"; empty: not searched
 };
 
 struct PeerStats {   // that is asked whether it is alive
   std::string name;  // "namespace/name"
   bool up = true;
+  base::Nanos probe_interval = 0;  // as it is
   std::vector<PathStats> paths;
 };
 
@@ -173,6 +177,7 @@ struct ControlStats {
   uint64_t events = 0;                           // from the workers
   uint64_t neighbours = 0;                       // gauge: resolved, as the control thread knows them
   uint64_t health_targets = 0, health_down = 0;  // gauges
+  uint64_t key_commits = 0;                      // tables of agreed keys that were handed to all workers
   uint64_t path_mtu_refused = 0;                 // messages that do not show that they are about packets of ours
   bool draining = false;
 };
@@ -194,7 +199,8 @@ struct Snapshot {
   std::vector<AssociationStats> associations;
   std::vector<PeerStats> peers;
   std::vector<LinkStats> links;
-  std::map<std::string, uint64_t> link_refusals;  // of others' offers, by reason
+  std::map<std::string, uint64_t> link_refusals;  // of others' connections and offers, by reason
+  uint64_t link_connections = 0;                  // of others, now
   std::vector<FlowStateStats> flows_by_state;     // every state, zero or not
   std::vector<HealthStats> health;
   ControlStats control;

@@ -86,8 +86,16 @@ base::Result<void> Associations::open_devices() {
 }
 
 Associations::Peers& Associations::staging() {
-  if (!staged_) staged_ = std::make_unique<Peers>(live_);
+  if (!staged_) {
+    staged_ = std::make_unique<Peers>(live_);
+    staged_spis_ = live_spis_;
+  }
   return *staged_;
+}
+
+void Associations::forget_spis(const InboundSet& set) {
+  if (set != nullptr)
+    for (const auto& sa : *set) staged_spis_.erase(sa->spi());
 }
 
 base::Result<Associations::OutboundSet> Associations::made(std::vector<crypto::SaSpec> outbound) {
@@ -108,15 +116,17 @@ base::Result<Associations::InboundSet> Associations::made(uint16_t of, const uin
                                                           std::vector<crypto::SaSpec> inbound) {
   if (auto fits = fits_lanes(inbound.size()); !fits) return base::Error{fits.error()};
   if (auto opened = open_devices(); !opened) return base::Error{opened.error()};
-  std::set<uint32_t> taken;
-  for (const auto& [slot, peer] : next())
-    for (const auto& [epoch, set] : peer.inbound)
-      if (slot != of || (but != nullptr && epoch != *but))
-        for (const auto& sa : *set) taken.insert(sa->spi());
+  std::set<uint32_t> twice;
+  const auto taken = [&](uint32_t spi) {
+    const auto holder = next_spis().find(spi);
+    if (!twice.insert(spi).second) return true;
+    return holder != next_spis().end() &&
+           (holder->second.first != of || (but != nullptr && holder->second.second != *but));
+  };
   auto set = std::make_shared<Set<crypto::InboundSa>>();
   for (crypto::SaSpec& spec : inbound) {
     const std::string name = "inbound SPI " + spi_text(spec.spi) + ": ";
-    if (!taken.insert(spec.spi).second) return base::Error{name + "is another association's"};
+    if (taken(spec.spi)) return base::Error{name + "is another association's"};
     if (key_log_ != nullptr) key_log_->write(spec);
     auto sa = crypto::InboundSa::make(std::move(spec), device_list_);
     if (!sa) return base::Error{name + sa.error()};
@@ -133,7 +143,9 @@ base::Result<void> Associations::stage(uint16_t peer, std::vector<crypto::SaSpec
   if (!in) return base::Error{in.error()};
   Peer& entry = staging()[peer];
   entry.outbound = std::move(*out);
+  for (const auto& [epoch, set] : entry.inbound) forget_spis(set);
   entry.inbound.clear();
+  for (const auto& sa : **in) staged_spis_[sa->spi()] = {peer, 0};
   entry.inbound[0] = std::move(*in);
   return {};
 }
@@ -148,7 +160,10 @@ base::Result<void> Associations::stage_outbound(uint16_t peer, std::vector<crypt
 base::Result<void> Associations::stage_inbound(uint16_t peer, uint64_t epoch, std::vector<crypto::SaSpec> inbound) {
   auto set = made(peer, &epoch, std::move(inbound));
   if (!set) return base::Error{set.error()};
-  staging()[peer].inbound[epoch] = std::move(*set);
+  InboundSet& place = staging()[peer].inbound[epoch];
+  forget_spis(place);
+  for (const auto& sa : **set) staged_spis_[sa->spi()] = {peer, epoch};
+  place = std::move(*set);
   return {};
 }
 
@@ -158,6 +173,7 @@ void Associations::forget_if_empty(uint16_t peer) {
 
 void Associations::remove_inbound(uint16_t peer, uint64_t epoch) {
   if (const auto found = next().find(peer); found == next().end() || !found->second.inbound.contains(epoch)) return;
+  forget_spis(staging().at(peer).inbound.at(epoch));
   staging().at(peer).inbound.erase(epoch);
   forget_if_empty(peer);
 }
@@ -169,7 +185,9 @@ void Associations::remove_outbound(uint16_t peer) {
 }
 
 void Associations::remove(uint16_t peer) {
-  if (next().contains(peer)) staging().erase(peer);
+  if (!next().contains(peer)) return;
+  for (const auto& [epoch, set] : staging().at(peer).inbound) forget_spis(set);
+  staging().erase(peer);
 }
 
 void Associations::abandon() { staged_.reset(); }
@@ -226,6 +244,7 @@ void Associations::commit() {
       const std::lock_guard lock(lock_);
       live_ = std::move(*staged_);
     }
+    live_spis_ = std::move(staged_spis_);
     staged_.reset();
     for (unsigned worker = 0; worker < workers_; ++worker) hand_over_(worker, table_of(worker));
   }
@@ -250,13 +269,7 @@ std::optional<crypto::EspOverhead> Associations::overhead(uint16_t peer) const {
   return crypto::overhead_of(found->second.outbound->front()->spec());
 }
 
-bool Associations::uses_inbound(uint32_t spi) const {
-  for (const auto& [slot, peer] : next())
-    for (const auto& [epoch, set] : peer.inbound)
-      for (const auto& sa : *set)
-        if (sa->spi() == spi) return true;
-  return false;
-}
+bool Associations::uses_inbound(uint32_t spi) const { return next_spis().contains(spi); }
 
 std::vector<AssociationFacts> Associations::list() const {
   std::vector<AssociationFacts> all;

@@ -22,6 +22,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -141,6 +142,8 @@ class Associations {
     bool empty() const { return outbound == nullptr && inbound.empty(); }
   };
   using Peers = std::map<uint16_t, Peer>;
+  // Whose the inbound SPIs are: slot and epoch. Thousands of them are asked for one by one when a mesh starts.
+  using Spis = std::unordered_map<uint32_t, std::pair<uint16_t, uint64_t>>;
   // Sets that are no longer anybody's, until nothing of them is with a crypto device.
   struct Retired {
     OutboundSet outbound;
@@ -151,6 +154,8 @@ class Associations {
   base::Result<void> open_devices();
   const Peers& next() const { return staged_ ? *staged_ : live_; }
   Peers& staging();
+  const Spis& next_spis() const { return staged_ ? staged_spis_ : live_spis_; }
+  void forget_spis(const InboundSet& set);
   base::Result<OutboundSet> made(std::vector<crypto::SaSpec> outbound);
   // `of`, `but`: the set that it replaces, if any; all of the peer's when `but` is null.
   base::Result<InboundSet> made(uint16_t of, const uint64_t* but, std::vector<crypto::SaSpec> inbound);
@@ -168,6 +173,7 @@ class Associations {
   mutable std::mutex lock_;                              // live_ is read by list()
   Peers live_;
   std::unique_ptr<Peers> staged_;
+  Spis live_spis_, staged_spis_;
   std::vector<Retired> retired_;
 };
 

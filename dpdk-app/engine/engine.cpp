@@ -170,9 +170,11 @@ std::vector<PlanError> Engine::prepare(const WorkerPlan& workers, const std::vec
 }
 
 void Engine::connect_port(const Port& port) {
+  rte_mempool* jumbo =
+      port.mtu > kStandardMtu ? *buffers_.pool_for_mtu(port.mtu) : nullptr;  // it is open: there is one
   for (auto& worker : workers_) {
     WorkerState& w = worker->state();
-    w.ports[port.id] = {port.rss, port.twin};
+    w.ports[port.id] = {port.rss, port.twin, jumbo};
     w.transmit.open(port.id, port.tx_queues);
   }
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/buffers.h"
 #include "engine/stages/encrypt.h"
 #include "wire/build.h"
 #include "wire/headers.h"
@@ -18,6 +19,8 @@ constexpr size_t kSequenceAt = 0, kTimestampAt = 4, kErrorAt = 12, kReceivedAt =
                  kSenderTimestampAt = 28, kSenderErrorAt = 36, kSenderHopLimitAt = 40;
 constexpr uint16_t kErrorEstimate = 0x4001;  // §4.1.1: Z (PTP format), not synchronised, multiplier 1
 constexpr uint8_t kHopLimit = 255;           // §4.1: probes are never forwarded
+constexpr uint8_t kUnrecognised = 0x80;      // RFC 8972 §4: flag U, until a reflector takes it away
+constexpr size_t kLongest = 9000;            // of a probe: model::kMaxMtu
 
 base::Nanos nanos_of(base::Cycles cycles, base::Cycles hz) {
   const base::Cycles seconds = cycles / hz;
@@ -43,8 +46,8 @@ base::IpAddress destination_of(const uint8_t* ip, bool v4) {
 }
 
 // A whole packet of ours for a path, on its way into the tunnel.
-DropReason post(WorkerState& w, uint16_t peer, uint8_t path, const wire::UdpPacket& packet) {
-  rte_mbuf* m = rte_pktmbuf_alloc(w.pool);
+DropReason post(WorkerState& w, rte_mempool* pool, uint16_t peer, uint8_t path, const wire::UdpPacket& packet) {
+  rte_mbuf* m = rte_pktmbuf_alloc(pool);
   if (m == nullptr) return DropReason::no_buffers;
   const size_t length =
       wire::build_udp({rte_pktmbuf_mtod(m, uint8_t*), static_cast<size_t>(rte_pktmbuf_tailroom(m))}, packet);
@@ -75,7 +78,33 @@ DropReason answer(WorkerState& w, const uint8_t* request, const wire::UdpPacket&
   stamp[kSenderHopLimitAt] = hop_limit;
   wire::UdpPacket packet = turned;
   packet.payload = {stamp, sizeof stamp};
-  return post(w, peer, path, packet);
+  return post(w, w.pool, peer, path, packet);
+}
+
+// The RFC's 44 bytes, and behind them at most one TLV, of padding.
+bool well_formed(const uint8_t* stamp, size_t length) {
+  if (length == kStampLength) return true;
+  if (length < kStampLength + kStampTlvLength) return false;
+  const uint8_t* tlv = stamp + kStampLength;
+  return tlv[1] == kStampExtraPadding && base::load_be16(tlv + 2) == length - kStampLength - kStampTlvLength;
+}
+
+// With how many bytes behind UDP a probe is the longest packet that an outer datagram of `size` has room for; 0: with
+// none.
+size_t padded_length(const WorkerState& w, uint16_t peer, uint16_t size, bool v6) {
+  const size_t headers = (v6 ? wire::kIpv6Length : wire::kIpv4MinLength) + wire::kUdpLength;
+  const size_t inner = w.associations->lanes_of(peer).overhead.inner_mtu(size, v6);
+  return inner < headers + kStampLength + kStampTlvLength || inner > kLongest ? 0 : inner - headers;
+}
+
+// Where the path leaves, buffers may be longer than the usual ones.
+rte_mempool* pool_of(const WorkerState& w, const flow::PeerPath& path, uint16_t size) {
+  const flow::RouteTable& routes = *w.generation->routes;
+  const flow::InterfaceId out = routes.next_hop(routes.next_hop_in(routes.at(path.route), 0)).interface;
+  const auto& interfaces = w.generation->interfaces->by_id;
+  if (size <= kStandardMtu || out >= interfaces.size()) return w.pool;
+  rte_mempool* jumbo = w.ports[interfaces[out].port].jumbo;
+  return jumbo == nullptr ? w.pool : jumbo;
 }
 
 DropReason report(WorkerState& w, const uint8_t* stamp, uint16_t peer, uint8_t path) {
@@ -101,7 +130,18 @@ void send_probe(WorkerState& w, const flow::ProbeCommand& command) {
   const auto& peers = w.generation->peers->by_slot;
   if (command.peer >= peers.size() || command.path >= peers[command.peer].paths.size()) return;  // has gone since
   const flow::PeerPath& path = peers[command.peer].paths[command.path];
-  uint8_t stamp[kStampLength] = {};
+  uint8_t stamp[kLongest];
+  size_t length = kStampLength;
+  if (command.size != 0) {
+    length = padded_length(w, command.peer, command.size, !path.remote.is_v4());
+    if (length == 0) return;
+  }
+  std::memset(stamp, 0, length);
+  if (length != kStampLength) {
+    stamp[kStampLength] = kUnrecognised;
+    stamp[kStampLength + 1] = kStampExtraPadding;
+    base::store_be16(stamp + kStampLength + 2, static_cast<uint16_t>(length - kStampLength - kStampTlvLength));
+  }
   base::store_be32(stamp + kSequenceAt, command.sequence);
   store_time(stamp + kTimestampAt, time_of(w));
   base::store_be16(stamp + kErrorAt, kErrorEstimate);
@@ -109,8 +149,9 @@ void send_probe(WorkerState& w, const flow::ProbeCommand& command) {
                                .ip = {.src = path.local, .dst = path.remote, .hop_limit = kHopLimit},
                                .src_port = kProbePort,
                                .dst_port = kStampPort,
-                               .payload = {stamp, sizeof stamp}};
-  if (const DropReason why = post(w, command.peer, command.path, packet); why != DropReason::kNone) {
+                               .payload = {stamp, length}};
+  rte_mempool* pool = pool_of(w, path, command.size);
+  if (const DropReason why = post(w, pool, command.peer, command.path, packet); why != DropReason::kNone) {
     w.counters->generated.add(1);
     count_drop(w, why);
   }
@@ -127,8 +168,8 @@ DropReason take_probe(WorkerState& w, rte_mbuf* m, const wire::Headers& h, uint1
   const uint8_t* ip = frame + h.l2_length;
   const bool v4 = h.family == 4, request = h.dst_port == kStampPort;
   const size_t at = h.l4_offset + wire::kUdpLength;
-  if (h.end > rte_pktmbuf_data_len(m) || at + kStampLength != h.end || request == (h.src_port == kStampPort) ||
-      (!request && h.dst_port != kProbePort))
+  if (h.end > rte_pktmbuf_data_len(m) || at > h.end || !well_formed(frame + at, h.end - at) ||
+      request == (h.src_port == kStampPort) || (!request && h.dst_port != kProbePort))
     return DropReason::probe_malformed;
   const base::IpAddress from = source_of(ip, v4), to = destination_of(ip, v4);
   if (from_peer >= peers.size()) return DropReason::probe_unknown_path;

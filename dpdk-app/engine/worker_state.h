@@ -38,6 +38,7 @@ constexpr uint32_t kPuntsPerSecond = 20'000;  // per worker: what the control th
 struct PortFacts {  // what the packet path needs to know of a device
   bool rss = false;
   uint16_t twin = 0xffff;
+  rte_mempool* jumbo = nullptr;  // of packets that are too long for WorkerState::pool; null: none goes there
 };
 
 struct AffinityKey {

@@ -131,6 +131,7 @@ struct ProbeCommand : Command {
   uint16_t peer = kNoPeer;
   uint8_t path = 0;
   uint32_t sequence = 0;
+  uint16_t size = 0;  // of the outer datagram: does the path carry so much? 0: a short one
 };
 
 // ---- watching -------------------------------------------------------------------------------------------------------

@@ -63,6 +63,7 @@ struct PeerTable {
   std::vector<base::Prefix> required;   // where nothing may go or come from in clear (Node spec.mesh.encrypt)
   // With whom the gateway itself must speak all the same: addresses of peers, in order.
   std::vector<base::IpAddress> remotes;
+  bool esp_in_udp = false;  // some peer sends so (RFC 3948); else port 4500 is the host's, as others
 
   bool operator==(const PeerTable&) const = default;
   bool ends_here(const base::IpAddress& address) const {

@@ -71,7 +71,6 @@ base::Result<mesh::Made> EngineDataplane::make_inbound(uint16_t peer, const std:
   }
   if (auto staged = engine_.associations().stage_inbound(peer, epoch, std::move(specs)); !staged)
     return base::Error{staged.error()};
-  engine_.associations().commit();
   return made;
 }
 
@@ -97,28 +96,21 @@ base::Result<void> EngineDataplane::use_outbound(uint16_t peer, const std::strin
     spec.lifetime.hard_packets = tunnel->hard_packets;
     spec.lifetime.hard_bytes = tunnel->hard_bytes;
   }
-  if (auto staged = engine_.associations().stage_outbound(peer, std::move(specs)); !staged) return staged;
-  if (const uint16_t inner = engine_.associations().overhead(peer)->inner_mtu(terms.path_mtu, !terms.remote.is_v4());
-      tunnel->carries_v6 && inner < kMinInner6) {
-    engine_.associations().abandon();
-    return base::Error{"pathMtu: " + why_too_small(terms.path_mtu, inner)};
-  }
-  engine_.associations().commit();
-  return {};
+  const uint16_t inner = crypto::overhead_of(spec_of(terms)).inner_mtu(terms.path_mtu, !terms.remote.is_v4());
+  if (tunnel->carries_v6 && inner < kMinInner6) return base::Error{"pathMtu: " + why_too_small(terms.path_mtu, inner)};
+  return engine_.associations().stage_outbound(peer, std::move(specs));
 }
 
 void EngineDataplane::drop_inbound(uint16_t peer, uint64_t epoch) {
   const auto tunnel = tunnels_.find(peer);
   if (tunnel == tunnels_.end() || tunnel->second.terms.identity.empty()) return;
   engine_.associations().remove_inbound(peer, epoch);
-  engine_.associations().commit();
 }
 
 void EngineDataplane::drop_outbound(uint16_t peer) {
   const auto tunnel = tunnels_.find(peer);
   if (tunnel == tunnels_.end() || tunnel->second.terms.identity.empty()) return;
   engine_.associations().remove_outbound(peer);
-  engine_.associations().commit();
 }
 
 std::vector<loop::Dataplane::AssociationUse> EngineDataplane::association_use() const {

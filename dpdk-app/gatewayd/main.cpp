@@ -94,8 +94,10 @@ telemetry::Snapshot with_links(telemetry::Snapshot snapshot, const api::PeerLink
                               .up = link.state == mesh::LinkState::kUp,
                               .agreed_outbound = link.agreed_outbound,
                               .agreed_inbound = link.agreed_inbound,
-                              .failures = link.failures});
+                              .failures = link.failures,
+                              .differences = link.differences.size()});
   snapshot.link_refusals = peer_link.refused();
+  snapshot.link_connections = peer_link.connections();
   return snapshot;
 }
 

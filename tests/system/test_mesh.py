@@ -153,7 +153,7 @@ class TwoSites(Mesh):
 
     def test_forged_esp_is_refused_by_name(self):
         keys = Keys("AES-GCM-128", 1, 2, lanes=2)
-        self.connect(keys)
+        self.connect(keys, encapsulation="UDP")   # then port 4500 is looked at, too
         gateway = self.site[2].gateway
         wire = self.wire(self.stranger)
         to = self.site[2].gateway_host.mac("fab0")

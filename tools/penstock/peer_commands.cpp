@@ -21,11 +21,13 @@ void print_link(const v1::PeerLinkStatus& link) {
   if (link.outbound()) std::cout << ", " << static_cast<uint64_t>(link.outbound_age()) << " s ago";
   std::cout << "\n";
   if (!link.reason().empty()) std::cout << "  " << link.reason() << "\n";
+  for (const std::string& each : link.differences())
+    std::cout << "  " << coloured(Colour::kYellow, "differs") << ": " << each << "\n";
 }
 
 // Only where probes tell something of them.
 void print_paths(const v1::PeerStatus& peer) {
-  Table table({"ADDRESS", "LOCAL", "STATE", "RTT", "LOSS", "PATH MTU", "ACTIVE"});
+  Table table({"ADDRESS", "LOCAL", "STATE", "RTT", "LOSS", "PATH MTU", "MTU SEARCH", "ACTIVE"});
   bool probed = false;
   for (const v1::PeerPath& path : peer.paths()) {
     probed |= !path.state().empty();
@@ -33,7 +35,7 @@ void print_paths(const v1::PeerStatus& peer) {
     if (path.round_trip() != 0) std::snprintf(rtt, sizeof rtt, "%.3f ms", static_cast<double>(path.round_trip()) / 1e6);
     if (path.probes() != 0) std::snprintf(loss, sizeof loss, "%.0f %%", path.loss() * 100);
     table.add({path.address(), path.local_address(), path.state(), rtt, loss, count_text(path.path_mtu()),
-               path.active() ? "yes" : ""});
+               path.mtu_state(), path.active() ? "yes" : ""});
   }
   if (probed) table.print();
 }

@@ -161,6 +161,8 @@ class OutboundSa : public Sa {
   // §4.4.2.1: the tunnel's ends are no part of what is authenticated). Both of one family. The spec's
   // MTU bounds that of every way.
   void set_way(const base::IpAddress& local, const base::IpAddress& remote, uint16_t path_mtu);
+  // Until the next set_way(): an inner datagram of this length passes, however little the way is said to carry.
+  void allow(uint16_t inner) { inner_mtu_ = std::max(inner_mtu_, inner); }
 
   // The owner's lane. The number of the next packet, or 0 when there is none left to use.
   uint64_t next_sequence();

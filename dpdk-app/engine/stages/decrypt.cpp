@@ -25,7 +25,7 @@ bool ends_here(const Packet& p, const flow::PeerTable& peers) {
 
 bool is_esp(const Packet& p, const flow::PeerTable& peers) {
   const wire::Headers& h = p.headers;
-  const bool in_udp = h.protocol == wire::kProtocolUdp && h.dst_port == wire::kPortEspInUdp;
+  const bool in_udp = peers.esp_in_udp && h.protocol == wire::kProtocolUdp && h.dst_port == wire::kPortEspInUdp;
   return (h.protocol == wire::kProtocolEsp || in_udp) && ends_here(p, peers);
 }
 

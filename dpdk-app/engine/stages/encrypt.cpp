@@ -109,6 +109,7 @@ void encrypt_probe(Packet& p, WorkerState& w) {
   crypto::EspPacket leaving = {
       .packet = p.mbuf, .sa = p.association, .cookie = static_cast<uint64_t>(crypto::Direction::kOutbound)};
   p.association->set_way(path.local, path.remote, path.path_mtu);
+  p.association->allow(p.mbuf->data_len);  // what it is to find out
   w.associations->lane()->encrypt({&leaving, 1}, w.now_ns);
   settle(p, leaving.verdict);
   p.association->set_way(peer.local, peer.remote, peer.path_mtu);

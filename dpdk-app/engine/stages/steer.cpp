@@ -86,7 +86,7 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to, uint16_t demand) {
   const WorkerAssociations::Lanes lanes = w.associations->lanes_of(to);
   const bool live = lanes.count != 0 || lanes.relay != WorkerAssociations::kNobody;
   if ((!live || peer.encryption != Encryption::kRequired) && !needs_tunnel(p, w, peer, demand, live)) return;
-  if (!fit(p, w, lanes.inner_mtu(peer))) return;
+  if (p.path == flow::kActivePath && !fit(p, w, lanes.inner_mtu(peer))) return;  // a probe is as long as it should be
   p.owner = static_cast<uint8_t>(lanes.relay);
   if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
 }

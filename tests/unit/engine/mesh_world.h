@@ -66,6 +66,7 @@ class Gateway {
     table->required = required;
     if (!deleted) table->remotes = {peer.remote};
     table->demands_encryption = !required.empty() || (!deleted && peer.encryption == flow::Encryption::kRequired);
+    table->esp_in_udp = esp_in_udp;
     world.publish();  // the routes first: the peer's way is one of them
     const flow::RouteTable& built = *world.state().generation->routes;
     for (flow::Peer& each : table->by_slot) each.route = built.find(each.remote);
@@ -86,6 +87,7 @@ class Gateway {
 
   World world;
   flow::Peer peer;
+  bool esp_in_udp = false;
   std::vector<flow::Peer> more;        // slots 1, 2, ...; without associations
   std::vector<base::Prefix> required;  // what routes' demands name
   bool deleted = false;                // the Peer; its route is the test's matter

@@ -9,8 +9,9 @@ namespace {
 
 using flow::DropReason;
 
-void probe(Gateway& from, uint8_t path, uint32_t sequence) {
+void probe(Gateway& from, uint8_t path, uint32_t sequence, uint16_t size = 0) {
   flow::ProbeCommand command;
+  command.size = size;
   command.peer = 0;
   command.path = path;
   command.sequence = sequence;
@@ -148,6 +149,50 @@ TEST(ProbePaths, AnotherPathKeepsTheSequenceNumber) {
   }
 }
 
+// As long as the longest data packet of that size; the path is believed to carry less, and data stays within that.
+TEST(ProbePaths, APaddedOneIsAsLongAsAskedAndItsAnswerIsShort) {
+  for (const size_t workers : {1, 3}) {
+    Gateway a(0, static_cast<unsigned>(workers), 1, 1), b(1, 1, 1, 1);
+    second_path(a, 0);
+    second_path(b, 1);
+    for (flow::PeerPath& path : a.peer.paths) path.path_mtu = 1280;
+    take_path(a, 0);
+    for (const uint8_t path : {uint8_t{0}, uint8_t{1}}) {
+      for (const uint16_t size : {uint16_t{1280}, uint16_t{1371}, uint16_t{1500}}) {
+        probe(a, path, 100u + size, size);
+        const auto request = a.world.take();
+        ASSERT_EQ(request.size(), 1u) << size;
+        EXPECT_LE(request[0].frame.size(), 14u + size);
+        EXPECT_GT(request[0].frame.size(), 14u + size - 4);
+        if (path == 0) {
+          EXPECT_EQ(request[0].frame[14 + 6], 0x40) << "don't fragment";
+        }
+        auto frame = request[0].frame;
+        const uint16_t port = path == 0 ? 0 : 2;
+        const auto to = to_gateway(port).dst;
+        std::copy(to.bytes.begin(), to.bytes.end(), frame.begin());
+        b.arrive(port, frame);
+        const auto answer = b.world.take();
+        ASSERT_EQ(answer.size(), 1u);
+        EXPECT_LT(answer[0].frame.size(), 200u);
+        frame = answer[0].frame;
+        const auto back = to_gateway(port).dst;
+        std::copy(back.bytes.begin(), back.bytes.end(), frame.begin());
+        a.arrive(port, frame);
+        EXPECT_TRUE(a.world.take().empty());
+        const auto seen = answers(a);
+        ASSERT_EQ(seen.size(), 1u);
+        EXPECT_EQ(seen[0].sequence, 100u + size);
+      }
+    }
+    a.arrive(1, udp(to_gateway(1), "10.1.0.5", 1000, "10.2.0.5", 53, 1300, true));
+    for (const Out& told : a.world.take()) EXPECT_EQ(told.headers.icmp_code, wire::kIcmpFragmentationNeeded);
+    EXPECT_EQ(b.world.drops(DropReason::probe_malformed), 0u);
+    a.world.expect_balance();
+    b.world.expect_balance();
+  }
+}
+
 TEST(ProbePaths, TheSmallerPathTellsSoInside) {
   Gateway a(0, 1, 1, 1);
   a.peer.path_mtu = 1000;
@@ -208,8 +253,10 @@ TEST(MeshReturn, AnswersGoBackIntoTheTunnelThatTheFlowCameOutOf) {
 struct Hostile {
   Gateway a{0, 1, 1, 1}, b{1, 1, 1, 1};
   // From `a`, through the tunnel, as it is.
-  void send(const char* src, uint16_t src_port, const char* dst, uint16_t dst_port, size_t length) {
-    const std::vector<uint8_t> payload(length);
+  void send(const char* src, uint16_t src_port, const char* dst, uint16_t dst_port, size_t length,
+            std::vector<uint8_t> tlv = {}) {
+    std::vector<uint8_t> payload(length);
+    std::copy(tlv.begin(), tlv.end(), payload.begin() + kStampLength);
     std::vector<uint8_t> frame(200 + length);
     frame.resize(wire::build_udp(frame, {.link = wire::Link{},
                                          .ip = {.src = ip(src), .dst = ip(dst)},
@@ -236,6 +283,13 @@ TEST(ProbeHostile, WhatIsNoProbeHasAName) {
   h.send(a, kStampPort, b, kStampPort, kStampLength);  // an answer to an answer
   h.send(a, kStampPort, b, 4000, kStampLength);        // an answer that nobody asked for
   EXPECT_EQ(h.b.world.drops(DropReason::probe_malformed), 7u);
+  h.send(a, 4000, b, kStampPort, 100, {0x80, 1, 0, 51});  // 52 bytes of padding are there
+  h.send(a, 4000, b, kStampPort, 100, {0x80, 1, 0, 53});
+  h.send(a, 4000, b, kStampPort, 100, {0x80, 2, 0, 52});  // another TLV
+  EXPECT_EQ(h.b.world.drops(DropReason::probe_malformed), 10u);
+  h.send(a, 4000, b, kStampPort, 100, {0x80, 1, 0, 52});
+  h.send(a, 4000, b, kStampPort, 48, {0, 1, 0, 0});
+  EXPECT_EQ(h.b.world.take().size(), 2u);
   h.send("198.51.100.77", 4000, b, kStampPort, kStampLength);  // would be answered to somebody else
   EXPECT_EQ(h.b.world.drops(DropReason::probe_unknown_path), 1u);
   h.send("10.1.0.5", 4000, b, kStampPort, kStampLength);  // a workload's: an ordinary packet to the gateway

@@ -88,6 +88,7 @@ TEST(PeerMessages, AnOfferIsBounded) {
 v1::AgreeResponse response() {
   mesh::Grant grant{.instance = 5, .epoch = 9, .path_mtu = 1300, .lifetime_seconds = 60};
   grant.prefixes = {*base::Prefix::parse("10.1.0.0/16")};
+  grant.unserved = {*base::Prefix::parse("10.7.0.0/16")};
   grant.associations.push_back({0x1234, pki::Secret("sixteen bytes ok"), pki::Secret("and the other")});
   v1::AgreeResponse message;
   to_message(grant, message);
@@ -103,6 +104,7 @@ TEST(PeerMessages, AGrantComesBackAsItWasAndItsMessageIsWiped) {
   EXPECT_EQ(grant->path_mtu, 1300u);
   EXPECT_EQ(grant->lifetime_seconds, 60u);
   EXPECT_EQ(grant->prefixes.size(), 1u);
+  EXPECT_EQ(grant->unserved, std::vector{*base::Prefix::parse("10.7.0.0/16")});
   ASSERT_EQ(grant->associations.size(), 1u);
   EXPECT_EQ(grant->associations[0].spi, 0x1234u);
   EXPECT_EQ(grant->associations[0].key.view(), "sixteen bytes ok");
@@ -119,6 +121,7 @@ TEST(PeerMessages, AGrantIsBounded) {
     return grant ? std::string() : grant.error();
   };
   EXPECT_NE(refused([](auto& m) { m.clear_associations(); }), "");
+  EXPECT_EQ(refused([](auto& m) { m.add_unserved("everything"); }).find("unserved: "), 0u);
   EXPECT_NE(refused([](auto& m) {
               for (size_t i = 0; i < mesh::kMaxGranted; ++i) m.add_associations();
             }),

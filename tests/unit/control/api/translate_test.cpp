@@ -235,7 +235,7 @@ TEST(Translate, PoliciesRoundTrip) {
   peer.more = {ip("192.0.2.3"), ip("2001:db8::3")};
   peer.liveness.emplace();
   expect_round_trip(peer);
-  peer.liveness = {.interval_milliseconds = 200, .misses = 5};
+  peer.liveness = {.interval_milliseconds = 200, .misses = 5, .search_path_mtu = false};
   expect_round_trip(peer);
   peer.key_file.clear();
   peer.identity = "spiffe://example.org/gateway/b";

@@ -53,6 +53,11 @@ TEST(CompilePeers, ATunnelHasTwoEndsAndItsUnderlay) {
   EXPECT_TRUE(g->peers->ends_here(ip("203.0.113.1")));
   EXPECT_FALSE(g->peers->ends_here(ip("203.0.113.2")));
   EXPECT_TRUE(g->peers->demands_encryption);
+  EXPECT_FALSE(g->peers->esp_in_udp);
+  model::Peer in_udp = peer("c", "203.0.113.3", {net("10.3.0.0/16")});
+  in_udp.encapsulation = model::Encapsulation::kUdp;
+  put(state.peers, in_udp);
+  EXPECT_TRUE(bench(state)->peers->esp_in_udp);
   EXPECT_EQ(shares(*g, "10.2.0.1"), (Shares{{"default/b", 64}}));
   EXPECT_EQ(shares(*g, "2001:db8:2::1"), (Shares{{"default/b", 64}}));
   EXPECT_EQ(shares(*g, "8.8.8.8"), (Shares{{"none", 64}}));

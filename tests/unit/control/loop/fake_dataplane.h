@@ -48,6 +48,7 @@ class FakeDataplane : public Dataplane {
 
   // ---- knobs, any thread ----
   std::atomic<bool> paused{false};  // workers adopt nothing and finish nothing
+  std::chrono::milliseconds commit_takes{0};
   void refuse_device(const std::string& device) {
     locked([&] { bad_device_ = device; });
   }
@@ -66,6 +67,7 @@ class FakeDataplane : public Dataplane {
   }
 
   // ---- what was asked ----
+  std::atomic<unsigned> made{0}, committed{0}, commits{0};  // sets of keys; those in force; how often some came into it
   std::vector<std::string> calls() {
     return locked([&] { return calls_; });
   }
@@ -114,14 +116,20 @@ class FakeDataplane : public Dataplane {
   model::FieldErrors prepare_peers(const flow::Generation&, const model::Objects<model::Peer>&, MissingKeys) override {
     return {};
   }
-  void commit_peers() override {}
+  void commit_peers() override {
+    std::this_thread::sleep_for(commit_takes);
+    committed = made.load();
+    ++commits;
+  }
   void abandon_peers() override {}
   std::vector<AssociationInfo> associations() const override {
     const std::lock_guard lock(mutex_);
     return associations_;
   }
-  base::Result<mesh::Made> make_inbound(uint16_t, const std::string&, uint64_t, unsigned) override {
-    return base::Error{"no tunnels here"};
+  base::Result<mesh::Made> make_inbound(uint16_t, const std::string& identity, uint64_t, unsigned) override {
+    if (identity.empty()) return base::Error{"no tunnels here"};
+    ++made;
+    return mesh::Made{};
   }
   base::Result<void> use_outbound(uint16_t, const std::string&, const mesh::Grant&) override {
     return base::Error{"no tunnels here"};

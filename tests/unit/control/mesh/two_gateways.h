@@ -48,6 +48,7 @@ class FakeTunnels : public Tunnels {
   }
   void drop_inbound(const model::Name&, uint64_t epoch) override { inbound.erase(epoch); }
   void drop_outbound(const model::Name&) override { outbound.clear(); }
+  void settle() override {}
   std::vector<Use> use() override {
     Use use{.peer = {.name = "other"}, .outbound = !outbound.empty(), .worn = worn};
     for (const auto& [epoch, spis] : inbound) use.inbound.push_back(epoch);
