@@ -19,6 +19,11 @@ class KeysTest : public LoopFixture {
     out.liveness = {.interval_milliseconds = 50, .misses = 3};
     return out;
   }
+  static bool patiently(const std::function<bool()>& holds) {  // a thousand of them on a busy machine
+    bool is = false;
+    for (unsigned i = 0; i < 10 && !is; ++i) is = eventually(holds);
+    return is;
+  }
   static model::Node wide_node() {
     model::Node node = sample_node();
     node.interfaces[0].addresses = {prefix("10.64.0.1/16")};
@@ -62,7 +67,7 @@ TEST_F(KeysTest, WhatIsMadeSettlesThoughAChangeFails) {
   more.name = "new";
   more.device = "net_new";
   node.interfaces.push_back(more);
-  EXPECT_FALSE(loop_->apply({{node}, {}}, {}).ok);
+  EXPECT_FALSE(apply({node}).ok);
   loop_->tunnels().settle();
   EXPECT_EQ(dataplane_->committed, 1u);
   EXPECT_FALSE(loop_->tunnels().make_inbound({"default", "nobody"}, "spiffe://a/b", 1, 1).ok());
@@ -84,7 +89,7 @@ TEST_F(KeysTest, HalfOfAThousandPeersDieAtOnce) {
     for (const PeerPaths& each : loop_->peer_paths()) count += each.paths[0].state == liveness::PathState::kUp;
     return count;
   };
-  ASSERT_TRUE(eventually([&] { return up() == 1000; }));
+  ASSERT_TRUE(patiently([&] { return up() == 1000; }));
   const auto publishes = [&] {
     const auto calls = dataplane_->calls();
     return std::count(calls.begin(), calls.end(), "publish");
@@ -99,7 +104,7 @@ TEST_F(KeysTest, HalfOfAThousandPeersDieAtOnce) {
     const auto& peers = loop_->generation()->peers->by_slot;
     return std::count_if(peers.begin(), peers.end(), [](const flow::Peer& each) { return !each.up; });
   };
-  ASSERT_TRUE(eventually([&] { return down() >= 500; }));
+  ASSERT_TRUE(patiently([&] { return down() >= 500; }));
   printf("500 of 1000 peers left after %.0f ms, in %ld generations\n",
          static_cast<double>(base::monotonic_now() - cut) / 1e6, static_cast<long>(publishes() - before));
   EXPECT_LE(publishes() - before, 50);
