@@ -31,7 +31,10 @@ bool Connection::ack_handshake(const Segment& s, base::Nanos now) {
     owe_reset(s.ack, false);
     return false;
   }
-  if (syn_sent_count_ > 1) rtt_.after_syn_loss();
+  if (syn_sent_count_ > 1) {  // RFC 5681 §3.1 counts a lost SYN,ACK like a lost SYN
+    rtt_.after_syn_loss();
+    congestion_.limit_to_one_segment();
+  }
   establish(now);
   return true;
 }
@@ -56,7 +59,8 @@ void Connection::take_ack(const Segment& s, base::Nanos now) {
   if (probing) progress_at_ = now;  // RFC 1122 §4.2.2.17: as long as probes are answered the connection stays
   take_ecn_echo(s, now);
   const bool duplicate = acked == 0 && s.length() == 0 && snd_wnd_ == old_window && outstanding();
-  if (duplicate && !sack_) {
+  // After a timeout everything counts as lost: duplicates tell of earlier transmissions, not of what is in flight.
+  if (duplicate && !sack_ && recovery_ != Recovery::kLoss) {
     dup_acks_ = static_cast<uint8_t>(std::min(dup_acks_ + 1, 255));
     dup_bytes_ = std::min(dup_bytes_ + mss_, scoreboard_.in_flight());
     tally.delivered += mss_;
@@ -147,7 +151,7 @@ void Connection::recover(const Segment& s, const AckTally& tally, uint32_t acked
     base::Nanos wait = 0;
     if (tally.retransmitted || scoreboard_.sacked() != 0 || recovery_ != Recovery::kOpen) {
       newly_lost =
-          scoreboard_.detect_losses(shared_->records, recovery_ != Recovery::kOpen, rtt_.smoothed(), now, wait);
+          scoreboard_.detect_losses(shared_->records, recovery_ != Recovery::kOpen, mss_, rtt_.smoothed(), now, wait);
     }
     reorder_at_ = wait != 0 ? now + wait : 0;
   } else if (acked != 0) {

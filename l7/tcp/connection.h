@@ -169,7 +169,8 @@ class Connection {
   void after_own_fin_acked(base::Nanos now);
   // receive.cpp
   void take_text(const Segment& s, base::Nanos now);  // seventh
-  void take_fin(base::Nanos now);                     // eighth
+  size_t store(Seq begin, base::Bytes bytes);
+  void take_fin(base::Nanos now);  // eighth
   void advance_rcv(Seq to, base::Nanos now);
   void owe_ack(base::Nanos now, uint32_t bytes);
   Seq window_edge() const;
@@ -196,7 +197,8 @@ class Connection {
   void on_timeout(base::Nanos now);
   void on_keepalive(base::Nanos now);
   void enter_time_wait(base::Nanos now);
-  bool out_of_patience(base::Nanos now);
+  base::Nanos patience_ends() const;
+  void run_out_of_patience();
   void lower_mss(uint16_t mss);
 
   bool synchronized() const { return state_ >= State::kEstablished; }

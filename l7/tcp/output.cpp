@@ -203,8 +203,9 @@ bool Connection::emit_new(const Plan& plan, base::Nanos now, Outgoing& out) {
   const uint32_t window = congestion_.window();
   const uint32_t free = window > pipe() ? window - pipe() : 0;
   if (bytes > free) {  // whole segments only, but one when nothing is in the network
-    bytes = pipe() == 0 ? std::min(bytes, room) : free / room * room;
-    if (bytes == 0) return false;
+    const uint32_t whole = free / room * room;
+    if (whole == 0 && pipe() != 0) return false;
+    bytes = whole != 0 ? whole : std::min(bytes, room);
   }
   if (bytes > room && bytes < available) bytes = bytes / room * room;
   if (bytes != 0 && held_back(bytes, available, room)) return false;

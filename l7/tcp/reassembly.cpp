@@ -35,6 +35,16 @@ bool Reassembly::insert(RangePool& pool, Seq begin, Seq end, SackBlock& duplicat
   return true;
 }
 
+SackBlock Reassembly::hole(const RangePool& pool, Seq begin, Seq end) const {
+  for (uint32_t at = head_; at != kNone; at = pool.at(at).next) {
+    const Range& r = pool.at(at);
+    if (at_or_before(r.end, begin)) continue;
+    if (after(r.begin, begin)) return {begin, earlier(end, r.begin)};
+    begin = earlier(end, r.end);
+  }
+  return {begin, end};
+}
+
 Seq Reassembly::advance(RangePool& pool, Seq next) {
   while (head_ != kNone && at_or_before(pool.at(head_).begin, next)) {
     next = later(next, pool.at(head_).end);

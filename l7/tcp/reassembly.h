@@ -24,6 +24,8 @@ class Reassembly {
  public:
   // Adds [begin, end), which lies beyond RCV.NXT. `duplicate` receives the part that had arrived before, if any.
   bool insert(RangePool& pool, Seq begin, Seq end, SackBlock& duplicate);
+  // The first part of [begin, end) that has not arrived; empty at `end`: all has.
+  SackBlock hole(const RangePool& pool, Seq begin, Seq end) const;
   // Removes what now follows `next` without a gap; returns the new RCV.NXT.
   Seq advance(RangePool& pool, Seq next);
   // At most `room` blocks into `out`, newest first; returns their number.

@@ -36,7 +36,7 @@ void Connection::take_text(const Segment& s, base::Nanos now) {
   if (before(begin, end)) {
     const base::Bytes bytes = s.payload.subspan(begin - s.seq, end - begin);
     const uint32_t gap = begin - rcv_nxt_;
-    const size_t stored = receive_.write(shared_->chunks, received_ + gap, bytes);
+    const size_t stored = store(begin, bytes);
     if (stored < bytes.size()) {
       shared_->count(Count::kPoolEmpty);
       end = begin + static_cast<uint32_t>(stored);
@@ -54,11 +54,24 @@ void Connection::take_text(const Segment& s, base::Nanos now) {
       }
     }
   }
-  if (fin && !fin_seen_ && at_or_after(end, rcv_nxt_)) {
+  if (fin && at_or_after(end, rcv_nxt_)) {
+    ack_now_ = true;  // also of a second one behind a gap: out of order (RFC 5681 §4.2)
+    if (!fin_seen_) fin_at_ = end;
     fin_seen_ = true;
-    fin_at_ = end;
-    ack_now_ = true;
   }
+}
+
+// Bytes stored of `bytes`, which begin at `begin`. What arrived first stays: nobody can change what was told received.
+size_t Connection::store(Seq begin, base::Bytes bytes) {
+  const Seq end = begin + static_cast<uint32_t>(bytes.size());
+  for (Seq at = begin; before(at, end);) {
+    const SackBlock hole = reassembly_.hole(shared_->ranges, at, end);
+    const base::Bytes fresh = bytes.subspan(hole.begin - begin, hole.end - hole.begin);
+    const size_t stored = receive_.write(shared_->chunks, received_ + (hole.begin - rcv_nxt_), fresh);
+    if (stored < fresh.size()) return hole.begin - begin + stored;
+    at = hole.end;
+  }
+  return bytes.size();
 }
 
 void Connection::advance_rcv(Seq to, base::Nanos now) {

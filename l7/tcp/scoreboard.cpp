@@ -7,7 +7,6 @@ namespace penstock::tcp {
 namespace {
 
 constexpr uint32_t kDupThreshSegments = 3;  // RFC 8985 §5.2 DupThresh
-constexpr uint32_t kSmallestSegment = 536;  // bytes that certainly are a segment each, when sacked bytes stand for them
 
 bool sent_later(base::Nanos a, Seq a_end, base::Nanos b, Seq b_end) { return a > b || (a == b && after(a_end, b_end)); }
 
@@ -105,12 +104,23 @@ void Scoreboard::apply_sack(RecordPool& pool, std::span<const SackBlock> blocks,
   }
 }
 
-uint32_t Scoreboard::detect_losses(RecordPool& pool, bool in_recovery, base::Nanos smoothed_rtt, base::Nanos now,
-                                   base::Nanos& wait) {
+// RFC 8985 §6.2 step 4: RACK.segs_sacked >= RACK.DupThresh.
+bool Scoreboard::enough_sacked(const RecordPool& pool, uint32_t segment_size) const {
+  uint32_t segments = 0;
+  if (sacked_ == 0) return false;
+  for (uint32_t index = head_; index != kNone && segments < kDupThreshSegments; index = pool.at(index).next) {
+    const SentRecord& r = pool.at(index);
+    if (r.sacked) segments += (r.length() + segment_size - 1) / segment_size;
+  }
+  return segments >= kDupThreshSegments;
+}
+
+uint32_t Scoreboard::detect_losses(RecordPool& pool, bool in_recovery, uint32_t segment_size, base::Nanos smoothed_rtt,
+                                   base::Nanos now, base::Nanos& wait) {
   wait = 0;
   if (rack_sent_ == 0) return 0;
   base::Nanos window = 0;  // §6.2 step 4
-  if (reordering_ || (!in_recovery && sacked_ < kDupThreshSegments * kSmallestSegment)) {
+  if (reordering_ || (!in_recovery && !enough_sacked(pool, segment_size))) {
     window = std::min(min_rtt_ / 4 * reorder_steps_, smoothed_rtt);
   }
   uint32_t bytes = 0;

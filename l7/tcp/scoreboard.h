@@ -44,9 +44,10 @@ class Scoreboard {
   void apply_sack(RecordPool& pool, std::span<const SackBlock> blocks, base::Nanos now, AckTally& tally);
 
   // RFC 8985 §6.2 step 5: marks lost what was sent long enough before the newest delivered record. Returns the bytes
-  // newly lost; `wait` is the time until the next record would be lost, 0: none.
-  uint32_t detect_losses(RecordPool& pool, bool in_recovery, base::Nanos smoothed_rtt, base::Nanos now,
-                         base::Nanos& wait);
+  // newly lost; `wait` is the time until the next record would be lost, 0: none. A record is as many segments as
+  // `segment_size` makes of it.
+  uint32_t detect_losses(RecordPool& pool, bool in_recovery, uint32_t segment_size, base::Nanos smoothed_rtt,
+                         base::Nanos now, base::Nanos& wait);
   uint32_t mark_first_lost(RecordPool& pool);  // without SACK (RFC 6582); nothing when it is lost already
   void mark_all_lost(RecordPool& pool);        // timeout: also forgets SACK (RFC 2018 §8: the peer may renege)
   void on_duplicate_sack() { reorder_steps_ = reorder_steps_ < kMaxReorderSteps ? reorder_steps_ + 1 : reorder_steps_; }
@@ -69,6 +70,7 @@ class Scoreboard {
 
   bool split(RecordPool& pool, uint32_t index, Seq at);
   void account(const SentRecord& record, int sign);
+  bool enough_sacked(const RecordPool& pool, uint32_t segment_size) const;
   void delivered(const SentRecord& record, base::Nanos now, AckTally& tally);
 
   uint32_t head_ = kNone;

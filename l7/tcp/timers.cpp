@@ -6,14 +6,21 @@ namespace penstock::tcp {
 
 namespace {
 
-constexpr base::Nanos kMaxPeerAckDelay = 200 * kMillisecond;  // RFC 8985 §7.2 TLP.max_ack_delay
-constexpr uint8_t kBlackHoleTimeouts = 3;                     // RFC 4821 §7.7: then smaller packets are tried
-constexpr uint16_t kLeastPathMss = 216;                       // IPv4's 256 bytes; below, ICMP lies (RFC 5927 §7)
+constexpr base::Nanos kMaxPeerAckDelay = 200 * kMillisecond;   // RFC 8985 §7.2 TLP.max_ack_delay
+constexpr base::Nanos kProbeWithoutRtt = 1000 * kMillisecond;  // RFC 8985 §7.2, when the round trip is not known
+constexpr uint8_t kBlackHoleTimeouts = 3;                      // RFC 4821 §7.7: then smaller packets are tried
+constexpr uint16_t kLeastPathMss = 216;                        // IPv4's 256 bytes; below, ICMP lies (RFC 5927 §7)
 
 }  // namespace
 
+// When the peer's time to answer is over; it moves with every answer, whatever timer runs.
+base::Nanos Connection::patience_ends() const {
+  if (retransmit_at_ == 0) return kNever;
+  return progress_at_ + (synchronized() ? user_timeout_ : shared_->tuning.connect_timeout);
+}
+
 base::Nanos Connection::deadline() const {
-  base::Nanos next = kNever;
+  base::Nanos next = patience_ends();
   for (const base::Nanos at : {retransmit_at_, reorder_at_, ack_at_, keepalive_at_, life_at_, hold_at_}) {
     if (at != 0 && at < next) next = at;
   }
@@ -28,12 +35,13 @@ void Connection::on_deadline(base::Nanos now) {
   if (due(reorder_at_)) {
     base::Nanos wait = 0;
     const bool lost =
-        scoreboard_.detect_losses(shared_->records, recovery_ != Recovery::kOpen, rtt_.smoothed(), now, wait);
+        scoreboard_.detect_losses(shared_->records, recovery_ != Recovery::kOpen, mss_, rtt_.smoothed(), now, wait);
     if (lost && recovery_ == Recovery::kOpen) enter_recovery(now);
     // Nothing was delivered by this event, but what is lost has left the pipe.
     if (recovery_ == Recovery::kFast) congestion_.on_recovery_ack(0, false, pipe());
     if (wait != 0) reorder_at_ = now + wait;
   }
+  if (now >= patience_ends()) return run_out_of_patience();
   if (due(retransmit_at_)) on_retransmit_timer(now);
   if (due(keepalive_at_)) on_keepalive(now);
 }
@@ -45,37 +53,27 @@ void Connection::arm_retransmit(base::Nanos now) {
   if (outstanding()) {
     retransmit_kind_ = shut ? Timer::kWindowProbe : Timer::kTimeout;
     retransmit_at_ = now + rtt_.rto();
-    // RFC 8985 §7.2
+    // RFC 8985 §7.2: a probe goes before a timeout, at its time at the latest.
     if (!shut && synchronized() && sack_ && recovery_ == Recovery::kOpen && scoreboard_.sacked() == 0 &&
-        scoreboard_.lost() == 0 && !tail_probe_out_ && rtt_.measured()) {
-      const base::Nanos wait =
-          2 * rtt_.smoothed() + (snd_nxt_ - snd_una_ <= mss_ ? kMaxPeerAckDelay : kClockGranularity);
-      if (wait < rtt_.rto()) {
-        retransmit_kind_ = Timer::kTailProbe;
-        retransmit_at_ = now + wait;
-      }
+        scoreboard_.lost() == 0 && !tail_probe_out_) {
+      const base::Nanos allowance = snd_nxt_ - snd_una_ <= mss_ ? kMaxPeerAckDelay : kClockGranularity;
+      const base::Nanos wait = rtt_.measured() ? 2 * rtt_.smoothed() + allowance : kProbeWithoutRtt;
+      retransmit_kind_ = Timer::kTailProbe;
+      retransmit_at_ = now + std::min(wait, rtt_.rto());
     }
   } else if (synchronized() && may_send_data() && something_to_send()) {
     retransmit_kind_ = Timer::kWindowProbe;
     retransmit_at_ = now + rtt_.rto();
     if (progress_at_ == 0) progress_at_ = now;
-  } else {
-    return;
   }
-  const base::Nanos limit = synchronized() ? user_timeout_ : shared_->tuning.connect_timeout;
-  retransmit_at_ = std::min(retransmit_at_, std::max(progress_at_ + limit, now + 1));
 }
 
-bool Connection::out_of_patience(base::Nanos now) {
-  const base::Nanos limit = synchronized() ? user_timeout_ : shared_->tuning.connect_timeout;
-  if (now < progress_at_ + limit) return false;
+void Connection::run_out_of_patience() {
   if (synchronized()) owe_reset(snd_nxt_, true);  // the peer may live behind a path that is dead one way
   end_with(End::kTimedOut);
-  return true;
 }
 
 void Connection::on_retransmit_timer(base::Nanos now) {
-  if (out_of_patience(now)) return;
   if (retransmit_kind_ == Timer::kTailProbe) {
     on_tail_probe(now);
   } else if (retransmit_kind_ == Timer::kWindowProbe) {

@@ -124,7 +124,7 @@ class Player {
     if (at + slack < when.from || at > when.to + slack)
       throw failure("sent at " + std::to_string(static_cast<double>(at - world().start()) * 1e-9) +
                     " s, not when expected: > " + world().text_of(world().sent().front()));
-    world().expect(expected);
+    variables_["ts"] = world().expect(expected);
     clock_ = std::max(clock_, at);
   }
 

@@ -57,8 +57,8 @@ class World {
   void listen(const ListenSpec& spec);
   void open();
   void receive(const Written& written);
-  void expect(const Written& expected);  // the oldest of sent()
-  void drain();                          // all of sent() are ACKs that say exactly what has arrived (RFC 2018, 5681)
+  int32_t expect(const Written& expected);  // of the oldest of sent(); returns its timestamp, relative
+  void drain();                             // all of sent() are ACKs that say exactly what has arrived (RFC 2018, 5681)
   size_t write(size_t bytes);
   void read(size_t bytes, std::optional<uint8_t> fill);
   bool icmp(uint16_t mss, Seq relative);
