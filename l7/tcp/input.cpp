@@ -26,7 +26,8 @@ PeerOffer offer_of(const Segment& syn) {
   offer.sack = syn.options.sack_permitted;
   offer.timestamps = syn.options.has_timestamps;
   offer.ts_value = syn.options.ts_value;
-  offer.ecn = syn.has(wire::kTcpEce) && (syn.has(wire::kTcpAck) || syn.has(wire::kTcpCwr));
+  // RFC 3168 §6.1.1: asked for with both flags, agreed with ECE alone (both would be a reflection of ours).
+  offer.ecn = syn.has(wire::kTcpEce) && syn.has(wire::kTcpAck) != syn.has(wire::kTcpCwr);
   return offer;
 }
 

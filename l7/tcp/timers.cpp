@@ -105,15 +105,15 @@ void Connection::on_timeout(base::Nanos now) {
   scoreboard_.mark_all_lost(shared_->records);
   force_ = true;
   if (synchronized()) {
+    const uint16_t floor = shared_->tuning.default_mss;
+    if (++timeouts_ == kBlackHoleTimeouts && mss_ > floor) lower_mss(std::max<uint16_t>(floor, mss_ / 2));
+    if (timeouts_ == 2 * kBlackHoleTimeouts && mss_ > floor) lower_mss(floor);
     congestion_.on_timeout(flight, recovery_ != Recovery::kLoss, now);
     recovery_ = Recovery::kLoss;
     recover_ = snd_nxt_;
     dup_bytes_ = dup_acks_ = 0;
     reducing_ = tail_probe_ = tail_probe_out_ = false;
     reorder_at_ = 0;
-    const uint16_t floor = shared_->tuning.default_mss;
-    if (++timeouts_ == kBlackHoleTimeouts && mss_ > floor) lower_mss(std::max<uint16_t>(floor, mss_ / 2));
-    if (timeouts_ == 2 * kBlackHoleTimeouts && mss_ > floor) lower_mss(floor);
   }
   arm_retransmit(now);
 }

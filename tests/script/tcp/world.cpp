@@ -93,6 +93,7 @@ void World::advance_until_sent(base::Nanos to) {
     pump();
   }
   if (sent_.empty()) now_ = std::max(now_, to);
+  stack_->on_time(now_);
 }
 
 void World::advance(base::Nanos to) {
@@ -102,6 +103,7 @@ void World::advance(base::Nanos to) {
     pump();
   }
   now_ = std::max(now_, to);
+  stack_->on_time(now_);  // as every round of a worker does: the wheel keeps up
 }
 
 void World::pump() {

@@ -16,6 +16,9 @@ struct LinkPlan {
   base::Nanos reorder_by = 5 * kMillisecond;
   uint64_t bytes_per_second = 0;  // 0: no limit
   uint32_t mtu = 1500;            // larger packets vanish (a black hole)
+  uint32_t later_mtu = 0;         // from `mtu_changes_at` (the link begins at one second); 0: no change
+  base::Nanos mtu_changes_at = 0;
+  bool icmp = false;  // of packets that are too large the sender is told
 };
 
 struct End2 {
@@ -107,7 +110,16 @@ class Link {
     for (size_t i = 0; i < out.piece_count; ++i)
       p.bytes.insert(p.bytes.end(), out.pieces[i].begin(), out.pieces[i].end());
     const auto chance = [this](double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; };
-    if (p.bytes.size() + 20 > plan_.mtu || chance(plan_.loss) || chance(plan_.corrupt)) return;
+    const uint32_t mtu = plan_.later_mtu != 0 && now_ >= plan_.mtu_changes_at ? plan_.later_mtu : plan_.mtu;
+    if (p.bytes.size() + 20 > mtu) {
+      if (plan_.icmp) e.c.on_path_mss(static_cast<uint16_t>(mtu - 40), out.seq, now_);
+      return;
+    }
+    if (chance(plan_.loss)) return;
+    if (chance(plan_.corrupt)) {
+      spoil(p);
+      return;
+    }
     if (p.ecn != Ecn::kNotEct && chance(plan_.mark)) p.ecn = Ecn::kCe;
     base::Nanos at = now_;
     if (plan_.bytes_per_second != 0) {
@@ -121,6 +133,13 @@ class Link {
     packets_.emplace(at, std::move(p));
   }
 
+  // A damaged segment: dropped as the checksum would, but parsed, as a host that verifies late does.
+  void spoil(Packet& p) {
+    for (unsigned i = 0; i < 4; ++i) p.bytes[random_() % p.bytes.size()] ^= static_cast<uint8_t>(random_());
+    Segment s;
+    if (parse_segment(p.bytes, p.ecn, s)) ++damaged_;
+  }
+
   void deliver(const Packet& p) {
     Segment s;
     if (!parse_segment(p.bytes, p.ecn, s)) return;
@@ -128,6 +147,10 @@ class Link {
     if (p.to == 1 && c.state() == State::kClosed && c.end() == End::kOpen) {
       if (!s.has(wire::kTcpSyn) || s.has(wire::kTcpAck)) return;
       c.accept({static_cast<Seq>(random_()), static_cast<uint32_t>(random_()), 0}, offer_of(s), now_);
+      return;
+    }
+    if (c.state() == State::kClosed) {  // a host answers for a connection that is no more (RFC 9293 §3.10.7.1)
+      if (!s.has(wire::kTcpRst)) transmit(p.to, reset_for(s));
       return;
     }
     c.on_segment(s, now_);
@@ -138,6 +161,7 @@ class Link {
   End2 ends_[2];
   base::Nanos now_ = base::kNanosPerSecond;
   std::multimap<base::Nanos, Packet> packets_;
+  uint64_t damaged_ = 0;  // and still a segment
 };
 
 }  // namespace penstock::tcp::test
