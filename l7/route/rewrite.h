@@ -1,0 +1,42 @@
+// The new target of a request, for the filters URLRewrite and RequestRedirect (Gateway API v1: HTTPPathModifier,
+// HTTPRequestRedirectFilter). Pure: texts in, a text out, written into memory of the caller.
+//
+// Thread: any. Failure: nothing, when the text does not fit into `out`. A path that is no path ("*", or empty for
+// CONNECT) stays as it is. Results are not normalised: http::RequestHead::set_path() does that and refuses what is no
+// path. Replacements begin with "/" or are empty; the filter's configuration is checked where it is read.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "l7/http/message.h"
+
+namespace penstock::route {
+
+struct PathModifier {
+  enum class Kind : uint8_t { kNone, kFullPath, kPrefixMatch };
+  Kind kind = Kind::kNone;
+  std::string replacement;
+};
+
+// `prefix_bytes`: Candidate::prefix_bytes of the match that serves the request.
+std::optional<std::string_view> modify_path(const PathModifier& modifier, std::string_view path, uint32_t prefix_bytes,
+                                            std::span<char> out);
+
+struct Redirect {
+  std::optional<http::Scheme> scheme;  // none: the request's
+  std::string hostname;                // empty: the request's
+  PathModifier path;
+  uint16_t port = 0;  // 0: the scheme's own when `scheme` is given, else the listener's
+};
+
+// The Location of a redirect: "https://shop.example.com:8443/new?q=1". The port is left out where it is the scheme's
+// own; the query stays. A request without a host that is redirected to none in particular gets a Location that is only
+// a path (RFC 9110 10.2.2), which never reads as another host's ("//evil.example/").
+std::optional<std::string_view> compose_location(const Redirect& redirect, const http::RequestHead& head,
+                                                 uint16_t listener_port, uint32_t prefix_bytes, std::span<char> out);
+
+}  // namespace penstock::route
