@@ -333,7 +333,7 @@ Tree write_message(const Message& message, Defaults defaults) {
       for (int k = 0; k < r.FieldSize(message, field); ++k) {
         const Message& entry = r.GetRepeatedMessage(message, field, k);
         map.add(entry.GetReflection()->GetString(entry, field->message_type()->map_key()),
-                Tree::string(entry.GetReflection()->GetString(entry, field->message_type()->map_value())));
+                scalar_tree(entry, field->message_type()->map_value(), -1, defaults));
       }
       std::sort(map.members.begin(), map.members.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
       if (!map.members.empty()) tree.add(field->json_name(), std::move(map));

@@ -137,6 +137,7 @@ class ControlLoop::Core final : public mesh::Tunnels {
   void take_health_changes();
   void publish_health(base::Nanos now);
   void watch_links(base::Nanos now);
+  void watch_crypto(base::Nanos now);
   // peers.cpp
   void refresh_peers();
   void on_probe_answer(const flow::Event& event, base::Nanos now);
@@ -174,10 +175,11 @@ class ControlLoop::Core final : public mesh::Tunnels {
   Outbox outbox_;
   std::set<health::TargetKey> checked_;  // what checker_ has
   std::map<std::string, bool> links_;    // by interface
+  std::set<std::string> failed_crypto_;  // devices, and why
   uint64_t close_ports_after_ = 0;       // generation whose adoption allows to close devices; 0: nothing to do
   bool draining_ = false;
   bool health_dirty_ = false, peers_dirty_ = false;
-  base::Nanos health_published_ = 0, peers_published_ = 0, links_seen_ = 0, tidied_ = 0;
+  base::Nanos health_published_ = 0, peers_published_ = 0, links_seen_ = 0, crypto_seen_ = 0, tidied_ = 0;
 
   base::Nanos keys_committed_at_ = 0;
 

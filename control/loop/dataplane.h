@@ -91,6 +91,11 @@ struct AssociationInfo {
   std::vector<std::pair<std::string, uint64_t>> refused;
 };
 
+struct CryptoDeviceInfo {
+  std::string name;
+  std::string failure;  // why it is used no more; "": it is
+};
+
 class Dataplane {
  public:
   virtual ~Dataplane() = default;
@@ -109,7 +114,8 @@ class Dataplane {
                                            MissingKeys missing) = 0;
   virtual void commit_peers() = 0;
   virtual void abandon_peers() = 0;
-  virtual std::vector<AssociationInfo> associations() const = 0;  // any thread; peer by peer
+  virtual std::vector<AssociationInfo> associations() const = 0;     // any thread; peer by peer
+  virtual std::vector<CryptoDeviceInfo> crypto_devices() const = 0;  // any thread; those that are open
 
   // What peers agree on (control/mesh/tunnels.h), by slot; used from the next commit_peers() on. No two at once with
   // prepare_peers() and its end.

@@ -65,6 +65,7 @@ void ControlLoop::Core::run() {
     publish_peers(now);
     publish_keys(now);
     watch_links(now);
+    watch_crypto(now);
     housekeeping(now);
     if (!busy) wait();
   }
@@ -241,6 +242,16 @@ void ControlLoop::Core::refresh_checks() {
     health_view_.set(key.service, key.address, key.port, true);
   }
   checked_ = std::move(wanted);
+}
+
+// What fails is left at once, by the workers; this is for people.
+void ControlLoop::Core::watch_crypto(base::Nanos now) {
+  if (now < crypto_seen_ + kLinkPoll) return;
+  crypto_seen_ = now;
+  for (const CryptoDeviceInfo& device : dataplane_.crypto_devices())
+    if (!device.failure.empty() && failed_crypto_.insert(device.failure).second)
+      log::error("crypto device failed: its associations go on without it until the gateway is restarted",
+                 {{"device", device.name}, {"reason", device.failure}});
 }
 
 void ControlLoop::Core::housekeeping(base::Nanos now) {

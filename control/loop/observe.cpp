@@ -174,6 +174,8 @@ telemetry::Snapshot ControlLoop::Core::stats() {
   if (now.generation != nullptr)
     for (auto& info : dataplane_.associations())
       snapshot.associations.push_back(stats_of(std::move(info), *now.generation->peers));
+  for (auto& device : dataplane_.crypto_devices())
+    snapshot.crypto_devices.push_back({std::move(device.name), device.failure.empty()});
   if (now.generation != nullptr)
     for (const PeerPaths& peer : peer_paths())
       if (peer.slot < now.generation->peers->by_slot.size())

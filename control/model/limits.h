@@ -18,6 +18,7 @@ constexpr size_t kMaxLimits = 1u << 14;
 constexpr size_t kMaxEgresses = 1u << 10;
 constexpr size_t kMaxMirrors = 64;
 constexpr size_t kMaxNextHops = 64;
+constexpr size_t kMaxCryptoDevices = 6;  // beside the two in software: engine/crypto/esp_lane.h, kMaxDevices
 constexpr size_t kMaxPeers = 4096;
 
 constexpr size_t kMaxFaults = 1000;        // reported at once: a reply must stay readable and under a gRPC message

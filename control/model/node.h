@@ -121,7 +121,8 @@ struct Node {
   uint32_t fragment_datagrams = 4096;  // datagrams tracked at once per worker
   std::optional<MeshIdentity> mesh;
   std::vector<EncryptRule> encrypt;
-  uint32_t drain_seconds = 30;  // SIGTERM: how long established flows may go on
+  std::vector<std::string> crypto_devices;  // devargs or PCI addresses, best first; beside those in software
+  uint32_t drain_seconds = 30;              // SIGTERM: how long established flows may go on
 
   bool operator==(const Node&) const = default;
 };

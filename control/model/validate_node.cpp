@@ -231,6 +231,28 @@ void validate_mesh(const MeshIdentity& mesh, ObjectFaults& faults) {
   if (mesh.listen.port == 0) faults.add("spec.mesh.listen", "port 0 is none (want 1 to 65535)");
 }
 
+void validate_crypto(const Node& node, ObjectFaults& faults) {
+  if (node.crypto_devices.size() > kMaxCryptoDevices)
+    faults.add("spec.crypto.devices", text("too many (at most ", kMaxCryptoDevices, ")"));
+  constexpr size_t kMostName = 40;  // DPDK's names have 63 characters, and the gateway's own device puts some before
+  std::map<std::string_view, std::string> names;
+  for (size_t i = 0; i < node.crypto_devices.size(); ++i) {
+    const std::string& device = node.crypto_devices[i];
+    const std::string path = text("spec.crypto.devices[", i, "].device");
+    const std::string_view name = std::string_view(device).substr(0, device.find(','));
+    if (name.empty()) {
+      faults.add(path, "is missing (want a PCI address or devargs)");
+      continue;
+    }
+    const bool printable = std::all_of(device.begin(), device.end(), [](char c) { return c > ' ' && c < 127; });
+    if (device.size() > 255 || name.size() > kMostName || !printable)
+      faults.add(path, text("want a PCI address or devargs: at most 255 printable characters without blanks, ",
+                            kMostName, " before the first comma"));
+    const auto [there, fresh] = names.try_emplace(name, path);
+    if (!fresh) faults.add(path, text("device \"", name, "\" is also that of ", there->second));
+  }
+}
+
 }  // namespace
 
 void validate_node(const Node& node, const Surroundings& around, Faults& all) {
@@ -246,6 +268,7 @@ void validate_node(const Node& node, const Surroundings& around, Faults& all) {
   validate_settings(node, faults);
   if (node.mesh) validate_mesh(*node.mesh, faults);
   validate_encrypt_rules(node, faults);
+  validate_crypto(node, faults);
 }
 
 }  // namespace penstock::model

@@ -364,6 +364,12 @@ void add_associations(const Snapshot& s, Builder& b) {
   }
 }
 
+void add_crypto_devices(const Snapshot& s, Builder& b) {
+  for (const CryptoDeviceStats& device : s.crypto_devices)
+    b.gauge("penstock_crypto_device_up", "0: the device failed, and its associations go on without it.",
+            {{"device", device.name}}, device.up);
+}
+
 void add_links(const Snapshot& s, Builder& b) {
   for (const LinkStats& link : s.links) {
     b.gauge("penstock_peer_link_up", "1 while there are agreed keys in both directions.", {{"peer", link.peer}},
@@ -467,6 +473,7 @@ std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const
   add_limits(snapshot, builder);
   add_egresses_and_mirrors(snapshot, builder);
   add_associations(snapshot, builder);
+  add_crypto_devices(snapshot, builder);
   add_links(snapshot, builder);
   add_peers(snapshot, builder);
   add_health(snapshot, builder);

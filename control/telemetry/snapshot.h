@@ -154,6 +154,11 @@ struct PeerStats {   // that is asked whether it is alive
   std::vector<PathStats> paths;
 };
 
+struct CryptoDeviceStats {
+  std::string name;
+  bool up = true;  // false: it failed and is used no more
+};
+
 struct FlowStateStats {
   std::string state;   // "established", "udp_stream"
   uint64_t flows = 0;  // gauge
@@ -197,6 +202,7 @@ struct Snapshot {
   std::vector<EgressStats> egresses;
   std::vector<MirrorStats> mirrors;
   std::vector<AssociationStats> associations;
+  std::vector<CryptoDeviceStats> crypto_devices;
   std::vector<PeerStats> peers;
   std::vector<LinkStats> links;
   std::map<std::string, uint64_t> link_refusals;  // of others' connections and offers, by reason

@@ -27,8 +27,9 @@ AssociationFacts facts_of(uint16_t peer, unsigned worker, const crypto::Sa& sa) 
   facts.spi = sa.spec().spi;
   facts.worker = worker;
   facts.cipher = sa.traits().name;
-  facts.path = crypto::to_string(sa.session().path());
-  facts.device = sa.session().device()->name();
+  const crypto::SessionView session = sa.next_session();
+  facts.path = crypto::to_string(session.path());
+  facts.device = session.device()->name();
   facts.why_not_better = sa.why_not_better();
   facts.packets = sa.packets(crypto::EspVerdict::done);
   facts.bytes = sa.bytes(crypto::EspVerdict::done);
@@ -58,31 +59,89 @@ bool Associations::Retired::in_flight() const {
          (inbound != nullptr && std::any_of(inbound->begin(), inbound->end(), flies));
 }
 
-base::Result<void> Associations::open_devices() {
-  if (!devices_.empty()) return {};
-  std::vector<std::unique_ptr<crypto::CryptoDevice>> devices;
-  std::vector<crypto::CryptoDevice*> list;
-  std::vector<std::unique_ptr<crypto::EspLane>> lanes;
-  static std::atomic<unsigned> opened{0};  // DPDK wants a name of its own for every device
-  const std::string suffix = std::to_string(opened.fetch_add(1));
-  for (const char* driver : kSoftwareDevices) {
-    auto device = crypto::CryptoDevice::open({.name = driver + suffix,
+// A device that failed may hold packets and sessions of associations: first it lets go of them.
+Associations::~Associations() {
+  for (const auto& device : devices_) device->stop();
+}
+
+base::Result<Associations::Opened> Associations::open(size_t& index) const {
+  Opened opened;
+  static std::atomic<unsigned> serial{0};  // DPDK wants a name of its own for every device
+  const std::string suffix = std::to_string(serial.fetch_add(1));
+  const auto add = [&](const std::string& name, const std::string& arguments,
+                       crypto::CryptoUse use) -> base::Result<void> {
+    auto device = crypto::CryptoDevice::open({.name = name,
+                                              .arguments = arguments,
                                               .queue_pairs = static_cast<uint16_t>(workers_),
                                               .max_sessions = kMaxCryptoSessions,
-                                              .use = use_});
+                                              .use = use});
     if (!device) return base::Error{device.error()};
-    list.push_back(device->get());
-    devices.push_back(std::move(*device));
+    opened.list.push_back(device->get());
+    opened.devices.push_back(std::move(*device));
+    return {};
+  };
+  for (index = 0; index < wanted_.size(); ++index) {
+    const std::string& devargs = wanted_[index];
+    const size_t comma = std::min(devargs.find(','), devargs.size());
+    auto added = add(devargs.substr(0, comma), comma == devargs.size() ? "" : devargs.substr(comma + 1),
+                     crypto::CryptoUse::kAny);
+    if (!added) return base::Error{added.error()};
   }
+  for (const char* driver : kSoftwareDevices)
+    if (auto added = add(driver + suffix, "max_nb_queue_pairs=" + std::to_string(workers_), use_); !added)
+      return base::Error{added.error()};
   for (unsigned worker = 0; worker < workers_; ++worker) {
-    auto lane = crypto::EspLane::make({.queue_pair = static_cast<uint16_t>(worker)}, list);
+    auto lane = crypto::EspLane::make({.queue_pair = static_cast<uint16_t>(worker)}, opened.list);
     if (!lane) return base::Error{lane.error()};
-    lanes.push_back(std::move(*lane));
+    opened.lanes.push_back(std::move(*lane));
   }
-  devices_ = std::move(devices);
-  device_list_ = std::move(list);
-  lanes_ = std::move(lanes);
+  return opened;
+}
+
+base::Result<void> Associations::open_devices(size_t& index) {
+  if (!devices_.empty()) return {};
+  auto opened = open(index);
+  if (!opened) return base::Error{opened.error()};
+  const std::lock_guard lock(lock_);
+  devices_ = std::move(opened->devices);
+  device_list_ = std::move(opened->list);
+  lanes_ = std::move(opened->lanes);
   return {};
+}
+
+// Only without associations. The workers let go of their lanes first.
+void Associations::close_devices() {
+  if (devices_.empty()) return;
+  for (unsigned worker = 0; worker < workers_; ++worker)
+    hand_over_(worker, std::make_shared<const WorkerAssociations>());
+  const std::lock_guard lock(lock_);
+  for (const auto& device : devices_) device->stop();
+  lanes_.clear();
+  device_list_.clear();
+  devices_.clear();
+}
+
+std::optional<Associations::DeviceFault> Associations::set_devices(const std::vector<std::string>& devices) {
+  if (devices == wanted_) return std::nullopt;
+  std::erase_if(retired_, [](const Retired& each) { return !each.in_flight(); });
+  if (!next().empty() || !live_.empty() || !retired_.empty())
+    return DeviceFault{0, "the crypto devices cannot change while peers have associations; restart penstock-gatewayd"};
+  close_devices();
+  wanted_ = devices;
+  if (wanted_.empty()) return std::nullopt;  // software is opened when it is needed
+  size_t index = 0;
+  if (auto opened = open_devices(index); !opened) {
+    wanted_.clear();
+    return DeviceFault{std::min(index, devices.size() - 1), opened.error()};
+  }
+  return std::nullopt;
+}
+
+std::vector<CryptoDeviceFacts> Associations::devices() const {
+  std::vector<CryptoDeviceFacts> all;
+  const std::lock_guard lock(lock_);
+  for (const auto& device : devices_) all.push_back({device->name(), device->failed() ? device->why_failed() : ""});
+  return all;
 }
 
 Associations::Peers& Associations::staging() {
@@ -100,7 +159,8 @@ void Associations::forget_spis(const InboundSet& set) {
 
 base::Result<Associations::OutboundSet> Associations::made(std::vector<crypto::SaSpec> outbound) {
   if (auto fits = fits_lanes(outbound.size()); !fits) return base::Error{fits.error()};
-  if (auto opened = open_devices(); !opened) return base::Error{opened.error()};
+  size_t which = 0;
+  if (auto opened = open_devices(which); !opened) return base::Error{opened.error()};
   auto set = std::make_shared<Set<crypto::OutboundSa>>();
   for (crypto::SaSpec& spec : outbound) {
     const std::string name = "outbound SPI " + spi_text(spec.spi) + ": ";
@@ -115,7 +175,8 @@ base::Result<Associations::OutboundSet> Associations::made(std::vector<crypto::S
 base::Result<Associations::InboundSet> Associations::made(uint16_t of, const uint64_t* but,
                                                           std::vector<crypto::SaSpec> inbound) {
   if (auto fits = fits_lanes(inbound.size()); !fits) return base::Error{fits.error()};
-  if (auto opened = open_devices(); !opened) return base::Error{opened.error()};
+  size_t which = 0;
+  if (auto opened = open_devices(which); !opened) return base::Error{opened.error()};
   std::set<uint32_t> twice;
   const auto taken = [&](uint32_t spi) {
     const auto holder = next_spis().find(spi);
@@ -194,8 +255,9 @@ void Associations::abandon() { staged_.reset(); }
 
 std::shared_ptr<const WorkerAssociations> Associations::table_of(unsigned worker) const {
   auto table = std::make_shared<WorkerAssociations>();
+  // Without an association too: a crypto device may still have packets of those that went.
+  if (!lanes_.empty()) table->lane_ = lanes_[worker].get();
   if (live_.empty()) return table;
-  table->lane_ = lanes_[worker].get();
   table->by_peer_.resize(live_.rbegin()->first + 1u);
   size_t inbound = 0;
   for (const auto& [slot, peer] : live_)

@@ -9,8 +9,8 @@
 // the other side may still be sending with: a new one stands beside the old one until that side has changed over.
 //
 // Control thread: stage*() and remove*() collect what is to change, commit() hands every worker its new table, waits
-// until none reads the old one, and frees what is no longer in use; abandon() forgets what was staged. list(), use():
-// any thread. Failure: an Error that names the association; then nothing is staged by that call. Keys: see
+// until none reads the old one, and frees what is no longer in use; abandon() forgets what was staged. list(), use(),
+// devices(): any thread. Failure: an Error that names the association; then nothing is staged by that call. Keys: see
 // crypto/key.h.
 #pragma once
 
@@ -103,14 +103,30 @@ struct AssociationUse {  // of one peer
   std::vector<uint64_t> inbound;  // epochs
 };
 
+struct CryptoDeviceFacts {
+  std::string name;
+  std::string failure;  // "": none
+};
+
 class Associations {
  public:
   // Gives worker `id` its table and returns when it reads no older one.
   using HandOver = std::function<void(unsigned worker, std::shared_ptr<const WorkerAssociations>)>;
 
-  // `use`: of the crypto devices; their queues only in tests.
+  // `use`: of the software devices; their queues only in tests.
   Associations(unsigned workers, HandOver hand_over, crypto::CryptoUse use = crypto::CryptoUse::kAny);
+  ~Associations();
   void log_keys(crypto::KeyLog* log) { key_log_ = log; }  // of what is staged from now on
+
+  // Crypto devices beside those in software, which are always there: DPDK devargs. Opened at once; others are closed.
+  // While there are associations the list cannot change. On an error none is open.
+  struct DeviceFault {
+    size_t index;  // in the list
+    std::string reason;
+  };
+  std::optional<DeviceFault> set_devices(const std::vector<std::string>& devices);
+  const std::vector<std::string>& wanted_devices() const { return wanted_; }
+  std::vector<CryptoDeviceFacts> devices() const;  // any thread
 
   // Replace all associations of the peer, its outbound ones, or add a set of inbound ones. Open the crypto devices when
   // they are needed for the first time. `epoch`: names the set; of one that is there the new set takes the place.
@@ -151,7 +167,15 @@ class Associations {
     bool in_flight() const;
   };
 
-  base::Result<void> open_devices();
+  struct Opened {
+    std::vector<std::unique_ptr<crypto::CryptoDevice>> devices;
+    std::vector<crypto::CryptoDevice*> list;
+    std::vector<std::unique_ptr<crypto::EspLane>> lanes;
+  };
+  // `index`: of the wanted device that is the fault's.
+  base::Result<Opened> open(size_t& index) const;
+  void close_devices();
+  base::Result<void> open_devices(size_t& index);
   const Peers& next() const { return staged_ ? *staged_ : live_; }
   Peers& staging();
   const Spis& next_spis() const { return staged_ ? staged_spis_ : live_spis_; }
@@ -167,10 +191,11 @@ class Associations {
   const HandOver hand_over_;
   const crypto::CryptoUse use_;
   crypto::KeyLog* key_log_ = nullptr;
+  std::vector<std::string> wanted_;
   std::vector<std::unique_ptr<crypto::CryptoDevice>> devices_;  // the sessions of associations live in them
   std::vector<crypto::CryptoDevice*> device_list_;
   std::vector<std::unique_ptr<crypto::EspLane>> lanes_;  // by worker
-  mutable std::mutex lock_;                              // live_ is read by list()
+  mutable std::mutex lock_;                              // live_ is read by list(), devices_ by devices()
   Peers live_;
   std::unique_ptr<Peers> staged_;
   Spis live_spis_, staged_spis_;

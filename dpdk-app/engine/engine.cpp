@@ -119,13 +119,23 @@ base::Result<void> Engine::open_twin(const PortPlan& plan, Port& port) {
   return {};
 }
 
-std::vector<PlanError> Engine::prepare(const WorkerPlan& workers, const std::vector<PortPlan>& plans) {
+std::vector<PlanError> Engine::prepare(const WorkerPlan& workers, const std::vector<PortPlan>& ports,
+                                       const std::vector<std::string>& crypto_devices) {
   if (workers_.empty()) {
     if (auto errors = start_workers(workers); !errors.empty()) return errors;
   } else if (workers != plan_) {
     return {
         {"spec.workers", "the worker set of a running gateway cannot change; restart penstock-gatewayd to apply it"}};
   }
+  const std::vector<std::string> before = associations_->wanted_devices();
+  if (const auto fault = associations_->set_devices(crypto_devices))
+    return {{"spec.crypto.devices[" + std::to_string(fault->index) + "].device", fault->reason}};
+  std::vector<PlanError> errors = open_ports(ports);
+  if (!errors.empty()) associations_->set_devices(before);
+  return errors;
+}
+
+std::vector<PlanError> Engine::open_ports(const std::vector<PortPlan>& plans) {
   std::vector<PlanError> errors;
   std::vector<Port> before = ports(), opened;
   for (size_t i = 0; i < plans.size(); ++i) {

@@ -46,7 +46,8 @@ class Engine {
   ~Engine();
 
   // Starts the workers on the first call; opens ports that are not open. On errors nothing is left open that was not.
-  std::vector<PlanError> prepare(const WorkerPlan& workers, const std::vector<PortPlan>& ports);
+  std::vector<PlanError> prepare(const WorkerPlan& workers, const std::vector<PortPlan>& ports,
+                                 const std::vector<std::string>& crypto_devices);
   void close_ports_except(const std::vector<std::string>& interfaces);
 
   void publish(const flow::Generation* generation) { slot_.current.store(generation, std::memory_order_release); }
@@ -71,6 +72,7 @@ class Engine {
  private:
   Engine() = default;
   std::vector<PlanError> start_workers(const WorkerPlan& plan);
+  std::vector<PlanError> open_ports(const std::vector<PortPlan>& ports);
   base::Result<void> open_twin(const PortPlan& plan, Port& port);
   void connect_port(const Port& port);
   void disconnect_port(const Port& port);

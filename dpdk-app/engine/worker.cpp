@@ -203,9 +203,10 @@ unsigned Worker::receive_devices() {
 unsigned Worker::receive_crypto() {
   WorkerState& w = state_;
   crypto::EspLane* lane = w.associations->lane();
-  if (lane == nullptr || lane->in_flight() == 0) return 0;
+  if (lane == nullptr || !lane->expects()) return 0;
   crypto::EspPacket done[kBurst];
-  const auto count = static_cast<unsigned>(lane->collect(done));
+  const auto count = static_cast<unsigned>(lane->collect(done, w.now_ns));
+  for (uint32_t lost = lane->take_lost(); lost != 0; --lost) count_drop(w, flow::DropReason::esp_device_failed);
   rte_mbuf *inner[kBurst], *outer[kBurst];
   unsigned inners = 0, outers = 0;
   for (unsigned i = 0; i < count; ++i) {

@@ -105,6 +105,7 @@ enum class Severity : uint8_t {
   X(esp_sequence_exhausted, "SA close to the end of its sequence numbers", kFault)                                 \
   X(esp_device_full, "crypto device took no more operations", kCapacity)                                           \
   X(esp_crypto_failed, "crypto device could not do the operation", kFault)                                         \
+  X(esp_device_failed, "given up: the crypto device that had it failed, or nothing stands in for it", kFault)      \
   X(esp_outer_fragment, "ESP in an IP fragment (RFC 4303 3.4.1)", kPeer)                                           \
   X(esp_not_esp, "neither ESP nor UDP", kPeer)                                                                     \
   X(esp_nat_keepalive, "NAT keepalive (RFC 3948 2.3)", kExpected)                                                  \

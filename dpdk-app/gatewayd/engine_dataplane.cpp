@@ -57,7 +57,7 @@ loop::PortInfo info_of(const engine::Port& port) {
 
 model::FieldErrors EngineDataplane::prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) {
   model::FieldErrors errors;
-  for (engine::PlanError& e : engine_.prepare(worker_plan(node), port_plans(node)))
+  for (engine::PlanError& e : engine_.prepare(worker_plan(node), port_plans(node), node.crypto_devices))
     errors.push_back({"Node/" + node.name, std::move(e.path), std::move(e.reason)});
   ports.clear();
   if (!errors.empty()) return errors;
@@ -83,6 +83,8 @@ void EngineDataplane::close_ports_not_in(const model::Node& node) {
   std::vector<std::string> keep;
   for (const model::Interface& each : node.interfaces) keep.push_back(each.name);
   engine_.close_ports_except(keep);
+  // Those of a change that failed; else it has them already.
+  if (!engine_.workers().empty()) engine_.associations().set_devices(node.crypto_devices);
 }
 
 std::vector<loop::WorkerInfo> EngineDataplane::workers() const {

@@ -32,6 +32,7 @@ class EngineDataplane : public loop::Dataplane {
   void drop_inbound(uint16_t peer, uint64_t epoch) override;
   void drop_outbound(uint16_t peer) override;
   std::vector<AssociationUse> association_use() const override;
+  std::vector<loop::CryptoDeviceInfo> crypto_devices() const override;
   void publish(std::shared_ptr<const flow::Generation> generation) override;
   uint64_t oldest_in_use() const override { return engine_.oldest_in_use(); }
   void close_ports_not_in(const model::Node& node) override;

@@ -141,6 +141,14 @@ void EngineDataplane::abandon_peers() {
   if (!engine_.workers().empty()) engine_.associations().abandon();
 }
 
+std::vector<loop::CryptoDeviceInfo> EngineDataplane::crypto_devices() const {
+  std::vector<loop::CryptoDeviceInfo> all;
+  if (engine_.workers().empty()) return all;
+  for (engine::CryptoDeviceFacts& facts : engine_.associations().devices())
+    all.push_back({std::move(facts.name), std::move(facts.failure)});
+  return all;
+}
+
 std::vector<loop::AssociationInfo> EngineDataplane::associations() const {
   std::vector<loop::AssociationInfo> all;
   if (engine_.workers().empty()) return all;

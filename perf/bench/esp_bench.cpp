@@ -129,7 +129,7 @@ class Road {
   // What went through queues comes back in its order.
   void collect() {
     while (lane_->in_flight() != 0) {
-      const size_t count = lane_->collect(back_);
+      const size_t count = lane_->collect(back_, 0);
       for (size_t i = 0; i < count; ++i) burst_[back_[i].cookie] = back_[i];
     }
   }

@@ -98,6 +98,33 @@ const char* missing_cbc(uint8_t id, Cipher cipher) {
   return nullptr;
 }
 
+// Of that name, or on the device of that name: a PCI device may be several of DPDK's. -1: none that ciphers.
+int find_device(const std::string& name) {
+  for (int id = 0; id < RTE_CRYPTO_MAX_DEVS; ++id) {
+    if (rte_cryptodev_is_valid_dev(static_cast<uint8_t>(id)) == 0) continue;
+    rte_cryptodev_info info;
+    rte_cryptodev_info_get(static_cast<uint8_t>(id), &info);
+    const bool named = name == rte_cryptodev_name_get(static_cast<uint8_t>(id)) ||
+                       (info.device != nullptr && name == rte_dev_name(info.device));
+    if (named && (info.feature_flags & RTE_CRYPTODEV_FF_SYMMETRIC_CRYPTO) != 0) return id;
+  }
+  return -1;
+}
+
+const char* sentence_of(DeviceFault fault) {
+  switch (fault) {
+    case DeviceFault::kNone:
+      return "did not";
+    case DeviceFault::kErrors:
+      return "could not do an operation";
+    case DeviceFault::kSilent:
+      return "does not give back what it was given";
+    case DeviceFault::kRefuses:
+      return "takes nothing, though nothing is with it";
+  }
+  return "?";
+}
+
 }  // namespace
 
 const char* to_string(CryptoPath path) {
@@ -117,17 +144,30 @@ CryptoSession::~CryptoSession() {
 }
 
 base::Result<std::unique_ptr<CryptoDevice>> CryptoDevice::open(const CryptoDeviceConfig& config) {
-  int id = rte_cryptodev_get_dev_id(config.name.c_str());
-  const bool plug = id < 0;
-  if (plug) {
-    const int failed = rte_eal_hotplug_add("vdev", config.name.c_str(), config.arguments.c_str());
-    if (failed != 0) return base::Error{config.name + ": cannot be plugged: " + rte_strerror(-failed)};
-    id = rte_cryptodev_get_dev_id(config.name.c_str());
-    if (id < 0) return base::Error{config.name + ": is no crypto device"};
+  const bool fake = config.name.starts_with(kFakeLookaside);
+  FakeSettings settings;
+  std::string plugged = config.name, arguments = config.arguments;
+  if (fake) {
+    auto read = read_fake_settings(config.arguments);
+    if (!read) return base::Error{config.name + ": " + read.error()};
+    settings = *read;
+    plugged = kUnderFake + ("_" + config.name);
+    arguments = "max_nb_queue_pairs=" + std::to_string(config.queue_pairs);
   }
+  if (find_device(plugged) >= 0) return base::Error{config.name + ": is in use already"};
+  const int failed = rte_dev_probe((plugged + (arguments.empty() ? "" : "," + arguments)).c_str());
+  if (failed != 0)
+    return base::Error{config.name + ": cannot be opened: no such device, no permission, or wrong arguments (" +
+                       rte_strerror(-failed) + ")"};
+  const int id = find_device(plugged);
+  if (id < 0) return base::Error{config.name + ": is no crypto device with symmetric ciphers"};
   std::unique_ptr<CryptoDevice> device(new CryptoDevice(config.name, static_cast<uint8_t>(id)));
-  device->plugged_ = plug;
   if (auto started = device->start(config); !started.ok()) return base::Error{config.name + ": " + started.error()};
+  if (fake) {
+    device->features_ &= ~static_cast<uint64_t>(RTE_CRYPTODEV_FF_SYM_CPU_CRYPTO);
+    device->features_ |= RTE_CRYPTODEV_FF_HW_ACCELERATED;
+    device->fake_ = std::make_unique<FakeLookaside>(device->id_, config.queue_pairs, settings);
+  }
   return device;
 }
 
@@ -136,7 +176,6 @@ base::Result<void> CryptoDevice::start(const CryptoDeviceConfig& config) {
   rte_cryptodev_info_get(id_, &info);
   features_ = info.feature_flags;
   if (config.use == CryptoUse::kQueues) features_ &= ~static_cast<uint64_t>(RTE_CRYPTODEV_FF_SYM_CPU_CRYPTO);
-  if ((features_ & RTE_CRYPTODEV_FF_SYMMETRIC_CRYPTO) == 0) return base::Error{"offers no symmetric ciphers"};
   if (info.max_nb_queue_pairs != 0 && config.queue_pairs > info.max_nb_queue_pairs)
     return base::Error{"has " + std::to_string(info.max_nb_queue_pairs) + " queue pairs, one per worker is needed"};
   const std::string pool = "esp_key_" + std::to_string(id_);
@@ -157,15 +196,31 @@ base::Result<void> CryptoDevice::start(const CryptoDeviceConfig& config) {
     if (rte_cryptodev_queue_pair_setup(id_, i, &queue, config.socket) != 0)
       return base::Error{"refuses queue pair " + std::to_string(i)};
   if (rte_cryptodev_start(id_) != 0) return base::Error{"does not start"};
+  started_ = true;
   return {};
 }
 
-CryptoDevice::~CryptoDevice() {
+void CryptoDevice::stop() {
+  if (!std::exchange(started_, false)) return;
+  fake_.reset();
   rte_cryptodev_stop(id_);
+}
+
+CryptoDevice::~CryptoDevice() {
+  stop();
+  rte_cryptodev_info info;
+  rte_cryptodev_info_get(id_, &info);
   rte_cryptodev_close(id_);
-  if (plugged_) rte_eal_hotplug_remove("vdev", name_.c_str());
+  rte_dev_remove(info.device);
   rte_mempool_free(sessions_);
 }
+
+void CryptoDevice::fail(DeviceFault fault) {
+  DeviceFault up = DeviceFault::kNone;
+  fault_.compare_exchange_strong(up, fault, std::memory_order_relaxed);
+}
+
+std::string CryptoDevice::why_failed() const { return name_ + " failed: " + sentence_of(fault()); }
 
 bool CryptoDevice::offers(CryptoPath path) const {
   const bool hardware = (features_ & RTE_CRYPTODEV_FF_HW_ACCELERATED) != 0;
@@ -207,6 +262,18 @@ void CryptoDevice::free_session(void* handle) {
   explicit_bzero(handle, sessions_->elt_size);
 }
 
+namespace {
+
+// The same key on the CPU, for the day that the device fails. None: then its packets are dropped.
+CryptoSession make_standby(std::span<CryptoDevice* const> devices, const SaSpec& spec, Direction direction) {
+  for (const CryptoPath path : {CryptoPath::kCpu, CryptoPath::kSoftware})
+    for (CryptoDevice* device : devices)
+      if (auto session = device->make_session(spec, direction, path); session.ok()) return std::move(*session);
+  return {};
+}
+
+}  // namespace
+
 base::Result<ChosenSession> choose_session(std::span<CryptoDevice* const> devices, const SaSpec& spec,
                                            Direction direction) {
   std::string reasons;
@@ -216,9 +283,18 @@ base::Result<ChosenSession> choose_session(std::span<CryptoDevice* const> device
     for (CryptoDevice* device : devices) {
       if (!device->offers(path)) continue;
       any = true;
+      if (device->failed()) {
+        because(std::string(to_string(path)) + ": " + device->why_failed());
+        continue;
+      }
       auto session = device->make_session(spec, direction, path);
-      if (session.ok()) return ChosenSession{std::move(*session), reasons};
-      because(std::string(to_string(path)) + ": " + session.error());
+      if (!session.ok()) {
+        because(std::string(to_string(path)) + ": " + session.error());
+        continue;
+      }
+      ChosenSession chosen{.session = std::move(*session), .why_not_better = reasons};
+      if (path == CryptoPath::kLookaside) chosen.standby = make_standby(devices, spec, direction);
+      return chosen;
     }
     if (!any) because(std::string(to_string(path)) + ": no such device");
   }

@@ -103,13 +103,17 @@ base::Result<std::unique_ptr<EspLane>> EspLane::make(const LaneConfig& config, s
     return base::Error{"crypto: a worker has 1 to " + std::to_string(kMaxDevices) + " crypto devices"};
   static std::atomic<uint32_t> serial{0};
   std::unique_ptr<EspLane> lane(new EspLane);
-  lane->devices_.assign(devices.begin(), devices.end());
+  for (CryptoDevice* device : devices) lane->queues_.push_back({.device = device});
   lane->queue_pair_ = config.queue_pair;
+  // What one that failed keeps is not missing for another.
+  const auto hardware = static_cast<uint32_t>(std::count_if(
+      devices.begin(), devices.end(), [](const CryptoDevice* each) { return each->offers(CryptoPath::kLookaside); }));
+  const uint32_t operations = config.capacity * std::max(1u, hardware);
   const std::string name = "esp_ops_" + std::to_string(serial++);
-  lane->operations_ = rte_crypto_op_pool_create(name.c_str(), RTE_CRYPTO_OP_TYPE_SYMMETRIC, config.capacity, kPoolCache,
+  lane->operations_ = rte_crypto_op_pool_create(name.c_str(), RTE_CRYPTO_OP_TYPE_SYMMETRIC, operations, kPoolCache,
                                                 sizeof(EspJob), config.socket);
   if (lane->operations_ == nullptr)
-    return base::Error{"crypto: no memory for " + std::to_string(config.capacity) + " operations"};
+    return base::Error{"crypto: no memory for " + std::to_string(operations) + " operations"};
   return lane;
 }
 
@@ -123,13 +127,15 @@ void EspLane::run(std::span<EspPacket> whole, base::Nanos now) {
   for (size_t start = 0; start < whole.size(); start += kLaneBurst) {
     const auto burst = whole.subspan(start, std::min(kLaneBurst, whole.size() - start));
     op_count_ = 0;
+    again_count_ = 0;
+    notice_failures();
     groups_ = 0;
     for (size_t i = 0; i < std::min(kSasAhead, burst.size()); ++i) prefetch_sa<kDirection>(burst[i].sa);
     for (size_t i = 0; i < burst.size(); ++i) {
       if (i + kSasAhead < burst.size()) prefetch_sa<kDirection>(burst[i + kSasAhead].sa);
       EspPacket& p = burst[i];
       const uint32_t length = p.packet->pkt_len;
-      if (p.sa->session().path() == CryptoPath::kCpu) {
+      if (p.sa->session().path() == CryptoPath::kCpu || falls_back(*p.sa)) {
         p.verdict = prepare(p, now, jobs_[i], kDirection);
         if (p.verdict == EspVerdict::done) {
           join_group(burst, static_cast<uint8_t>(i));
@@ -142,7 +148,10 @@ void EspLane::run(std::span<EspPacket> whole, base::Nanos now) {
       p.sa->count(p.verdict, length);
     }
     run_groups(burst);
-    enqueue(burst);
+    enqueue(burst, now);
+    if (again_count_ == 0) continue;
+    const std::array<uint8_t, kLaneBurst> again = again_;
+    for (size_t i = 0, count = again_count_; i < count; ++i) run<kDirection>(burst.subspan(again[i], 1), now);
   }
 }
 
@@ -196,8 +205,25 @@ void EspLane::run_group(std::span<EspPacket> burst, uint8_t first) {
   for (uint32_t k = 0; k < count; ++k) settle(burst[members_[k]], jobs_[members_[k]], end_of(statuses_[k]));
 }
 
+// What another worker saw. Once for a burst: within it an SA does not change devices.
+void EspLane::notice_failures() {
+  for (Queue& queue : queues_)
+    if (!queue.given_up && queue.device->failed()) give_up(queue);
+}
+
+// The device of the SA failed, and the CPU does its packets from now on.
+bool EspLane::falls_back(Sa& sa) {
+  if (!queue_of(sa.session().device()).given_up) return false;
+  sa.fall_back();
+  return sa.session().path() == CryptoPath::kCpu;
+}
+
 // False: refused, and the verdict says why.
 bool EspLane::prepare_op(EspPacket& p, base::Nanos now, Direction direction) {
+  if (queue_of(p.sa->session().device()).given_up) {
+    p.verdict = EspVerdict::device_failed;
+    return false;
+  }
   rte_crypto_op* op = rte_crypto_op_alloc(operations_, RTE_CRYPTO_OP_TYPE_SYMMETRIC);
   if (op == nullptr) {
     p.verdict = EspVerdict::device_full;
@@ -215,28 +241,49 @@ bool EspLane::prepare_op(EspPacket& p, base::Nanos now, Direction direction) {
   return true;
 }
 
-// Runs of operations for the same device go in one call. What a device does not take is refused.
-void EspLane::enqueue(std::span<EspPacket> burst) {
+EspLane::Queue& EspLane::queue_of(const CryptoDevice* device) {
+  size_t i = 0;
+  while (i + 1 < queues_.size() && queues_[i].device != device) ++i;
+  return queues_[i];
+}
+
+// Runs of operations for the same device go in one call.
+void EspLane::enqueue(std::span<EspPacket> burst, base::Nanos now) {
   for (size_t start = 0; start < op_count_;) {
-    const CryptoDevice* device = burst[op_packets_[start]].sa->session().device();
+    Queue& queue = queue_of(burst[op_packets_[start]].sa->session().device());
     size_t end = start + 1;
-    while (end < op_count_ && burst[op_packets_[end]].sa->session().device() == device) ++end;
+    while (end < op_count_ && burst[op_packets_[end]].sa->session().device() == queue.device) ++end;
     const size_t taken =
-        rte_cryptodev_enqueue_burst(device->id(), queue_pair_, &ops_[start], static_cast<uint16_t>(end - start));
-    for (size_t i = start; i < end; ++i) {
-      EspPacket& p = burst[op_packets_[i]];
-      if (i - start < taken) {
-        p.verdict = EspVerdict::in_flight;
-        p.sa->take_off();
-        ++in_flight_;
-      } else {
-        p.verdict = EspVerdict::device_full;
-        undo(p, job_of(ops_[i]));
-        p.sa->count(p.verdict, p.packet->pkt_len);
-        rte_crypto_op_free(ops_[i]);
-      }
+        rte_cryptodev_enqueue_burst(queue.device->id(), queue_pair_, &ops_[start], static_cast<uint16_t>(end - start));
+    if (queue.in_flight == 0) {
+      queue.looked = now;
+      queue.waited = 0;
+      if (taken == 0) condemn(queue, DeviceFault::kRefuses);
     }
+    for (size_t i = start; i < start + taken; ++i) {
+      EspPacket& p = burst[op_packets_[i]];
+      p.verdict = EspVerdict::in_flight;
+      p.sa->take_off();
+    }
+    queue.in_flight += static_cast<uint32_t>(taken);
+    in_flight_ += static_cast<uint32_t>(taken);
+    refuse(queue, burst, start + taken, end);
     start = end;
+  }
+}
+
+// What a device did not take is as it was. Of one that failed it goes on elsewhere, behind nothing that is in flight.
+void EspLane::refuse(const Queue& queue, std::span<EspPacket> burst, size_t first, size_t end) {
+  for (size_t i = first; i < end; ++i) {
+    EspPacket& p = burst[op_packets_[i]];
+    undo(p, job_of(ops_[i]));
+    rte_crypto_op_free(ops_[i]);
+    if (queue.given_up) {
+      again_[again_count_++] = op_packets_[i];
+      continue;
+    }
+    p.verdict = EspVerdict::device_full;
+    p.sa->count(p.verdict, p.packet->pkt_len);
   }
 }
 
@@ -248,27 +295,77 @@ void EspLane::settle(EspPacket& p, const EspJob& job, JobEnd end) {
   p.sa->count(p.verdict, length);
 }
 
-size_t EspLane::collect(std::span<EspPacket> out) {
+size_t EspLane::collect(std::span<EspPacket> out, base::Nanos now) {
   size_t filled = 0;
-  for (CryptoDevice* device : devices_) {
-    if (in_flight_ == 0) break;
-    std::array<rte_crypto_op*, kLaneBurst> done;
-    while (filled < out.size() && in_flight_ > 0) {
-      const auto room = static_cast<uint16_t>(std::min(kLaneBurst, out.size() - filled));
-      const uint16_t n = rte_cryptodev_dequeue_burst(device->id(), queue_pair_, done.data(), room);
-      for (uint16_t i = 0; i < n; ++i) {
-        const EspJob& job = job_of(done[i]);
-        EspPacket& p = out[filled++];
-        p = job.packet;
-        settle(p, job, end_of(static_cast<rte_crypto_op_status>(done[i]->status)));
-        p.sa->land();  // from here on the control thread may free it
-      }
-      in_flight_ -= n;
-      rte_mempool_put_bulk(operations_, reinterpret_cast<void**>(done.data()), n);
-      if (n < room) break;
-    }
-  }
+  for (Queue& queue : queues_)
+    if (queue.in_flight + queue.kept != 0) filled += collect(queue, out.subspan(filled), now);
   return filled;
+}
+
+size_t EspLane::collect(Queue& queue, std::span<EspPacket> out, base::Nanos now) {
+  if (!queue.given_up && queue.device->failed()) give_up(queue);
+  std::array<rte_crypto_op*, kLaneBurst> done;
+  size_t filled = 0;
+  bool moved = false;
+  while (queue.in_flight + queue.kept != 0 && filled < out.size()) {
+    const auto room = static_cast<uint16_t>(std::min(kLaneBurst, out.size() - filled));
+    const uint16_t n = rte_cryptodev_dequeue_burst(queue.device->id(), queue_pair_, done.data(), room);
+    for (uint16_t i = 0; i < n; ++i) {
+      if (queue.given_up) {
+        discard(queue, done[i]);
+      } else {
+        land(queue, done[i], out[filled++]);
+      }
+    }
+    moved |= n != 0;
+    rte_mempool_put_bulk(operations_, reinterpret_cast<void**>(done.data()), n);
+    if (n < room) break;
+  }
+  if (!queue.given_up) look_after(queue, moved, now);
+  return filled;
+}
+
+void EspLane::land(Queue& queue, rte_crypto_op* op, EspPacket& out) {
+  const EspJob& job = job_of(op);
+  const JobEnd end = end_of(static_cast<rte_crypto_op_status>(op->status));
+  --queue.in_flight;
+  --in_flight_;
+  out = job.packet;
+  settle(out, job, end);
+  out.sa->land();  // from here on the control thread may free it
+  if (end != JobEnd::kFailed) return;
+  condemn(queue, DeviceFault::kErrors);
+}
+
+// Of a device that failed: it was counted when it was given up, and its packet is not to be believed.
+void EspLane::discard(Queue& queue, rte_crypto_op* op) {
+  const EspPacket& packet = job_of(op).packet;
+  --queue.kept;
+  --kept_;
+  if (!packet.sa->fell_back()) packet.sa->count(EspVerdict::device_failed, packet.packet->pkt_len);
+  rte_pktmbuf_free(packet.packet);
+  packet.sa->land();
+}
+
+// Time passes for a device while it has something and gives nothing back.
+void EspLane::look_after(Queue& queue, bool moved, base::Nanos now) {
+  const base::Nanos passed = std::min(now - queue.looked, kMostBetweenLooks);
+  queue.looked = now;
+  queue.waited = moved || queue.in_flight == 0 ? 0 : queue.waited + passed;
+  if (queue.waited >= kDevicePatience) condemn(queue, DeviceFault::kSilent);
+}
+
+void EspLane::condemn(Queue& queue, DeviceFault fault) {
+  queue.device->fail(fault);
+  give_up(queue);
+}
+
+void EspLane::give_up(Queue& queue) {
+  queue.given_up = true;
+  lost_ += queue.in_flight;
+  kept_ += queue.in_flight;
+  in_flight_ -= queue.in_flight;
+  queue.kept += std::exchange(queue.in_flight, 0);
 }
 
 }  // namespace penstock::crypto

@@ -30,7 +30,7 @@ void Sa::operator delete(void* memory, std::align_val_t) noexcept { rte_free(mem
 
 Sa::Sa(SaSpec spec, Direction direction, ChosenSession chosen)
     : traits_(traits_of(spec.cipher)),
-      session_(std::move(chosen.session)),
+      session_(chosen.session.view()),
       spi_(spec.spi),
       selector_count_(static_cast<uint8_t>(spec.selectors.size())),
       direction_(direction),
@@ -41,7 +41,10 @@ Sa::Sa(SaSpec spec, Direction direction, ChosenSession chosen)
       esn_(spec.esn),
       udp_encapsulation_(spec.udp_encapsulation),
       identities_(spec.identities),
-      cold_(new Cold{.spec = std::move(spec), .why_not_better = std::move(chosen.why_not_better)}) {
+      cold_(new Cold{.spec = std::move(spec),
+                     .why_not_better = std::move(chosen.why_not_better),
+                     .best = std::move(chosen.session),
+                     .standby = std::move(chosen.standby)}) {
   static_assert(kMaxSelectors <= 255);
   const SaSpec& s = cold_->spec;
   if (traits_.salt_length != 0) salt_ = s.key.secret().data() + traits_.key_length;
@@ -49,6 +52,25 @@ Sa::Sa(SaSpec spec, Direction direction, ChosenSession chosen)
   const uint64_t numbers = esn_ ? kMaxPacketsPerKey : (uint64_t{1} << 32) - kSequenceMargin;
   cold_->soft_bytes = bounded(s.lifetime.soft_bytes, three_quarters(hard_bytes_));
   cold_->soft_packets = bounded(s.lifetime.soft_packets, three_quarters(std::min(hard_packets_, numbers)));
+}
+
+SessionView Sa::next_session() const {
+  const bool stands_in = !cold_->standby.empty() && cold_->best.device()->failed();
+  return (stands_in ? cold_->standby : cold_->best).view();
+}
+
+std::string Sa::why_not_better() const {
+  if (!cold_->best.device()->failed()) return cold_->why_not_better;
+  return cold_->why_not_better + (cold_->why_not_better.empty() ? "" : "; ") + to_string(cold_->best.path()) + ": " +
+         cold_->best.device()->why_failed();
+}
+
+void Sa::fall_back() {
+  if (fell_back_) return;
+  fell_back_ = true;
+  for (uint32_t lost = in_flight_.load(std::memory_order_relaxed); lost != 0; --lost)
+    count(EspVerdict::device_failed, 0);
+  if (!cold_->standby.empty()) session_ = cold_->standby.view();
 }
 
 // So many numbers were used before this SA began: the last ones come that much sooner.

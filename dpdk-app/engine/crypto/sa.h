@@ -49,11 +49,13 @@ class Sa {
   const SaSpec& spec() const { return cold_->spec; }  // cold: nothing that is asked per packet
   const CipherTraits& traits() const { return traits_; }
   Direction direction() const { return direction_; }
-  const CryptoSession& session() const { return session_; }
-  // Why the session is not on a better path; "" when it is on the best. Control thread.
-  const std::string& why_not_better() const { return cold_->why_not_better; }
+  // The owner's lane, and whoever has no workers yet.
+  const SessionView& session() const { return session_; }
 
   // Any thread.
+  // What the next packet will run on, and why on nothing better; "" when it is the best.
+  SessionView next_session() const;
+  std::string why_not_better() const;
   uint64_t packets(EspVerdict verdict) const { return counter_of(verdict).packets.read(); }
   uint64_t bytes(EspVerdict verdict) const { return counter_of(verdict).bytes.read(); }
   uint32_t in_flight() const { return in_flight_.load(std::memory_order_acquire); }
@@ -84,6 +86,10 @@ class Sa {
   void count(EspVerdict verdict, uint32_t length) { counter_of(verdict).add(length); }
   void take_off() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) + 1, std::memory_order_release); }
   void land() { in_flight_.store(in_flight_.load(std::memory_order_relaxed) - 1, std::memory_order_release); }
+  // The device of the session failed: the one that stands by takes its place, if there is one. Nothing else of the SA
+  // changes. What the device still has of it is lost. Again: nothing.
+  void fall_back();
+  bool fell_back() const { return fell_back_; }
   // Scratch of the lane: this SA's group in the burst at work (esp_lane.h). Means nothing between bursts.
   uint8_t group() const { return group_; }
   void set_group(uint8_t group) { group_ = group; }
@@ -101,6 +107,7 @@ class Sa {
   struct Cold {
     SaSpec spec;
     std::string why_not_better;
+    CryptoSession best, standby;
     uint64_t soft_bytes, soft_packets;
     std::array<base::PacketCounter, kEspVerdicts> refusals;  // by verdict
   };
@@ -111,14 +118,15 @@ class Sa {
     return v == EspVerdict::done ? done_ : cold_->refusals[static_cast<size_t>(v)];
   }
 
-  // First cache line: never changes, but for group_.
+  // First cache line: never changes, but for group_ and what fall_back() does.
   alignas(kCacheLine) const CipherTraits& traits_;
-  CryptoSession session_;
+  SessionView session_;  // of cold_->best, or of what stands in for it
   const uint8_t* salt_ = nullptr;
   const Selector* selectors_ = nullptr;
   uint32_t spi_;
   uint8_t selector_count_;
   uint8_t group_ = 0;
+  bool fell_back_ = false;
   Direction direction_;
   Cipher cipher_;
   // Second: changes with every packet.

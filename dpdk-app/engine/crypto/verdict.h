@@ -23,6 +23,7 @@ namespace penstock::crypto {
   X(sequence_exhausted, "SA close to the end of its sequence numbers")                                 \
   X(device_full, "crypto device took no more operations")                                              \
   X(crypto_failed, "crypto device could not do the operation")                                         \
+  X(device_failed, "given up: the crypto device that had it failed, or nothing stands in for it")      \
   X(outer_fragment, "ESP in an IP fragment (RFC 4303 3.4.1)")                                          \
   X(not_esp, "neither ESP nor UDP")                                                                    \
   X(nat_keepalive, "NAT keepalive (RFC 3948 2.3)")                                                     \

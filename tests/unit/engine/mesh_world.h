@@ -14,7 +14,7 @@ inline constexpr uint32_t kSpi[2] = {0x10000, 0x20000};  // of what gateway 0 an
 class Gateway {
  public:
   Gateway(unsigned n, unsigned workers, unsigned out_lanes, unsigned in_lanes,
-          crypto::CryptoUse use = crypto::CryptoUse::kAny)
+          crypto::CryptoUse use = crypto::CryptoUse::kAny, const std::vector<std::string>& crypto_devices = {})
       : world(workers),
         associations(
             workers, [this](unsigned id, auto table) { world.worker(id).set_associations(std::move(table)); }, use) {
@@ -38,6 +38,8 @@ class Gateway {
     publish();
     world.resolve(0, ("198.51.100." + other).c_str());
     world.resolve(1, ("10." + own + ".0.5").c_str());
+    const auto fault = associations.set_devices(crypto_devices);
+    EXPECT_FALSE(fault) << fault->reason;
     std::vector<crypto::SaSpec> out, in;
     for (unsigned lane = 0; lane < out_lanes; ++lane) out.push_back(spec(kSpi[1 - n] + lane));
     for (unsigned lane = 0; lane < in_lanes; ++lane) in.push_back(spec(kSpi[n] + lane));

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "control/api/message_tree.h"
+#include "control/api/node.pb.h"
 #include "control/api/tree.h"
 
 namespace penstock::api {
@@ -237,6 +239,15 @@ spec:
   const Read one = read(write_json({r.objects[1]}));
   ASSERT_EQ(one.objects.size(), 1u);
   EXPECT_EQ(write_yaml(one.objects), write_yaml({r.objects[1]}));
+}
+
+// What the CLI prints of an association that refused packets.
+TEST(Manifest, WritesMapsOfNumbers) {
+  v1::Association association;
+  (*association.mutable_refused())["replayed"] = 3;
+  (*association.mutable_refused())["device_failed"] = 20;
+  const Tree tree = write_message(association, Defaults::kOmit);
+  EXPECT_EQ(to_json(tree), "{\n  \"refused\": {\n    \"device_failed\": 20,\n    \"replayed\": 3\n  }\n}\n");
 }
 
 TEST(Manifest, KnowsKindsAsPeopleTypeThem) {

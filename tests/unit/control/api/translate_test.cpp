@@ -255,6 +255,13 @@ TEST(Translate, TheMeshOfANode) {
   expect_round_trip(node);
 }
 
+TEST(Translate, TheCryptoDevicesOfANode) {
+  model::Node node;
+  node.name = "gw1";
+  node.crypto_devices = {"0000:3d:01.0", "penstock_fake_lookaside0,polls=3"};
+  expect_round_trip(node);
+}
+
 std::string faults_of(const std::string& yaml) {
   std::vector<v1::Object> objects;
   std::vector<ManifestError> unreadable;

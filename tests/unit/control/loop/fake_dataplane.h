@@ -126,6 +126,14 @@ class FakeDataplane : public Dataplane {
     const std::lock_guard lock(mutex_);
     return associations_;
   }
+  std::vector<CryptoDeviceInfo> crypto_devices() const override {
+    const std::lock_guard lock(mutex_);
+    return crypto_devices_;
+  }
+  void set_crypto_devices(std::vector<CryptoDeviceInfo> devices) {
+    const std::lock_guard lock(mutex_);
+    crypto_devices_ = std::move(devices);
+  }
   base::Result<mesh::Made> make_inbound(uint16_t, const std::string& identity, uint64_t, unsigned) override {
     if (identity.empty()) return base::Error{"no tunnels here"};
     ++made;
@@ -267,6 +275,7 @@ class FakeDataplane : public Dataplane {
   std::deque<flow::Event> events_;
   std::vector<Injected> injected_;
   std::set<std::pair<uint16_t, uint8_t>> silent_;
+  std::vector<CryptoDeviceInfo> crypto_devices_;
   std::vector<AssociationInfo> associations_;
   std::vector<Neighbour> neighbours_;
   std::atomic<bool> stop_{false};

@@ -237,6 +237,16 @@ TEST_F(MachinesTest, SourceIsTheGatewaysAddressOnTheWay) {
   EXPECT_EQ(source_for(*generation, ip("2001:db8::1")), std::nullopt);
 }
 
+TEST_F(MachinesTest, ACryptoDeviceThatFailsIsSeen) {
+  apply_ok({sample_node()});
+  dataplane_->set_crypto_devices({{"0000:3d:01.0", ""}, {"0000:3d:01.1", "0000:3d:01.1 failed: why"}});
+  const auto seen = loop_->stats().crypto_devices;
+  ASSERT_EQ(seen.size(), 2u);
+  EXPECT_EQ(seen[0].name, "0000:3d:01.0");
+  EXPECT_TRUE(seen[0].up);
+  EXPECT_FALSE(seen[1].up);
+}
+
 TEST_F(MachinesTest, ManyCommandsPassARingThatIsOftenFull) {
   apply_ok({sample_node()});
   for (int i = 2; i < 250; ++i) {

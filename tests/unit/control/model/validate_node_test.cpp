@@ -44,6 +44,22 @@ TEST(ValidateNode, Workers) {
   EXPECT_FAULT("spec.workers.buffers: 10 is out of range (want 1024 to 4194304 packets)", n.workers.buffers = 10);
 }
 
+TEST(ValidateNode, CryptoDevices) {
+  EXPECT_EQ(with_node([](Node& n) { n.crypto_devices = {"0000:3d:01.0", "penstock_fake_lookaside0,polls=3"}; }), "");
+  EXPECT_FAULT("spec.crypto.devices[0].device: is missing (want a PCI address or devargs)", n.crypto_devices = {""});
+  EXPECT_FAULT("spec.crypto.devices[0].device: is missing (want a PCI address or devargs)",
+               n.crypto_devices = {",polls=3"});
+  const std::string wanted =
+      "want a PCI address or devargs: at most 255 printable characters without blanks, 40 before the first comma";
+  EXPECT_FAULT("spec.crypto.devices[1].device: " + wanted, (n.crypto_devices = {"crypto_qat0", "crypto_qat1 x"}));
+  EXPECT_FAULT("spec.crypto.devices[0].device: " + wanted, n.crypto_devices = {std::string(41, 'a')});
+  EXPECT_FAULT("spec.crypto.devices[0].device: " + wanted, n.crypto_devices = {"a," + std::string(254, 'b')});
+  EXPECT_FAULT("spec.crypto.devices[1].device: device \"crypto_a\" is also that of spec.crypto.devices[0].device",
+               (n.crypto_devices = {"crypto_a,x=1", "crypto_a,x=2"}));
+  EXPECT_FAULT("spec.crypto.devices: too many (at most 6)",
+               for (int i = 0; i < 7; ++i) n.crypto_devices.push_back("crypto_" + std::to_string(i)));
+}
+
 TEST(ValidateNode, InterfaceFields) {
   EXPECT_FAULT("spec.interfaces[0].name: want 1 to 15 characters of A-Z, a-z, 0-9, '.', '_' and '-'",
                n.interfaces[0].name = "");

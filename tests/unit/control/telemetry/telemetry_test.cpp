@@ -283,6 +283,16 @@ TEST(Metrics, CardinalityIsBounded) {
   EXPECT_EQ(rule_packets, 3.0 * kMaxRuleSeries);
 }
 
+TEST(Metrics, ACryptoDeviceThatFailed) {
+  Snapshot snapshot;
+  snapshot.crypto_devices = {{"0000:3d:01.0", true}, {"0000:3d:01.1", false}};
+  std::map<std::string, double> series;
+  for (const auto& family : to_metrics(snapshot, "0.1.0"))
+    if (family.name == "penstock_crypto_device_up")
+      for (const auto& metric : family.metric) series[metric.label[0].value] = metric.gauge.value;
+  EXPECT_EQ(series, (std::map<std::string, double>{{"0000:3d:01.0", 1}, {"0000:3d:01.1", 0}}));
+}
+
 TEST(MetricsServer, SaysWhenItCannotListen) {
   auto server = MetricsServer::start("256.1.1.1:99999", "0.1.0", [] { return Snapshot{}; });
   ASSERT_FALSE(server.ok());

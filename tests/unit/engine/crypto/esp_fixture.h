@@ -161,7 +161,7 @@ class TestLane {
     for (EspPacket& p : burst) missing += p.verdict == EspVerdict::in_flight;
     std::vector<EspPacket> back(burst.size());
     while (missing > 0) {
-      const size_t n = lane_->collect(back);
+      const size_t n = lane_->collect(back, 0);
       for (size_t i = 0; i < n; ++i)
         for (EspPacket& p : burst)
           if (p.packet == back[i].packet) p = back[i];

@@ -274,7 +274,7 @@ TEST(Queues, WhatADeviceDoesNotTakeIsAsItWas) {
     const auto drain = [&] {
       std::vector<EspPacket> out(64), all;
       while (lane.in_flight() > 0)
-        for (size_t i = 0, n = lane.collect(out); i < n; ++i) all.push_back(out[i]);
+        for (size_t i = 0, n = lane.collect(out, 0); i < n; ++i) all.push_back(out[i]);
       return all;
     };
     const auto inner = inner_packet(false, 77);
