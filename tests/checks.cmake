@@ -39,6 +39,7 @@ endfunction()
 get_property(unit_tests DIRECTORY PROPERTY PENSTOCK_UNIT_TESTS)
 set(pure base wire l7_http l7_h1 l7_proxy_protocol l7_tcp control_pki control_mesh control_health control_neighbour control_liveness)
 list(TRANSFORM pure PREPEND unit_)
+list(APPEND pure script_tcp)
 # What two threads share: rings, counters, generations, the control thread.
 set(shared unit_base unit_control_publish unit_control_loop)
 foreach(name ${pure} ${shared})
