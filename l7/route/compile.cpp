@@ -69,9 +69,9 @@ class Compiler {
     if (routes.size() > kMaxRoutes)
       return base::Error{"HTTPRoute/" + routes[kMaxRoutes].name + ": more than " + std::to_string(kMaxRoutes) +
                          " routes for one listener"};
-    table_.names_.add_root();
-    table_.host_nodes_.emplace_back();
     if (auto drafted = draft(routes); !drafted) return base::Error{drafted.error()};
+    table_.names_.add_root();
+    add_hosts(routes);
     std::sort(drafts_.begin(), drafts_.end(), before);
     for (const Draft& each : drafts_)
       if (auto placed = place(each); !placed) return base::Error{placed.error()};
@@ -86,6 +86,7 @@ class Compiler {
   // What a host or a node gets while it is filled.
   struct NodeLists {
     std::vector<uint32_t> exact, prefix;
+    bool has_children = false;
   };
 
   base::Result<void> draft(std::span<const config::Route> routes) {
@@ -127,7 +128,7 @@ class Compiler {
     if ((entries_ += hostnames.size()) > kMaxEntries)
       return base::Error{what + ": more than " + std::to_string(kMaxEntries) + " matches times hostnames"};
     for (const std::string& hostname : hostnames)
-      if (auto done = put(draft, number, host_of(hostname), what); !done) return done;
+      if (auto done = put(draft, number, hosts_.at(hostname), what); !done) return done;
     return {};
   }
 
@@ -155,31 +156,36 @@ class Compiler {
     return {};
   }
 
-  uint32_t new_host() {
-    const uint32_t root = table_.paths_.add_root();
-    lists_.resize(root + 1);
-    table_.hosts_.push_back({root, 0, 0});
-    expressions_.emplace_back();
-    return static_cast<uint32_t>(table_.hosts_.size() - 1);
+  // All hosts come before all paths, so that a host's number is that of its root.
+  void add_hosts(std::span<const config::Route> routes) {
+    const std::vector<std::string> everywhere{""};
+    for (const config::Route& route : routes) {
+      for (const std::string& hostname : route.hostnames.empty() ? everywhere : route.hostnames) {
+        const auto [at, added] = hosts_.try_emplace(hostname, kNone);
+        if (added) at->second = add_host(hostname);
+      }
+    }
+    table_.hosts_.resize(hosts_.size());
+    expressions_.resize(hosts_.size());
+    lists_.resize(hosts_.size());
+    table_.host_nodes_.resize(table_.names_.nodes());
   }
 
-  uint32_t host_of(std::string_view hostname) {
+  uint32_t add_host(std::string_view hostname) {
+    const uint32_t host = table_.paths_.add_root();
+    if (hostname.empty()) return table_.any_host_ = host;
     const bool wildcard = config::is_wildcard(hostname);
-    uint32_t* host = &table_.any_host_;
-    if (!hostname.empty()) {
-      uint32_t node = 0;
-      std::string_view rest = wildcard ? hostname.substr(2) : hostname;
-      for (bool more = true; more;) {
-        const size_t dot = rest.rfind('.');
-        node = table_.names_.add(node, rest.substr(dot + 1));
-        more = dot != std::string_view::npos;
-        if (more) rest = rest.substr(0, dot);
-      }
-      if (node >= table_.host_nodes_.size()) table_.host_nodes_.resize(node + 1);
-      host = wildcard ? &table_.host_nodes_[node].wildcard : &table_.host_nodes_[node].exact;
+    uint32_t node = 0;
+    std::string_view rest = wildcard ? hostname.substr(2) : hostname;
+    for (bool more = true; more;) {
+      const size_t dot = rest.rfind('.');
+      node = table_.names_.add(node, rest.substr(dot + 1));
+      more = dot != std::string_view::npos;
+      if (more) rest = rest.substr(0, dot);
     }
-    if (*host == kNone) *host = new_host();
-    return *host;
+    if (node >= table_.host_nodes_.size()) table_.host_nodes_.resize(node + 1);
+    (wildcard ? table_.host_nodes_[node].wildcard : table_.host_nodes_[node].exact) = host;
+    return host;
   }
 
   base::Result<void> put(const Draft& draft, uint32_t number, uint32_t host, const std::string& what) {
@@ -188,11 +194,13 @@ class Compiler {
       expressions_[host].push_back({expression, number});
       return {};
     }
-    uint32_t node = table_.hosts_[host].root;
+    uint32_t node = host;
     uint32_t depth = 0;
     for (std::string_view rest = draft.path; !rest.empty(); ++depth) {
       const size_t slash = rest.find('/', 1);
       const bool last = slash == std::string_view::npos;
+      if (node >= lists_.size()) lists_.resize(node + 1);
+      lists_[node].has_children = true;
       node = table_.paths_.add(node, rest.substr(1, last ? slash : slash - 1));
       if (node == kNone || node >= kMaxNodes)
         return base::Error{what + ".path.value: more than " + std::to_string(kMaxNodes) + " segments in all routes"};
@@ -206,17 +214,18 @@ class Compiler {
   }
 
   RouteTable::List to_list(const std::vector<uint32_t>& numbers) {
-    if (numbers.size() == 1) return {numbers.front(), 1};
+    if (numbers.size() == 1) return {numbers.front(), 1, 0};
     const auto first = static_cast<uint32_t>(table_.lists_.size());
     table_.lists_.insert(table_.lists_.end(), numbers.begin(), numbers.end());
-    return {first, static_cast<uint32_t>(numbers.size())};
+    return {first, static_cast<uint32_t>(numbers.size()) & INT32_MAX, 0};
   }
 
   void finish_lists() {
     table_.path_nodes_.resize(table_.paths_.nodes());
-    for (size_t node = 0; node < lists_.size(); ++node)
+    for (size_t node = 0; node < lists_.size(); ++node) {
       table_.path_nodes_[node] = {to_list(lists_[node].exact), to_list(lists_[node].prefix)};
-    table_.host_nodes_.resize(table_.names_.nodes());
+      table_.path_nodes_[node].exact.flag = lists_[node].has_children;
+    }
     for (size_t host = 0; host < expressions_.size(); ++host) {
       auto& of_host = expressions_[host];
       std::sort(of_host.begin(), of_host.end(), [](const auto& a, const auto& b) {
@@ -232,7 +241,8 @@ class Compiler {
   std::vector<Draft> drafts_;
   std::vector<NodeLists> lists_;                                  // of path nodes
   std::vector<std::vector<RouteTable::Expression>> expressions_;  // of hosts
-  std::map<std::string, uint32_t> texts_;                         // in table_.texts_
+  std::map<std::string, uint32_t> hosts_;
+  std::map<std::string, uint32_t> texts_;  // in table_.texts_
   size_t entries_ = 0;
 };
 

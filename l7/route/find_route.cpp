@@ -28,34 +28,37 @@ class Search {
       if (const uint32_t host = table_.host_nodes_[node].wildcard; host != kNone && !rest.empty())
         wildcards[count++] = host;
     }
-    const Candidate* found = exact == kNone ? nullptr : at_host(table_.hosts_[exact]);
-    while (!found && count > 0) found = at_host(table_.hosts_[wildcards[--count]]);
-    if (!found && table_.any_host_ != kNone) found = at_host(table_.hosts_[table_.any_host_]);
+    const Candidate* found = exact == kNone ? nullptr : at_host(exact);
+    while (!found && count > 0) found = at_host(wildcards[--count]);
+    if (!found && table_.any_host_ != kNone) found = at_host(table_.any_host_);
     return found;
   }
 
  private:
   static constexpr uint32_t kNone = LiteralTree::kNone;
 
-  const Candidate* at_host(const RouteTable::Host& host) {
+  const Candidate* at_host(uint32_t host) {
     uint32_t* prefixes = scratch_.nodes_.data();
     size_t count = 0;
-    uint32_t node = host.root;
-    bool whole = false;
-    if (table_.path_nodes_[node].prefix.count != 0) prefixes[count++] = node;
+    uint32_t number = host;
+    const RouteTable::PathNode* node = &table_.path_nodes_[number];
+    if (node->prefix.count != 0) prefixes[count++] = number;
     std::string_view rest = head_.path();
     const bool has_path = !rest.empty() && rest.front() == '/';
-    while (has_path && !whole) {
+    bool whole = false;
+    while (has_path && !whole && node->has_children()) {
       const size_t slash = rest.find('/', 1);
-      whole = slash == std::string_view::npos;
-      node = table_.paths_.find(node, rest.substr(1, whole ? slash : slash - 1));
-      if (node == kNone) break;
-      if (table_.path_nodes_[node].prefix.count != 0) prefixes[count++] = node;
-      if (!whole) rest.remove_prefix(slash);
+      const bool last = slash == std::string_view::npos;
+      number = table_.paths_.find(number, rest.substr(1, last ? slash : slash - 1));
+      if (number == kNone) break;
+      node = &table_.path_nodes_[number];
+      if (node->prefix.count != 0) prefixes[count++] = number;
+      whole = last;
+      if (!last) rest.remove_prefix(slash);
     }
     const Candidate* found = nullptr;
-    if (whole && node != kNone) found = first_of(table_.path_nodes_[node].exact);
-    if (!found && has_path && host.expressions != 0) found = by_expression(host);
+    if (whole) found = first_of(node->exact);
+    if (!found && has_path && !table_.expressions_.empty()) found = by_expression(table_.hosts_[host]);
     while (!found && count > 0) found = first_of(table_.path_nodes_[prefixes[--count]].prefix);
     return found;
   }
@@ -69,6 +72,7 @@ class Search {
 
   // Each expression of this host that the path is, and of their candidates the first by precedence.
   const Candidate* by_expression(const RouteTable::Host& host) {
+    if (host.expressions == 0) return nullptr;
     const uint64_t* found = table_.subjects_.scan(Subjects::kPath, head_, scratch_);
     const RouteTable::Expression* at = table_.expressions_.data() + host.first_expression;
     const RouteTable::Expression* end = at + host.expressions;

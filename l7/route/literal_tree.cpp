@@ -5,7 +5,7 @@ namespace penstock::route {
 uint32_t LiteralTree::add(uint32_t parent, std::string_view piece) {
   if (const uint32_t child = find(parent, piece); child != kNone) return child;
   if (texts_.size() + piece.size() > UINT32_MAX || nodes_ == kNone) return kNone;
-  if (2 * (edges_ + 1) > slots_.size()) {
+  if (4 * (uint64_t{edges_} + 1) > 3 * slots_.size()) {
     std::vector<Slot> old(slots_.size() * 2);
     old.swap(slots_);
     for (const Slot& slot : old)

@@ -2,8 +2,9 @@
 // look-up per piece of what is asked, however many texts there are, and none beyond the first piece that is not there.
 //
 // Built by one thread, then immutable. find() allocates nothing; its cost is the piece's bytes and the probes to the
-// first free slot, which the load of at most a half keeps near one (what is looked up by clients is not what is stored,
-// so they cannot lengthen it). Nodes are numbers from 0, in the order they were made, for the owner's own arrays.
+// first free slot, which the load of at most three quarters keeps at two or so (what clients ask for is not what is
+// stored, so they cannot lengthen it). Nodes are numbers from 0, in the order they were made, for the owner's own
+// arrays.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +36,6 @@ class LiteralTree {
   }
 
   uint32_t nodes() const { return nodes_; }
-  size_t bytes() const { return slots_.size() * sizeof(Slot) + texts_.size(); }
 
  private:
   static constexpr size_t kSmallest = 16;

@@ -74,24 +74,27 @@ class RouteTable {
   // Candidates by number, ascending: numbers are given by precedence, so the first that is met is the one.
   struct List {
     uint32_t first = 0;  // in lists_; of a list of one, the candidate itself
-    uint32_t count = 0;
+    uint32_t count : 31 = 0;
+    uint32_t flag : 1 = 0;  // the owner's
   };
   struct PathNode {
     List exact;
     List prefix;
+    bool has_children() const { return exact.flag; }  // a look-up that is not made is a cache line that is not fetched
   };
+  static_assert(sizeof(PathNode) == 16);
   struct Expression {  // a path's
     uint32_t number;
     uint32_t candidate;
   };
+  // A host's number is that of its root in paths_.
   struct Host {
-    uint32_t root = 0;              // in paths_
     uint32_t first_expression = 0;  // in expressions_, by number, then by candidate
     uint32_t expressions = 0;
   };
   struct HostNode {
-    uint32_t exact = kNone;     // in hosts_: the name that ends here
-    uint32_t wildcard = kNone;  // in hosts_: "*." and the name that ends here
+    uint32_t exact = kNone;     // the host whose name ends here
+    uint32_t wildcard = kNone;  // the host that is "*." and the name that ends here
   };
   struct Condition {
     uint32_t subject;
