@@ -24,11 +24,13 @@ std::optional<QueryParameter> QueryParameters::next() {
   while (!rest_.empty()) {
     const size_t end = rest_.find('&');
     const std::string_view text = rest_.substr(0, end);
-    rest_ = end == std::string_view::npos ? std::string_view{} : rest_.substr(end + 1);
+    rest_.remove_prefix(end == std::string_view::npos ? rest_.size() : end + 1);
     if (text.empty()) continue;
     const size_t equals = text.find('=');
     if (equals == std::string_view::npos) return QueryParameter{text, {}};
-    return QueryParameter{text.substr(0, equals), text.substr(equals + 1)};
+    std::string_view value = text;
+    value.remove_prefix(equals + 1);
+    return QueryParameter{text.substr(0, equals), value};
   }
   return std::nullopt;
 }

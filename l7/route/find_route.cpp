@@ -18,7 +18,9 @@ class Search {
     uint32_t exact = kNone, node = 0;
     for (std::string_view rest = config::without_final_dot(head_.host()); !rest.empty();) {
       const size_t dot = rest.rfind('.');
-      node = table_.names_.find(node, rest.substr(dot + 1));
+      std::string_view label = rest;
+      if (dot != std::string_view::npos) label.remove_prefix(dot + 1);
+      node = table_.names_.find(node, label);
       if (node == kNone) break;
       if (dot == std::string_view::npos) {
         exact = table_.host_nodes_[node].exact;
@@ -47,9 +49,10 @@ class Search {
     const bool has_path = !rest.empty() && rest.front() == '/';
     bool whole = false;
     while (has_path && !whole && node->has_children()) {
-      const size_t slash = rest.find('/', 1);
+      rest.remove_prefix(1);
+      const size_t slash = rest.find('/');
       const bool last = slash == std::string_view::npos;
-      number = table_.paths_.find(number, rest.substr(1, last ? slash : slash - 1));
+      number = table_.paths_.find(number, rest.substr(0, slash));
       if (number == kNone) break;
       node = &table_.path_nodes_[number];
       if (node->prefix.count != 0) prefixes[count++] = number;
