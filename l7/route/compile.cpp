@@ -93,11 +93,12 @@ class Compiler {
     for (uint32_t i = 0; i < routes.size(); ++i) {
       const config::Route& route = routes[i];
       if (auto checked = config::check(route); !checked) return checked;
-      for (uint16_t r = 0; r < route.rules.size(); ++r) {
+      for (size_t r = 0; r < route.rules.size(); ++r) {
         const auto& matches = matches_of(route.rules[r]);
-        for (uint16_t m = 0; m < matches.size(); ++m) {
+        for (size_t m = 0; m < matches.size(); ++m) {
           const config::PathMatch& path = matches[m].path;
-          drafts_.push_back({&route, &matches[m], i, r, m, route.rules[r].action,
+          drafts_.push_back({&route, &matches[m], i, static_cast<uint16_t>(r), static_cast<uint16_t>(m),
+                             route.rules[r].action,
                              path.kind == config::PathKind::kRegex ? path.value : config::literal_path(path),
                              that_count(matches[m].headers, true), that_count(matches[m].query, false)});
         }
@@ -202,7 +203,7 @@ class Compiler {
       if (node >= lists_.size()) lists_.resize(node + 1);
       lists_[node].has_children = true;
       node = table_.paths_.add(node, rest.substr(1, last ? slash : slash - 1));
-      if (node == kNone || node >= kMaxNodes)
+      if (node >= kMaxNodes)  // kNone too
         return base::Error{what + ".path.value: more than " + std::to_string(kMaxNodes) + " segments in all routes"};
       rest = last ? std::string_view{} : rest.substr(slash);
     }
@@ -217,7 +218,8 @@ class Compiler {
     if (numbers.size() == 1) return {numbers.front(), 1, 0};
     const auto first = static_cast<uint32_t>(table_.lists_.size());
     table_.lists_.insert(table_.lists_.end(), numbers.begin(), numbers.end());
-    return {first, static_cast<uint32_t>(numbers.size()) & INT32_MAX, 0};
+    const auto count = static_cast<uint32_t>(numbers.size());  // at most kMaxEntries
+    return {first, count, 0};
   }
 
   void finish_lists() {
