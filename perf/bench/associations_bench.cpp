@@ -15,7 +15,8 @@ crypto::SaSpec spec(uint32_t spi) {
   s.spi = spi;
   std::vector<uint8_t> key(20, static_cast<uint8_t>(spi));
   base::store_be32(key.data(), spi);
-  s.key = std::move(*crypto::Key::take(key));
+  auto taken = crypto::Key::take(key);
+  s.key = std::move(*taken);
   s.local = base::IpAddress::v4(0xc0000201);
   s.remote = base::IpAddress::v4(0xc0000202);
   return s;
