@@ -152,6 +152,9 @@ void PeerDoor::end(int descriptor) {
   if (at == here_.end()) return;
   guests_->leave(at->second);
   here_.erase(at);
+  // gRPC may keep its own descriptor a while, and the kernel the watch with it: under a number that is another's by
+  // then.
+  epoll_ctl(events_, EPOLL_CTL_DEL, descriptor, nullptr);
   close(descriptor);
 }
 

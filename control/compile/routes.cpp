@@ -128,9 +128,9 @@ void RoutePart::update(const Round& round, const InterfacePart& interface_part, 
   down = std::move(dead);
   const std::vector<RouteSpec> before =
       std::exchange(to_peers, node ? peer_part.routes(round.state, view) : std::vector<RouteSpec>{});
-  const auto use = [&](base::Result<std::shared_ptr<const flow::RouteTable>> made) {
+  const auto use = [&](const base::Result<std::shared_ptr<const flow::RouteTable>>& made) {
     if (made) {
-      table = *std::move(made);
+      table = *made;
     } else {
       round.fault(model::Kind::kNode, node_name(round.state), "spec.routes", made.error());
     }

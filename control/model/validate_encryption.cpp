@@ -54,6 +54,12 @@ void validate_peer_encryption(const Peer& peer, const State& state, ObjectFaults
                  text("encryption is Off, but Node spec.mesh.encrypt[", longest - rules.data(), "] says ",
                       name_of(longest->mode), " of ", longest->prefix.to_string(), " (want an entry with mode Off for ",
                       peer.prefixes[i].to_string(), ", or another encryption)"));
+    // What is Required within is refused packet by packet; what is Preferred would go unheard.
+    for (const EncryptRule& rule : rules)
+      if (rule.mode == Encryption::kPreferred && peer.prefixes[i].contains(rule.prefix) && &rule != longest)
+        faults.add(text("spec.prefixes[", i, "]"),
+                   text("encryption is Off, but Node spec.mesh.encrypt[", &rule - rules.data(), "] says Preferred of ",
+                        rule.prefix.to_string(), " within it (want another encryption)"));
   }
 }
 

@@ -127,14 +127,15 @@ std::optional<Associations::DeviceFault> Associations::set_devices(const std::ve
   if (!next().empty() || !live_.empty() || !retired_.empty())
     return DeviceFault{0, "the crypto devices cannot change while peers have associations; restart penstock-gatewayd"};
   close_devices();
-  wanted_ = devices;
+  const std::vector<std::string> before = std::exchange(wanted_, devices);
   if (wanted_.empty()) return std::nullopt;  // software is opened when it is needed
   size_t index = 0;
-  if (auto opened = open_devices(index); !opened) {
-    wanted_.clear();
-    return DeviceFault{std::min(index, devices.size() - 1), opened.error()};
-  }
-  return std::nullopt;
+  auto opened = open_devices(index);
+  if (opened) return std::nullopt;
+  // Nothing has changed, then; should the old ones not come back either, software it is.
+  wanted_ = before;
+  if (size_t again = 0; !wanted_.empty() && !open_devices(again)) wanted_.clear();
+  return DeviceFault{std::min(index, devices.size() - 1), opened.error()};
 }
 
 std::vector<CryptoDeviceFacts> Associations::devices() const {

@@ -79,7 +79,9 @@ bool is_spared(const Packet& p, const flow::Generation& g, uint16_t demand) {
 void refuse_errors(Burst& burst, const flow::Generation& g) {
   flow::FlowKey quoted;
   for (Packet& p : burst) {
-    if (p.verdict != Verdict::kContinue || p.from_peer != flow::kNoPeer || !wire::is_icmp_error(p.headers)) continue;
+    if (p.verdict != Verdict::kContinue || p.from_peer != flow::kNoPeer || p.headers.is(wire::kIsLaterFragment) ||
+        !wire::is_icmp_error(p.headers))
+      continue;
     if (p.headers.is(wire::kIsFragment)) {
       drop(p, DropReason::clear_refused);
       continue;
@@ -193,7 +195,8 @@ bool must_not_be_copied(const Packet& p, const WorkerState& w, const flow::Mirro
   const flow::RouteTable& routes = *g.routes;
   const uint16_t there = p.next_hop != kNone32 ? routes.next_hop(p.next_hop).demand : routes.at(p.route).demand;
   if (there == 0 && routes.at(routes.find(source_of(p))).demand == 0) return false;
-  return !rule.erspan || demand_of(g, routes.find(rule.collector)) == 0;  // else it is encrypted itself, or dropped
+  // To anybody but another gateway, whom the own packets of this one may reach, it is encrypted itself, or dropped.
+  return !rule.erspan || g.peers->is_remote(rule.collector) || demand_of(g, routes.find(rule.collector)) == 0;
 }
 
 }  // namespace penstock::engine

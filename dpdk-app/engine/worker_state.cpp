@@ -70,9 +70,9 @@ void WorkerState::adopt(const WorkerAssociations* next) {
 
 namespace {
 
-// Some packet may not leave in clear that might before: what waits for a neighbour's address was decided then.
-bool demands_more(const flow::Generation& before, const flow::Generation& next, bool links_demand) {
-  return (!next.peers->required.empty() && next.peers->required != before.peers->required) ||
+// Some packet may not leave in clear that perhaps might before: what waits for a neighbour's address was decided then.
+bool may_demand_more(const flow::Generation& before, const flow::Generation& next, bool links_demand) {
+  return (next.peers->demands_encryption && (next.peers != before.peers || next.routes != before.routes)) ||
          (links_demand && next.interfaces != before.interfaces);
 }
 
@@ -99,7 +99,7 @@ void WorkerState::adopt(const flow::Generation* next) {
     tracks_plain |= each.default_deny;  // replies must find their flow
   }
   refuses_clear = links_demand || next->peers->demands_encryption;
-  if (before != nullptr && demands_more(*before, *next, links_demand))
+  if (before != nullptr && may_demand_more(*before, *next, links_demand))
     neighbours.drop_waiting(flow::DropReason::clear_not_sent);
   tracks = next->tracks || tracks_plain;
   timeouts = flow::StateTimeouts(next->settings.timeouts);

@@ -157,7 +157,9 @@ class TwoSites(Mesh):
         gateway = self.site[2].gateway
         wire = self.wire(self.stranger)
         to = self.site[2].gateway_host.mac("fab0")
-        outer = Ether(src=wire.mac, dst=to) / IP(src=FABRIC4.format(1), dst=FABRIC4.format(2), proto=50)
+        way = {"src": FABRIC4.format(1), "dst": FABRIC4.format(2)}
+        outer = Ether(src=wire.mac, dst=to) / IP(**way) / UDP(sport=4500, dport=4500, chksum=0)
+        bare = Ether(src=wire.mac, dst=to) / IP(proto=50, **way)
         spi = keys.lines[1, 2][0][0].to_bytes(4, "big")
         before = gateway.drops()
         chance = random.Random(3)
@@ -166,10 +168,11 @@ class TwoSites(Mesh):
             wire.send(outer / (b"\x7f\0\0" + bytes([n]) + (1).to_bytes(4, "big") + bytes(64)))   # no such SPI
             wire.send(outer / (spi + bytes(4) + bytes(64)))                                     # number zero
             wire.send(outer / (spi + (2000).to_bytes(4, "big") + bytes(16)))                    # too short
-            wire.send(Ether(src=wire.mac, dst=to) / IP(src=FABRIC4.format(1), dst=FABRIC4.format(2)) / UDP(sport=4500, dport=4500) / b"\xff")
+            wire.send(outer / b"\xff")
+            wire.send(bare / (spi + (1000 + n).to_bytes(4, "big") + bytes(64)))                 # not as agreed
         dropped = gateway.drops_since(before)
         self.assertEqual(dropped, {"esp_failed_authentication": 10, "esp_unknown_spi": 10, "esp_zero_sequence": 10,
-                                   "esp_truncated_esp": 10, "esp_nat_keepalive": 10})
+                                   "esp_truncated_esp": 10, "esp_nat_keepalive": 10, "esp_wrong_encapsulation": 10})
         self.assertEqual(traffic.ping(self.site[1].workload, self.site[2].address()), 3)
 
     def test_a_replay_is_refused(self):

@@ -253,12 +253,14 @@ void EspLane::enqueue(std::span<EspPacket> burst, base::Nanos now) {
     Queue& queue = queue_of(burst[op_packets_[start]].sa->session().device());
     size_t end = start + 1;
     while (end < op_count_ && burst[op_packets_[end]].sa->session().device() == queue.device) ++end;
-    const size_t taken =
-        rte_cryptodev_enqueue_burst(queue.device->id(), queue_pair_, &ops_[start], static_cast<uint16_t>(end - start));
+    // Given up by an earlier run of this burst: nothing goes there any more.
+    const size_t taken = queue.given_up ? 0
+                                        : rte_cryptodev_enqueue_burst(queue.device->id(), queue_pair_, &ops_[start],
+                                                                      static_cast<uint16_t>(end - start));
     if (queue.in_flight == 0) {
       queue.looked = now;
       queue.waited = 0;
-      if (taken == 0) condemn(queue, DeviceFault::kRefuses);
+      if (taken == 0 && !queue.given_up) condemn(queue, DeviceFault::kRefuses);
     }
     for (size_t i = start; i < start + taken; ++i) {
       EspPacket& p = burst[op_packets_[i]];

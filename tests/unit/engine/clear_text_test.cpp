@@ -237,6 +237,13 @@ TEST_F(ClearText, ErrorsAboutWhatMustBeEncrypted) {
   base::store_be16(&piece[14 + wire::kIpv4TotalLengthAt], 20 + 16);
   base::store_raw(&piece[14 + wire::kIpv4ChecksumAt], wire::compute_ipv4_header(&piece[14]));
   EXPECT_EQ(fate(0, piece), "clear_refused");
+  // A later fragment of ICMPv6 shows no type: it may be of an echo.
+  std::vector<uint8_t> later = udp(to_gateway(0), "2001:db8:9::9", 1, "2001:db8:9::5", 53, 100);
+  later[14 + wire::kIpv6NextHeaderAt] = wire::kProtocolFragment;
+  later[14 + wire::kIpv6Length] = wire::kProtocolIcmpv6;
+  later[14 + wire::kIpv6Length + 1] = 0;
+  base::store_be16(&later[14 + wire::kIpv6Length + 2], 64);
+  EXPECT_NE(fate(0, later), "clear_refused");
 }
 
 TEST_F(ClearText, NoCopyIsMade) {

@@ -132,8 +132,8 @@ TEST(EngineLookaside, TheListIsFixedWhileThereAreAssociations) {
   ASSERT_TRUE(wrong);
   EXPECT_EQ(wrong->index, 1u);
   EXPECT_NE(wrong->reason.find("crypto_none_of_these: cannot be opened"), std::string::npos) << wrong->reason;
-  EXPECT_TRUE(a.associations.wanted_devices().empty());
-  EXPECT_TRUE(a.associations.devices().empty());
+  EXPECT_EQ(a.associations.wanted_devices(), devices) << "nothing has changed";
+  EXPECT_EQ(a.associations.devices().size(), 1u);
   const auto staged = a.associations.stage_outbound(0, [&] {
     std::vector<crypto::SaSpec> specs;
     specs.push_back(a.spec(kSpi[1]));
@@ -141,7 +141,7 @@ TEST(EngineLookaside, TheListIsFixedWhileThereAreAssociations) {
   }());
   ASSERT_TRUE(staged.ok()) << staged.error();
   a.associations.commit();
-  EXPECT_EQ(path_of(a.associations), "cpu");
+  EXPECT_EQ(path_of(a.associations), "look-aside");
 }
 
 // A software device has eight queue pairs unless it is asked for more.

@@ -48,7 +48,7 @@ class FakeDataplane : public Dataplane {
 
   // ---- knobs, any thread ----
   std::atomic<bool> paused{false};  // workers adopt nothing and finish nothing
-  std::chrono::milliseconds commit_takes{0};
+  std::atomic<std::chrono::milliseconds> commit_takes{std::chrono::milliseconds(0)};
   void refuse_device(const std::string& device) {
     locked([&] { bad_device_ = device; });
   }
@@ -117,7 +117,7 @@ class FakeDataplane : public Dataplane {
     return {};
   }
   void commit_peers() override {
-    std::this_thread::sleep_for(commit_takes);
+    std::this_thread::sleep_for(commit_takes.load());
     committed = made.load();
     ++commits;
   }

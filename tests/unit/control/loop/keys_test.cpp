@@ -96,12 +96,14 @@ TEST_F(KeysTest, HalfOfAThousandPeersDieAtOnce) {
   };
   const auto before = publishes();
   std::set<std::pair<uint16_t, uint8_t>> silent;
-  for (const flow::Peer& each : loop_->generation()->peers->by_slot)
+  const auto all = loop_->generation();
+  for (const flow::Peer& each : all->peers->by_slot)
     if (each.slot % 2 == 0) silent.insert({each.slot, 0});
   const base::Nanos cut = base::monotonic_now();
   dataplane_->set_silent(silent);
   const auto down = [&] {
-    const auto& peers = loop_->generation()->peers->by_slot;
+    const auto now = loop_->generation();
+    const auto& peers = now->peers->by_slot;
     return std::count_if(peers.begin(), peers.end(), [](const flow::Peer& each) { return !each.up; });
   };
   ASSERT_TRUE(patiently([&] { return down() >= 500; }));
