@@ -237,7 +237,7 @@ class ThreeGateways(rig.Story):
         rig.wait_until(lambda: all(answers(10).values()), 20, what="answers of both again")
 
 
-class NarrowPath(rig.Story):
+class Routed(rig.Story):
     """
         client ── gateway 1 192.0.2.1 ── router (a kernel) ── gateway 2 198.18.0.2 ── server
     """
@@ -258,15 +258,25 @@ class NarrowPath(rig.Story):
         cls.router.sysctl("net.ipv4.ip_forward=1", "net.ipv4.icmp_ratelimit=0")
         cls.client = lab.host("client", front, CLIENT + "/24", gateway=("10.1.0.1",))
         cls.server = lab.host("server", back, SERVER + "/24", gateway=("10.9.0.2",))
-        keys = cls.keys = Keys("AES-GCM-128", 1, 2, lanes=2)
+        cls.keys = Keys("AES-GCM-128", 1, 2, lanes=2)
+        for place in cls.place.values():
+            place.gateway.start()
+        cls.gateway = cls.place[1].gateway
+
+    @classmethod
+    def connect(cls, **spec):
         for own, other, address, route in ((1, 2, FABRIC_B.format(2), objects.route("198.18.0.0/24", FABRIC4.format(254))),
                                            (2, 1, FABRIC4.format(1), objects.route("192.0.2.0/24", FABRIC_B.format(254)))):
-            place = cls.place[own]
-            place.gateway.start()
-            path = keys.write(lab.dir / f"keys-{own}-{other}", own, other)
-            place.gateway.apply(place.node(routes=(route,)),
-                                objects.peer(f"site{other}", address, PREFIX[other], cipher=keys.cipher, staticKeys={"file": path}))
-        cls.gateway = cls.place[1].gateway
+            place, path = cls.place[own], cls.keys.write(cls.lab.dir / f"keys-{own}-{other}", own, other)
+            place.gateway.replace(place.node(routes=(route,)), objects.peer(
+                f"site{other}", address, PREFIX[other], cipher=cls.keys.cipher, staticKeys={"file": path}, **spec))
+
+
+class NarrowPath(Routed):
+    @classmethod
+    def build(cls):
+        super().build()
+        cls.connect()
 
     def mtu(self):
         return self.gateway.json("peer", "show")["peers"][0]["pathMtu"]

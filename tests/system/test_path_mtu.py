@@ -4,48 +4,22 @@ import random
 import time
 
 import rig
-from rig import objects, traffic
-from rig.mesh import FABRIC4, Keys
-from test_failover import CLIENT, FABRIC_B, PREFIX, SERVER, Place
+from rig import traffic
+from test_failover import SERVER, Routed
 
 
-class BlackHole(rig.Story):
-    """
-        client ── gateway 1 192.0.2.1 ── router (a kernel) ── gateway 2 198.18.0.2 ── server
-    The router never says a word of its own to the gateways.
-    """
-    cores = (0, 1)
+class BlackHole(Routed):
+    """The router never says a word of its own to the gateways."""
 
     @classmethod
     def build(cls):
-        lab = cls.lab
-        cls.near, cls.far = lab.switch("near"), lab.switch("far")
-        front, back = lab.switch("front"), lab.switch("back")
-        cls.place = {1: Place(lab, 1, {"fab0": cls.near}, front, "10.1.0.1", (0,)),
-                     2: Place(lab, 2, {"fab1": cls.far}, back, "10.9.0.2", (1,))}
-        cls.router = lab.namespace("router")
-        cls.near.plug(cls.router, "r0")
-        cls.far.plug(cls.router, "r1")
-        cls.router.add_address("r0", FABRIC4.format(254) + "/24")
-        cls.router.add_address("r1", FABRIC_B.format(254) + "/24")
-        cls.router.sysctl("net.ipv4.ip_forward=1")
+        super().build()
         for network in ("192.0.2.0/24", "198.18.0.0/24"):   # what it forwards has another way in than lo
             cls.router.ip("rule", "add", "iif", "lo", "to", network, "blackhole")
-        cls.client = lab.host("client", front, CLIENT + "/24", gateway=("10.1.0.1",))
-        cls.server = lab.host("server", back, SERVER + "/24", gateway=("10.9.0.2",))
-        cls.keys = Keys("AES-GCM-128", 1, 2, lanes=2)
-        for place in cls.place.values():
-            place.gateway.start()
-        cls.gateway = cls.place[1].gateway
 
-    def connect(self, **liveness):
+    def join(self, **liveness):
         self.narrow(1500)
-        for own, other, address, route in ((1, 2, FABRIC_B.format(2), objects.route("198.18.0.0/24", FABRIC4.format(254))),
-                                           (2, 1, FABRIC4.format(1), objects.route("192.0.2.0/24", FABRIC_B.format(254)))):
-            place, path = self.place[own], self.keys.write(self.lab.dir / f"keys-{own}-{other}", own, other)
-            place.gateway.replace(place.node(routes=(route,)), objects.peer(
-                f"site{other}", address, PREFIX[other], cipher=self.keys.cipher, staticKeys={"file": path}, liveness=liveness,
-                replayWindow=0, extendedSequenceNumbers=False))
+        self.connect(liveness=liveness, replayWindow=0, extendedSequenceNumbers=False)
         for own in self.place:
             rig.wait_until(lambda own=own: self.path(own).get("state") == "up", 20, what=f"the path of gateway {own}")
 
@@ -80,7 +54,7 @@ class BlackHole(rig.Story):
         self.assertEqual(hashlib.sha256(target.read_bytes()).hexdigest(), hashlib.sha256(sent).hexdigest())
 
     def test_a_transfer_hangs_and_goes_on(self):
-        self.connect()
+        self.join()
         self.wait_complete(1500, 1500)
         self.assertIn('penstock_peer_path_mtu_confirmed_bytes{peer="default/site2",address="198.18.0.2"} 1500', self.gateway.metrics())
         sent, target = self.transfer()
@@ -114,7 +88,7 @@ class BlackHole(rig.Story):
             self.assertEqual(place.gateway.balance(), 0)
 
     def test_without_the_search_it_hangs_for_good(self):
-        self.connect(searchPathMtu=False)
+        self.join(searchPathMtu=False)
         self.assertEqual(self.path(1).get("mtuState", ""), "")
         sent, target = self.transfer(4)
         self.narrow(1300)
