@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "l7/config/limits.h"
 
 namespace penstock::config {
@@ -24,9 +25,26 @@ struct Backend {
   uint32_t filters = kNoFilters;  // of this backend alone
 };
 
+// 0: none (Gateway API, HTTPRouteTimeouts).
+struct Timeouts {
+  base::Nanos request = 0;  // from the request's first byte to the response's last
+  base::Nanos backend = 0;  // of one try
+};
+
+// Gateway API's HTTPRouteRetry; the conditions are Envoy's.
+struct Retry {
+  uint8_t attempts = 0;  // besides the first try
+  base::Nanos backoff = 25'000'000;
+  std::vector<uint16_t> codes;  // answers that are tried again
+  bool connect_failure = true;  // no connection came about: nothing was sent, so any request is tried again
+  bool reset = true;            // the connection broke before an answer; idempotent requests only
+};
+
 struct Action {
   std::vector<Backend> backends;  // none: only what the filters answer
-  uint32_t filters = kNoFilters;  // opaque here: a list of filters in the generation
+  uint32_t filters = kNoFilters;  // a list of filters in the generation
+  Timeouts timeouts;
+  Retry retry;
 };
 
 base::Result<void> check(const Action& action, const std::string& what);

@@ -9,29 +9,18 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <string_view>
 
-#include "l7/http/message.h"
+#include "l7/config/filters.h"
 
 namespace penstock::route {
 
-struct PathModifier {
-  enum class Kind : uint8_t { kNone, kFullPath, kPrefixMatch };
-  Kind kind = Kind::kNone;
-  std::string replacement;
-};
+using config::PathModifier;
+using config::Redirect;
 
 // `prefix_bytes`: Candidate::prefix_bytes of the match that serves the request.
 std::optional<std::string_view> modify_path(const PathModifier& modifier, std::string_view path, uint32_t prefix_bytes,
                                             std::span<char> out);
-
-struct Redirect {
-  std::optional<http::Scheme> scheme;  // none: the request's
-  std::string hostname;                // empty: the request's
-  PathModifier path;
-  uint16_t port = 0;  // 0: the scheme's own when `scheme` is given, else the listener's
-};
 
 // The Location of a redirect: "https://shop.example.com:8443/new?q=1". The port is left out where it is the scheme's
 // own; the query stays. A request without a host that is redirected to none in particular gets a Location that is only

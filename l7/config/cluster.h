@@ -1,0 +1,54 @@
+// Where requests go: a cluster is the endpoints of one backend Service port, with how they are balanced and how much
+// may be under way to them.
+//
+// Immutable; owned by the generation, built by control. What changes with traffic (connections, requests under way,
+// ejections) lives in the workers at the stable slots that are named here: the same Service, or the same endpoint of
+// it, keeps its slot from generation to generation.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/time.h"
+
+namespace penstock::config {
+
+constexpr uint32_t kMaxClusters = 65536;            // slots
+constexpr uint32_t kMaxClusterEndpoints = 65536;    // slots, of all clusters
+constexpr uint32_t kMaxEndpointsPerCluster = 1000;  // as an EndpointSlice holds
+
+enum class Balancing : uint8_t {
+  kRoundRobin,    // smooth, by weight
+  kLeastRequest,  // the less busy of two that were picked at random, by weight
+  kRandom,
+};
+
+struct Endpoint {
+  base::IpAddress address;
+  uint16_t port = 0;
+  uint32_t weight = 1;  // above 0
+  uint32_t slot = 0;    // stable, below kMaxClusterEndpoints
+  bool usable = true;   // healthy and not draining; one that is not gets no new requests
+};
+
+// Of each worker. What is beyond is answered 503 with the flag UO.
+struct ClusterLimits {
+  uint32_t connections = 1024;
+  uint32_t pending = 1024;  // requests that wait for a connection
+  uint32_t requests = 1024;
+  uint32_t requests_per_connection = 0;  // 0: no limit
+  base::Nanos idle = 60 * base::kNanosPerSecond;
+  base::Nanos connect_timeout = 5 * base::kNanosPerSecond;
+};
+
+struct Cluster {
+  std::string name;   // "Service/namespace/name:port", as metrics and logs say it
+  uint32_t slot = 0;  // stable, below kMaxClusters
+  Balancing balancing = Balancing::kRoundRobin;
+  ClusterLimits limits;
+  std::vector<Endpoint> endpoints;
+};
+
+}  // namespace penstock::config

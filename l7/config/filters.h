@@ -1,0 +1,85 @@
+// What a rule does with its requests and responses besides sending them to a backend. Names and meanings are those of
+// Gateway API v1 (HTTPRouteFilter) where it has them; Fault and DirectResponse follow Envoy.
+//
+// Immutable values; built and checked by control, read by workers. Field names are in lower case and none that codecs
+// take out of the fields; values hold no control characters; paths begin with "/" or are empty.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "l7/http/message.h"
+
+namespace penstock::config {
+
+// Changes are applied in the order set, add, remove (Gateway API does not say; this is Envoy Gateway's).
+struct HeaderChange {
+  enum class Kind : uint8_t { kSet, kAdd, kRemove };
+  Kind kind = Kind::kSet;
+  std::string name;
+  std::string value;  // empty for kRemove
+};
+
+struct PathModifier {
+  enum class Kind : uint8_t { kNone, kFullPath, kPrefixMatch };
+  Kind kind = Kind::kNone;
+  std::string replacement;
+};
+
+struct Redirect {
+  std::optional<http::Scheme> scheme;  // none: the request's
+  std::string hostname;                // empty: the request's
+  PathModifier path;
+  uint16_t port = 0;      // 0: the scheme's own when `scheme` is given, else the listener's
+  uint16_t status = 302;  // 301, 302, 303, 307 or 308
+};
+
+struct Rewrite {
+  std::string hostname;  // empty: unchanged
+  PathModifier path;
+};
+
+// A copy of the request whose answer nobody sees.
+struct Mirror {
+  uint32_t cluster = 0;
+  uint32_t numerator = 1, denominator = 1;  // so many of so many requests
+};
+
+struct DirectResponse {
+  uint16_t status = 200;
+  std::string content_type;  // empty: none
+  std::string body;
+};
+
+// The Fetch standard's CORS protocol, answered by the gateway. "*" stands for every origin, method or field.
+struct Cors {
+  std::vector<std::string> origins;  // "https://shop.example", "https://*.example", "*"
+  std::vector<std::string> methods;
+  std::vector<std::string> request_headers;
+  std::vector<std::string> expose_headers;
+  bool credentials = false;
+  uint32_t max_age_seconds = 5;
+};
+
+// Of each million requests so many are delayed, and so many of those that go on are aborted.
+struct Fault {
+  base::Nanos delay = 0;
+  uint32_t delay_per_million = 0;
+  uint16_t abort_status = 0;  // 0: none
+  uint32_t abort_per_million = 0;
+};
+
+struct Filters {
+  std::vector<HeaderChange> request, response;
+  std::optional<Redirect> redirect;  // answers; nothing below is looked at
+  std::optional<DirectResponse> direct;
+  std::optional<Rewrite> rewrite;
+  std::optional<Cors> cors;
+  std::optional<Fault> fault;
+  std::vector<Mirror> mirrors;
+};
+
+}  // namespace penstock::config

@@ -1,0 +1,40 @@
+// Where clients come in: an address and port that Penstock's own TCP accepts on, and what speaks there. Listeners of a
+// Gateway that differ only by hostname share one of these and one route table.
+//
+// Immutable; owned by the generation, built by control, read by workers.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/time.h"
+
+namespace penstock::config {
+
+constexpr size_t kMaxListeners = 1024;  // tcp::Listeners::kMax
+
+enum class Protocol : uint8_t {
+  kHttp,  // HTTP/1.1 and 1.0; `table` chooses
+  kTcp,   // bytes to the backend of `action`
+};
+
+struct ListenerTimeouts {
+  base::Nanos header = 10 * base::kNanosPerSecond;   // from a request's first byte to the end of its head (slowloris)
+  base::Nanos idle = 60 * base::kNanosPerSecond;     // between requests
+  base::Nanos stream = 300 * base::kNanosPerSecond;  // a request or tunnel on which nothing moves
+};
+
+struct Listener {
+  std::string name;   // "Gateway/namespace/name/listener"
+  uint32_t slot = 0;  // stable
+  Protocol protocol = Protocol::kHttp;
+  std::vector<base::IpAddress> addresses;  // at least one
+  uint16_t port = 0;
+  uint32_t table = 0;   // kHttp: into the route tables
+  uint32_t action = 0;  // kTcp: into the actions
+  ListenerTimeouts timeouts;
+};
+
+}  // namespace penstock::config
