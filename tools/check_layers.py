@@ -24,6 +24,7 @@ ROOMS = {
     "l7/config": ["base", "l7/http"],
     "l7/route": ["base", "l7/http", "l7/config", "l7/match"],
     "l7/tcp": ["base", "wire"],
+    "l7/host": ["base", "wire", "flow", "engine", "l7/config", "l7/proxy", "l7/route", "l7/tcp"],
     "control/model": ["base", "control/pki"],
     "control/store": ["base", "control/model"],
     "control/pki": ["base"],
@@ -52,7 +53,7 @@ TABLES = r"rte_(fib6?|rib6?|lpm6?|acl|hash\w*|jhash|meter|thash\w*|prefetch|comm
 LIBRARIES = [
     (PURE_WIRE, {"wire", "flow", "engine", "engine/crypto", "gatewayd"}),
     (TABLES, {"flow", "engine", "engine/crypto", "gatewayd"}),
-    (r"rte_\w+\.h", {"engine", "engine/crypto", "gatewayd"}),
+    (r"rte_\w+\.h", {"engine", "engine/crypto", "l7/host", "gatewayd"}),
     (r"pcap(/\w+)?\.h", {"engine", "control/api"}),
     (r"(grpc|grpcpp|google/protobuf)/.*", {"control/api", "tools"}),
     (r"(control/api/)?penstock\.(grpc\.)?pb\.h", {"control/api", "tools"}),

@@ -54,6 +54,28 @@ base::IpAddress address_of(const sockaddr_storage& from) {
   return base::IpAddress::v6_from(v6.s6_addr);
 }
 
+// Bound, or -1 with errno. On a kernel without IPv6 every address means every address of IPv4.
+int open_socket(model::LinkAddress at) {
+  constexpr int kType = SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC;
+  int listener = socket(at.address.is_v4() ? AF_INET : AF_INET6, kType, 0);
+  if (listener < 0 && errno == EAFNOSUPPORT && at.address.is_unspecified()) {
+    at.address = base::IpAddress::v4(0);
+    listener = socket(AF_INET, kType, 0);
+  }
+  if (listener < 0) return -1;
+  sockaddr_storage address{};
+  const socklen_t length = fill(at, address);
+  const int on = 1, off = 0;
+  if (setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
+      (at.address.is_v4() || setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0) &&
+      bind(listener, reinterpret_cast<const sockaddr*>(&address), length) == 0)
+    return listener;
+  const int why = errno;
+  close(listener);
+  errno = why;
+  return -1;
+}
+
 bool watch(int events, int descriptor, uint32_t what) {
   epoll_event event{};
   event.events = what;
@@ -66,18 +88,11 @@ bool watch(int events, int descriptor, uint32_t what) {
 base::Result<std::unique_ptr<PeerDoor>> PeerDoor::open(const model::LinkAddress& at,
                                                        std::shared_ptr<mesh::Guests> guests) {
   raise_file_limit();
-  sockaddr_storage address{};
-  const socklen_t length = fill(at, address);
-  const int listener = socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  const int listener = open_socket(at);
   const int events = epoll_create1(EPOLL_CLOEXEC), wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   std::unique_ptr<PeerDoor> door(new PeerDoor(listener, events, wake, std::move(guests)));
-  const int on = 1, off = 0;
-  const bool ready = listener >= 0 && events >= 0 && wake >= 0 &&
-                     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                     (at.address.is_v4() || setsockopt(listener, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0) &&
-                     bind(listener, reinterpret_cast<const sockaddr*>(&address), length) == 0 &&
-                     listen(listener, kBacklog) == 0 && watch(events, listener, EPOLLIN) &&
-                     watch(events, wake, EPOLLIN);
+  const bool ready = listener >= 0 && events >= 0 && wake >= 0 && listen(listener, kBacklog) == 0 &&
+                     watch(events, listener, EPOLLIN) && watch(events, wake, EPOLLIN);
   if (!ready) return base::Error{std::strerror(errno)};
   return door;
 }

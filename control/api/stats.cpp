@@ -124,6 +124,7 @@ void put_worker(const telemetry::WorkerStats& s, v1::WorkerStats& m) {
   m.set_transmitted(s.transmitted);
   m.set_to_workers(s.to_workers);
   m.set_punted(s.punted);
+  m.set_terminated(s.terminated);
   m.set_merged(s.merged);
   m.set_dropped(s.dropped);
   m.set_held(s.held);

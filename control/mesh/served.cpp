@@ -4,6 +4,26 @@
 
 namespace penstock::mesh {
 
+namespace {
+
+// In order of addresses, what is inside a prefix stands together; but all of IPv4 stands inside ::/80 and its like.
+bool holds_part_of(const base::Prefix& whole, const std::vector<base::Prefix>& ordered) {
+  constexpr uint8_t kBehindAll = 255;
+  const auto end = ordered.end();
+  auto first = std::lower_bound(ordered.begin(), end, base::Prefix{whole.network().address, whole.length});
+  if (first != end && first->is_v4() && !whole.is_v4())
+    first = std::upper_bound(first, end, base::Prefix{base::IpAddress::v4(0xffffffff), kBehindAll});
+  return first != end && whole.contains(*first);
+}
+
+bool is_part_of(const base::Prefix& part, const std::vector<base::Prefix>& ordered) {
+  for (uint8_t length = 0; length < part.length; ++length)
+    if (std::binary_search(ordered.begin(), ordered.end(), base::Prefix{part.address, length}.network())) return true;
+  return false;
+}
+
+}  // namespace
+
 std::vector<base::Prefix> served_by(const model::State& state) {
   std::vector<base::Prefix> all;
   const auto take = [&](const std::vector<base::Prefix>& addresses) {
@@ -28,10 +48,8 @@ std::vector<base::Prefix> served_by(const model::State& state) {
 
 std::vector<base::Prefix> unserved(const std::vector<base::Prefix>& seen, const std::vector<base::Prefix>& served) {
   std::vector<base::Prefix> out;
-  for (const base::Prefix& each : seen) {
-    const auto overlaps = [&](const base::Prefix& own) { return own.contains(each) || each.contains(own); };
-    if (std::none_of(served.begin(), served.end(), overlaps)) out.push_back(each);
-  }
+  for (const base::Prefix& each : seen)
+    if (!holds_part_of(each, served) && !is_part_of(each, served)) out.push_back(each);
   return out;
 }
 

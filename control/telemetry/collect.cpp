@@ -96,6 +96,7 @@ void read_worker(WorkerStats& out, const flow::WorkerCounters& w) {
   out.transmitted = w.transmitted.read();
   out.to_workers = w.to_workers.read();
   out.punted = w.punted.read();
+  out.terminated = w.terminated.read();
   out.merged = w.merged.read();
   for (const auto& drops : w.drops) out.dropped += drops.read();
   out.held = w.held.read();

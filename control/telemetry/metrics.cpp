@@ -81,6 +81,7 @@ void add_worker_traffic(const WorkerStats& w, const Labels& worker, Builder& b) 
   out("transmitted", w.transmitted);
   out("worker", w.to_workers);
   out("control", w.punted);
+  out("terminated", w.terminated);
   out("merged", w.merged);
   out("dropped", w.dropped);
   b.gauge("penstock_worker_packets_held", "Packets waiting for fragments or neighbours.", worker,

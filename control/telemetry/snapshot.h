@@ -40,10 +40,11 @@ struct WorkerStats {
   std::vector<std::string> queues;  // "wan/0"
   double busy = 0;                  // share of cycles in rounds with packets since the worker started, 0..1
   uint64_t busy_cycles = 0, idle_cycles = 0, rounds = 0, empty_rounds = 0;
-  uint64_t received = 0, from_workers = 0, from_control = 0, generated = 0;                 // in
-  uint64_t transmitted = 0, to_workers = 0, punted = 0, merged = 0, dropped = 0, held = 0;  // out; held is a gauge
-  uint64_t flows = 0, flows_capacity = 0, exact_flows = 0, exact_capacity = 0;              // gauges
-  uint64_t sources = 0, sources_capacity = 0, neighbours = 0, fragments_held = 0;           // gauges
+  uint64_t received = 0, from_workers = 0, from_control = 0, generated = 0;  // in
+  uint64_t transmitted = 0, to_workers = 0, punted = 0, terminated = 0, merged = 0, dropped = 0,
+           held = 0;                                                               // out; held is a gauge
+  uint64_t flows = 0, flows_capacity = 0, exact_flows = 0, exact_capacity = 0;     // gauges
+  uint64_t sources = 0, sources_capacity = 0, neighbours = 0, fragments_held = 0;  // gauges
   uint64_t flows_created = 0, flows_expired = 0, flows_evicted = 0, flows_refused = 0;
   uint64_t icmp_sent = 0, icmp_suppressed = 0, capture_lost = 0, trace_lost = 0, log_lost = 0;
 };

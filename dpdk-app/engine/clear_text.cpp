@@ -34,6 +34,12 @@ void refuse(Packet& p, DropReason reason, uint16_t demand) {
   drop(p, reason);
 }
 
+// What is spared is for the gateway itself: a service on the same address, or a mapping, must not lead it on.
+void keep_here(Packet& p) {
+  p.for_us = true;
+  carry_of(p.mbuf).for_us = true;  // for the worker that owns its flow
+}
+
 // Came in clear, or is about to leave so: from a kernel twin, which knows of no tunnel.
 bool is_clear(const Packet& p) {
   return (p.verdict == Verdict::kContinue || p.verdict == Verdict::kTwin) && p.headers.family != 0 &&
@@ -109,7 +115,9 @@ void refuse_by_address(Burst& burst, const flow::Generation& g) {
   }
   const auto judge = [&](Packet& p, uint32_t route) {
     const uint16_t demand = demand_of(g, route);
-    if (demand != 0 && !is_spared(p, g, demand)) refuse(p, DropReason::clear_refused, demand);
+    if (demand == 0) return;
+    if (!is_spared(p, g, demand)) return refuse(p, DropReason::clear_refused, demand);
+    if (p.verdict != Verdict::kTwin) keep_here(p);
   };
   if (count4 != 0) g.routes->find_v4(v4, results, count4);
   for (unsigned i = 0; i < count4; ++i) judge(burst.packets[who4[i]], results[i]);
@@ -141,8 +149,12 @@ void refuse_by_link(Burst& burst, const flow::Generation& g) {
         continue;
       p.out = out;
       drop(p, DropReason::link_clear_not_sent);
-    } else if (in.encrypt == Encryption::kRequired && !is_for_kernel(p, g, in) && !is_about_tunnel(p, *g.peers)) {
-      drop(p, DropReason::link_clear_refused);
+    } else if (in.encrypt == Encryption::kRequired) {
+      if (!is_for_kernel(p, g, in) && !is_about_tunnel(p, *g.peers)) {
+        drop(p, DropReason::link_clear_refused);
+      } else {
+        keep_here(p);
+      }
     }
   }
 }

@@ -62,6 +62,7 @@ base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0)
     return base::Error{std::string("DPDK cannot start: ") + rte_strerror(rte_errno) +
                        (geteuid() != 0 ? "; it needs root or CAP_NET_ADMIN, CAP_NET_RAW and CAP_IPC_LOCK" : "")};
+  engine->make_host_ = options.make_host;
   engine->secret_ = draw_secret();
   engine->shared_buckets_ = std::make_unique<flow::SharedBucket[]>(flow::kMaxLimits);
   engine->shadow_buckets_ = std::make_unique<flow::SharedBucket[]>(flow::kMaxLimits);
@@ -96,6 +97,7 @@ std::vector<PlanError> Engine::start_workers(const WorkerPlan& plan) {
     workers_.push_back(std::make_unique<Worker>(id, plan.cores[id], *mesh_, plan.sizes, shared_buckets_.get(),
                                                 *sources_, buffers_.standard(), secret_, slot_));
     workers_.back()->state().watch.copies = copies_;
+    if (make_host_) workers_.back()->set_host(make_host_(workers_.back()->state()));
   }
   for (auto& worker : workers_) worker->start();
   return {};

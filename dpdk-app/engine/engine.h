@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -19,7 +20,8 @@ struct EngineOptions {
   bool huge_pages = true;  // false, or none reserved: ordinary memory
   unsigned memory_mb = 0;  // 0: what is needed for the defaults
   std::string log_level = "error";
-  std::string key_log;  // crypto/key_log.h; empty: none
+  std::string key_log;                                                // crypto/key_log.h; empty: none
+  std::function<std::unique_ptr<LocalHost>(WorkerState&)> make_host;  // of each worker; empty: TCP ends nowhere here
 };
 
 struct WorkerPlan {
@@ -80,6 +82,7 @@ class Engine {
   void spread_queues(Spread spread);  // returns when the workers it concerns have finished a round and taken their list
 
   bool huge_pages_ = true;
+  std::function<std::unique_ptr<LocalHost>(WorkerState&)> make_host_;
   WorkerPlan plan_;
   Buffers buffers_;
   rte_mempool* copies_ = nullptr;

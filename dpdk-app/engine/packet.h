@@ -46,6 +46,7 @@ struct Carry {
   flow::Identity identity = flow::kNobody;  // of the sender, as the first worker or the tunnel found it
   uint16_t to_peer = flow::kNoPeer;         // another worker has decided that it goes into the tunnel of this one
   uint8_t path = flow::kActivePath;         // by this path of `to_peer`: a probe
+  bool for_us = false;                      // see Findings
 };
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
@@ -96,6 +97,8 @@ struct Findings {
   bool opened = false;          // `flow` was made for this packet
   bool to_group_frame = false;  // unicast IPv4 in a broadcast or multicast frame
   bool traced = false;
+  bool terminates = false;           // a connection or listener of the gateway takes it
+  bool for_us = false;               // let in though clear, because it is for the gateway itself: no service has it
   bool in_clear = false;             // goes to `to_peer` as it is
   uint8_t path = flow::kActivePath;  // of `to_peer`; probes go by others
   uint32_t hash = 0;                 // owner hash (flow/shard.h); valid when has_hash

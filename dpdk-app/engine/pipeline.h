@@ -2,6 +2,7 @@
 #pragma once
 
 #include "engine/stage_list.h"
+#include "engine/stages/claim.h"
 #include "engine/stages/decrypt.h"
 #include "engine/stages/emit.h"
 #include "engine/stages/encrypt.h"
@@ -33,6 +34,7 @@ using Pipeline = StageList<0,           //
                            Exact,       // programmed exact-match entries
                            Find,        // the flow this packet belongs to
                            Route,       // longest-prefix match, reverse path
+                           Claim,       // TCP that ends here: connections and listeners of the gateway
                            Filter,      // access rules
                            Open,        // a new flow: service, endpoint, source NAT
                            Limit,       // token buckets

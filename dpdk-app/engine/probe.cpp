@@ -108,7 +108,8 @@ rte_mempool* pool_of(const WorkerState& w, const flow::PeerPath& path, uint16_t 
 }
 
 DropReason report(WorkerState& w, const uint8_t* stamp, uint16_t peer, uint8_t path) {
-  if (!w.probe_bucket.take(w.probe_rate, 1, w.now)) return DropReason::probe_limited;
+  if (!w.probe_buckets[peer].take(w.probe_rate_of_peer, 1, w.now) || !w.probe_bucket.take(w.probe_rate, 1, w.now))
+    return DropReason::probe_limited;
   flow::Event* event = w.events.reserve();
   if (event == nullptr) return DropReason::probe_limited;
   const base::Nanos now = time_of(w), sent = load_time(stamp + kSenderTimestampAt);

@@ -23,6 +23,7 @@ constexpr size_t kStampLength = 44;             // unauthenticated mode; ESP aut
 constexpr size_t kStampTlvLength = 4;           // RFC 8972 §4: flags, type, length
 constexpr uint8_t kStampExtraPadding = 1;       // §4.1
 constexpr uint32_t kAnswersPerSecond = 50'000;  // per worker: 1000 peers with two paths each, and as much again
+constexpr uint32_t kAnswersOfPeer = 1'000;      // of those: so that none takes the others' share
 
 // By a path to a peer of this generation; what cannot be made counts as dropped.
 void send_probe(WorkerState& w, const flow::ProbeCommand& command);

@@ -63,7 +63,8 @@ Worker::Worker(unsigned id, unsigned core, Mesh& mesh, const WorkerSizes& sizes,
       slot_(slot),
       commands_(make_command_ring()),
       started_(base::read_cycles()),
-      cycles_per_ms_(std::max<base::Cycles>(1, base::cycles_per_second() / 1000)) {
+      cycles_per_ms_(std::max<base::Cycles>(1, base::cycles_per_second() / 1000)),
+      ns_per_cycle_((base::kNanosPerSecond << 32) / base::cycles_per_second()) {
   associations_next_ = associations_seen_ = state_.associations;
 }
 
@@ -81,6 +82,11 @@ void Worker::stop() {
   if (!thread_.joinable()) return;
   stop_.store(true, std::memory_order_release);
   thread_.join();
+}
+
+void Worker::set_host(std::unique_ptr<LocalHost> host) {
+  host_ = std::move(host);
+  state_.host = host_.get();
 }
 
 bool Worker::submit(flow::Command* command) { return rte_ring_enqueue(commands_, command) == 0; }
@@ -110,7 +116,8 @@ void Worker::read_clock() {
   state_.now = base::read_cycles();
   const uint64_t ms = (state_.now - started_) / cycles_per_ms_;
   state_.now_ms = static_cast<base::Millis>(ms);
-  state_.now_ns = started_ns_ + static_cast<base::Nanos>(ms) * 1'000'000;
+  state_.now_ns = started_ns_ +
+                  static_cast<base::Nanos>(static_cast<unsigned __int128>(state_.now - started_) * ns_per_cycle_ >> 32);
   state_.watch.now = state_.now;
 }
 
@@ -169,13 +176,15 @@ bool Worker::run_round() {
   run_commands();
   process_released();
   process_own();
+  const unsigned said = speak();
   age(w);
   w.transmit.flush_all();
   const base::Cycles spent = base::read_cycles() - w.now;
   w.counters->rounds.add(1);
   if (packets == 0) w.counters->empty_rounds.add(1);
-  (packets != 0 ? w.counters->busy_cycles : w.counters->idle_cycles).add(spent);
-  return packets != 0 || current_ != nullptr;
+  const bool busy = packets != 0 || said != 0;
+  (busy ? w.counters->busy_cycles : w.counters->idle_cycles).add(spent);
+  return busy || current_ != nullptr;
 }
 
 unsigned Worker::receive_devices() {
@@ -317,6 +326,25 @@ void Worker::process_own() {
   state_.own_count = 0;
 }
 
+// What the connections of this worker have to say, up to a bound: packets that came are not kept waiting for long.
+unsigned Worker::speak() {
+  WorkerState& w = state_;
+  if (w.host == nullptr) return 0;
+  constexpr unsigned kBursts = 16;
+  unsigned said = 0;
+  for (unsigned i = 0; i < kBursts; ++i) {
+    rte_mbuf* packets[kBurst];
+    const unsigned count = w.host->act(w.now_ns, packets, kBurst);
+    if (count == 0) break;
+    w.counters->generated.add(count);
+    process(packets, count, Origin::kOwn);
+    process_own();
+    said += count;
+  }
+  w.terminates = !w.generation->listeners->empty() || w.host->busy();
+  return said;
+}
+
 void Worker::inject_burst(rte_mbuf** packets, unsigned count) {
   WorkerState& w = state_;
   ++w.round;
@@ -327,6 +355,7 @@ void Worker::inject_burst(rte_mbuf** packets, unsigned count) {
   process(packets, count, Origin::kDevice);
   process_released();
   process_own();
+  speak();
   w.transmit.flush_all();
 }
 

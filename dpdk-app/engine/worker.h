@@ -1,7 +1,7 @@
 // A worker: one thread on one core, run to completion. run_round() is the whole of its life, in order:
 //
 //   clock → generation → devices → crypto devices → other workers → notices → commands → pipeline → own packets →
-//   ageing → flush → quiescent
+//   connections of its own → ageing → flush → quiescent
 //
 // Notices are read after packets were taken from devices, and before they are processed: a reply can never overtake the
 // notice that its flow belongs elsewhere.
@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "engine/local_host.h"
 #include "engine/worker_state.h"
 
 namespace penstock::engine {
@@ -43,6 +44,9 @@ class Worker {
 
   void start();  // control thread; the thread pins itself to its core
   void stop();   // asks, waits until the round in progress ends, drops what is held
+
+  // Before start(). What terminates connections on this worker; it goes with it.
+  void set_host(std::unique_ptr<LocalHost> host);
 
   // Any thread. False: the ring is full.
   bool submit(flow::Command* command);
@@ -74,9 +78,11 @@ class Worker {
   void process(rte_mbuf** packets, unsigned count, Origin origin);
   void process_released();
   void process_own();
+  unsigned speak();
   void rest(bool busy);
 
   const unsigned core_;
+  std::unique_ptr<LocalHost> host_;
   WorkerState state_;
   flow::GenerationSlot& slot_;
   rte_ring* commands_ = nullptr;
@@ -88,6 +94,7 @@ class Worker {
   std::atomic<bool> stop_{false};
   std::thread thread_;
   base::Cycles started_ = 0, cycles_per_ms_ = 1;
+  uint64_t ns_per_cycle_ = 0;  // in 32 fractional bits
   const base::Nanos started_ns_ = base::monotonic_now();
   unsigned empty_rounds_ = 0;
   Burst burst_;

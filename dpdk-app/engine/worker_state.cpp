@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/local_host.h"
 #include "engine/probe.h"
 
 namespace penstock::engine {
@@ -37,7 +38,9 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
       affinities(sizes.flows / 4),
       round_robin(flow::kMaxServices),
       punt_rate(flow::Rate::of(kPuntsPerSecond, kPuntsPerSecond / 10, base::cycles_per_second())),
+      probe_buckets(flow::kMaxPeers),
       probe_rate(flow::Rate::of(kAnswersPerSecond, kAnswersPerSecond / 10, base::cycles_per_second())),
+      probe_rate_of_peer(flow::Rate::of(kAnswersOfPeer, kAnswersOfPeer / 10, base::cycles_per_second())),
       pool(packets) {
   counters->rules = rules_.data();
   counters->services = services_.data();
@@ -102,6 +105,8 @@ void WorkerState::adopt(const flow::Generation* next) {
   if (before != nullptr && may_demand_more(*before, *next, links_demand))
     neighbours.drop_waiting(flow::DropReason::clear_not_sent);
   tracks = next->tracks || tracks_plain;
+  if (host != nullptr) host->adopt(*next);
+  terminates = !next->listeners->empty() || (host != nullptr && host->busy());
   timeouts = flow::StateTimeouts(next->settings.timeouts);
   const uint32_t icmp = next->settings.icmp_errors_per_second;
   icmp_rate = flow::Rate::of(std::max(1u, icmp), std::max(1u, icmp / 10), base::cycles_per_second());

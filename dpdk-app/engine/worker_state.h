@@ -31,6 +31,8 @@
 
 namespace penstock::engine {
 
+class LocalHost;
+
 constexpr size_t kEventRing = 1024;           // events a worker may have waiting for the control thread
 constexpr unsigned kOwnPackets = 256;         // answers and injected packets per round
 constexpr uint32_t kPuntsPerSecond = 20'000;  // per worker: what the control thread takes without falling behind
@@ -83,7 +85,7 @@ struct WorkerState {
   const flow::Generation* generation = nullptr;
   base::Cycles now = 0;
   base::Millis now_ms = 0;
-  base::Nanos now_ns = 0;  // monotonic, to the millisecond
+  base::Nanos now_ns = 0;  // monotonic
   uint64_t round = 0;
   bool has_replies = false;   // some packet waits for Reply
   bool filters = false;       // rules, mirrors or a default deny are there
@@ -98,6 +100,9 @@ struct WorkerState {
   // Somebody wants no clear text: an interface; an interface, a peer or a prefix.
   bool links_demand = false, refuses_clear = false;
 
+  bool terminates = false;  // something listens, or connections are open
+
+  LocalHost* host = nullptr;               // of this worker; null: what listens is only shown
   const WorkerAssociations* associations;  // never null
 
   std::unique_ptr<flow::WorkerCounters> counters;
@@ -126,7 +131,8 @@ struct WorkerState {
   flow::StateTimeouts timeouts;       // of this generation
   base::Millis aged_at = 0;           // when tables were last aged
   flow::TokenBucket icmp_bucket, punt_bucket, probe_bucket;
-  flow::Rate icmp_rate, punt_rate, probe_rate;
+  std::vector<flow::TokenBucket> probe_buckets;  // by peer
+  flow::Rate icmp_rate, punt_rate, probe_rate, probe_rate_of_peer;
   base::SpscRing<flow::Event> events{kEventRing};
   rte_mempool* pool;  // for the packets we make
 

@@ -52,8 +52,8 @@ struct MirrorCounters {
   base::Counter lost;  // no buffer
 };
 
-// packets: received + generated + taken from control == transmitted + dropped + punted + handed off(out) − handed
-// off(in) + held
+// packets: received + generated + taken from control == transmitted + terminated + dropped + punted + handed off(out) −
+// handed off(in) + held
 struct WorkerCounters {
   // Balance: in
   base::Counter received;      // from devices
@@ -63,9 +63,10 @@ struct WorkerCounters {
   // Balance: out
   base::Counter transmitted;  // accepted by devices
   base::Counter to_workers;
-  base::Counter punted;  // to the control thread
-  base::Counter merged;  // consumed to make another (fragmented originals, answered requests)
-  base::Counter held;    // gauge: in fragment and neighbour queues
+  base::Counter punted;      // to the control thread
+  base::Counter terminated;  // to connections of the gateway itself
+  base::Counter merged;      // consumed to make another (fragmented originals, answered requests)
+  base::Counter held;        // gauge: in fragment and neighbour queues
   std::array<base::Counter, kDropReasons> drops;
 
   base::Counter rounds, empty_rounds;

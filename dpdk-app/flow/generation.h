@@ -19,9 +19,14 @@
 #include "flow/filter.h"
 #include "flow/identity.h"
 #include "flow/limit.h"
+#include "flow/listener_table.h"
 #include "flow/peer_table.h"
 #include "flow/route_table.h"
 #include "flow/service_table.h"
+
+namespace penstock::route {
+struct L7Config;
+}
 
 namespace penstock::flow {
 
@@ -123,8 +128,10 @@ struct Generation {
   std::shared_ptr<const LimitTable> limits;
   std::shared_ptr<const PeerTable> peers = std::make_shared<const PeerTable>();
   std::shared_ptr<const IdentityTable> identities = std::make_shared<const IdentityTable>();
-  std::vector<EgressRule> egresses;  // in order; first whose `from` holds the source wins
-  std::vector<MirrorRule> mirrors;   // index = slot
+  std::shared_ptr<const ListenerTable> listeners = std::make_shared<const ListenerTable>();
+  std::shared_ptr<const route::L7Config> l7;  // what is done there; null: nothing. The packet path never looks inside
+  std::vector<EgressRule> egresses;           // in order; first whose `from` holds the source wins
+  std::vector<MirrorRule> mirrors;            // index = slot
   Settings settings;
   // Something needs per-flow state: services, egress, filter rules with state, per-flow limits. When false the packet
   // path does not look at the flow table unless a worker has entries left in it.

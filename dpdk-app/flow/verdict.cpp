@@ -33,6 +33,8 @@ const char* to_string(Verdict verdict) {
       return "twin";
     case Verdict::kHandOff:
       return "hand-off";
+    case Verdict::kTerminate:
+      return "terminate";
     case Verdict::kHeld:
       return "held";
     case Verdict::kDrop:

@@ -9,15 +9,16 @@ namespace penstock::flow {
 
 // How a stage leaves a packet. A stage acts only on packets whose verdict is the one it waits for.
 enum class Verdict : uint8_t {
-  kContinue,  // goes on through the list
-  kForward,   // has a next hop: rewrite, encrypt, resolve, transmit
-  kLocal,     // for the gateway itself: Answer looks at it
-  kReject,    // to be answered with RST or ICMP, then dropped under its reason
-  kPunt,      // to the control thread
-  kTwin,      // to the kernel twin of the port it came in by (or, from the twin, out of that port)
-  kHandOff,   // to the worker that owns its flow
-  kHeld,      // kept by a stage (fragment or neighbour queue); no longer in the burst
-  kDrop,      // lost under PacketMeta::reason
+  kContinue,   // goes on through the list
+  kForward,    // has a next hop: rewrite, encrypt, resolve, transmit
+  kLocal,      // for the gateway itself: Answer looks at it
+  kReject,     // to be answered with RST or ICMP, then dropped under its reason
+  kPunt,       // to the control thread
+  kTwin,       // to the kernel twin of the port it came in by (or, from the twin, out of that port)
+  kHandOff,    // to the worker that owns its flow
+  kTerminate,  // to a connection or listener of this worker (engine/local_host.h)
+  kHeld,       // kept by a stage (fragment or neighbour queue); no longer in the burst
+  kDrop,       // lost under PacketMeta::reason
 };
 
 enum class Severity : uint8_t {

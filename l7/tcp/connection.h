@@ -84,7 +84,7 @@ PeerOffer offer_of(const Segment& syn);
 uint8_t scale_for(uint32_t buffer);  // the least shift that describes it (RFC 7323 §2.3)
 
 struct Plan {
-  uint32_t max_bytes = 0;  // payload bytes of one Outgoing when a device or software segments it; 0: one packet
+  uint32_t max_segments = 1;  // packets into which a device or software cuts one Outgoing; it never holds over 64 KiB
 };
 
 class Connection {

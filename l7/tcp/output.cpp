@@ -197,7 +197,7 @@ bool Connection::emit_new(const Plan& plan, base::Nanos now, Outgoing& out) {
   if (!outstanding() && last_sent_at_ != 0 && now - last_sent_at_ > rtt_.rto()) congestion_.restart_after_idle();
   head(out, now, true);
   const uint32_t room = payload_room(out);
-  const uint32_t most = std::max(std::min(plan.max_bytes, kMaxOffload) / room * room, room);
+  const uint32_t most = std::max(std::min<uint32_t>(plan.max_segments, kMaxOffload / room) * room, room);
   const auto available = static_cast<uint32_t>(std::min<uint64_t>(queued, 1U << 30));
   uint32_t bytes = std::min({available, usable, most});
   const uint32_t window = congestion_.window();

@@ -76,7 +76,7 @@ uint32_t Stack::accept(uint32_t listener) {
   return id;
 }
 
-void Stack::absorb(const Tuple& tuple, const Segment& s, base::Nanos now) {
+void Stack::absorb(const Tuple& tuple, const Segment& s, base::Nanos now, uint16_t mss) {
   uint32_t id = find(tuple);
   if (id != kNone && at(id).may_give_way(s)) {  // RFC 6191: the old incarnation ends, the SYN is a stranger's
     const uint32_t listener = listeners_.find(tuple.local, tuple.local_port);
@@ -85,19 +85,19 @@ void Stack::absorb(const Tuple& tuple, const Segment& s, base::Nanos now) {
       id = kNone;
     }
   }
-  if (id == kNone) return on_stranger(tuple, s, now);
+  if (id == kNone) return on_stranger(tuple, s, now, mss);
   at(id).on_segment(s, now);
   note_established(id);
   touch(id);
 }
 
 // CLOSED and LISTEN (RFC 9293 §3.10.7.1, §3.10.7.2).
-void Stack::on_stranger(const Tuple& tuple, const Segment& s, base::Nanos now) {
+void Stack::on_stranger(const Tuple& tuple, const Segment& s, base::Nanos now, uint16_t mss) {
   if (s.has(wire::kTcpRst)) return;
   const uint32_t listener = listeners_.find(tuple.local, tuple.local_port);
   if (listener == kNone) return answer(tuple, reset_for(s));
   if (!s.has(wire::kTcpAck)) {
-    if (s.has(wire::kTcpSyn)) on_syn(tuple, s, listener, now);
+    if (s.has(wire::kTcpSyn)) on_syn(tuple, s, listener, now, mss);
     return;
   }
   Opening opening;
@@ -112,19 +112,22 @@ void Stack::on_stranger(const Tuple& tuple, const Segment& s, base::Nanos now) {
   const uint32_t id = insert(tuple);
   if (id == kNone) return l.count(ListenerCount::kTableFull);
   entries_.at(id).listener = listener;
+  opening.mss = mss;
   at(id).accept_cookie(opening, offer, now);
   at(id).on_segment(s, now);
   note_established(id);
   touch(id);
 }
 
-void Stack::on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base::Nanos now) {
+void Stack::on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base::Nanos now, uint16_t mss) {
   Listener& l = listeners_.at(listener);
   if (l.ready.size() >= l.spec.backlog) return l.count(ListenerCount::kBacklogFull);
   const uint64_t source = source_hash(tuple);
   if (listeners_.wants_cookie(listener, source)) {
     l.count(ListenerCount::kCookiesSent);
-    return answer(tuple, cookie_answer(key_, tuple, s, shared_.tuning, now));
+    Outgoing cookie = cookie_answer(key_, tuple, s, shared_.tuning, now);
+    if (mss != 0) cookie.options.mss = std::min(cookie.options.mss, mss);
+    return answer(tuple, cookie);
   }
   const uint32_t id = insert(tuple);
   if (id == kNone) return l.count(ListenerCount::kTableFull);
@@ -132,7 +135,7 @@ void Stack::on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base
   e.listener = listener;
   e.half_open = true;
   listeners_.on_half_open(listener, source, true);
-  e.connection.accept({initial_sequence(key_, tuple, now), timestamp_offset(key_, tuple), 0}, offer_of(s), now);
+  e.connection.accept({initial_sequence(key_, tuple, now), timestamp_offset(key_, tuple), mss}, offer_of(s), now);
   touch(id);
 }
 

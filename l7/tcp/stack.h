@@ -27,7 +27,8 @@ class Stack {
   uint32_t accept(uint32_t listener);  // the oldest established connection; kNone: none
   uint32_t connect(const Tuple& tuple, base::Nanos now, uint16_t mss = 0);
 
-  void absorb(const Tuple& tuple, const Segment& segment, base::Nanos now);
+  // `mss`: what the way back carries, for connections that begin with this segment; 0: as tuned.
+  void absorb(const Tuple& tuple, const Segment& segment, base::Nanos now, uint16_t mss = 0);
   bool on_path_mss(const Tuple& tuple, uint16_t mss, Seq quoted, base::Nanos now);
   void on_time(base::Nanos now);
   base::Nanos deadline() const { return wheel_.next(); }  // nothing is due before
@@ -42,6 +43,7 @@ class Stack {
 
   Shared& shared() { return shared_; }
   const Listener& listener(uint32_t id) const { return listeners_.at(id); }
+  bool said_all() const { return dirty_.empty() && strays_.empty(); }
   uint32_t connections() const { return entries_.taken(); }
   static size_t entry_bytes();
 
@@ -67,8 +69,8 @@ class Stack {
   uint32_t insert(const Tuple& tuple);
   void remove(uint32_t id);
   void settle(uint32_t id, base::Nanos now);
-  void on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base::Nanos now);
-  void on_stranger(const Tuple& tuple, const Segment& s, base::Nanos now);
+  void on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base::Nanos now, uint16_t mss);
+  void on_stranger(const Tuple& tuple, const Segment& s, base::Nanos now, uint16_t mss);
   void note_established(uint32_t id);
   static bool is_told(const Entry& e);
   void answer(const Tuple& tuple, const Outgoing& segment);

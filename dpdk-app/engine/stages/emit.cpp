@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/local_host.h"
 #include "wire/headers.h"
 
 namespace penstock::engine {
@@ -73,6 +74,8 @@ void punt(Packet& p, WorkerState& w, Dropped& dropped) {
 void Emit::run(Burst& burst, WorkerState& w) {
   const flow::InterfaceTable& interfaces = *w.generation->interfaces;
   Dropped dropped;
+  Packet* terminating[kBurst];
+  unsigned ends_here = 0;
   for (Packet& p : burst) {
     switch (p.verdict) {
       case Verdict::kForward:
@@ -88,6 +91,10 @@ void Emit::run(Burst& burst, WorkerState& w) {
       case Verdict::kPunt:
         punt(p, w, dropped);
         break;
+      case Verdict::kTerminate:
+        terminating[ends_here++] = &p;
+        dropped.mbufs[dropped.count++] = p.mbuf;
+        break;
       case Verdict::kHeld:
         break;
       case Verdict::kDrop:
@@ -99,6 +106,10 @@ void Emit::run(Burst& burst, WorkerState& w) {
         discard(p, w, dropped, DropReason::local_unwanted);
         break;
     }
+  }
+  if (ends_here != 0) {
+    if (w.host != nullptr) w.host->absorb(terminating, ends_here, w.now_ns);
+    w.counters->terminated.add(ends_here);
   }
   if (dropped.count != 0) rte_pktmbuf_free_bulk(dropped.mbufs, dropped.count);
 }

@@ -21,7 +21,7 @@ void forsake(Packet& p, const WorkerState& w) {
 
 void Open::run(Burst& burst, WorkerState& w) {
   for (Packet& p : burst) {
-    if (p.verdict != Verdict::kContinue || p.headers.family == 0 || p.exact != nullptr) continue;
+    if (p.verdict != Verdict::kContinue || p.headers.family == 0 || p.exact != nullptr || p.terminates) continue;
     if (w.flows_ended() != w.flows_ended_before && p.flow != nullptr && !still_has_flow(p)) forsake(p, w);
     if (p.flow == nullptr) {
       open_flow(p, w);

@@ -81,6 +81,7 @@ void reset(Packet& p) {
   p.length = rte_pktmbuf_pkt_len(p.mbuf);
   p.from_peer = carry_of(p.mbuf).from_peer;
   p.identity = carry_of(p.mbuf).identity;
+  p.for_us = carry_of(p.mbuf).for_us;
 }
 
 }  // namespace

@@ -15,6 +15,10 @@ using flow::RouteKind;
 using flow::Verdict;
 
 void deliver(Packet& p, WorkerState& w) {
+  if (p.terminates) {
+    p.verdict = Verdict::kTerminate;
+    return;
+  }
   const flow::Interface& in = w.generation->interfaces->by_id[p.in];
   if (in.twin_port != 0xffff && is_exception(p, in)) {
     p.verdict = Verdict::kTwin;
@@ -93,6 +97,7 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to, uint16_t demand) {
 
 // Leaves through `p.next_hop`: what RFC 1812 §5.2.1.2 asks before a packet is forwarded.
 void forward(Packet& p, WorkerState& w, bool own) {
+  if (p.for_us) return drop(p, DropReason::clear_refused);
   if (!own && p.headers.hop_limit <= 1) return refuse(p, w, DropReason::ttl_expired, Answer::kTtlExpired);
   uint16_t demand = 0;
   if (!p.redirected) {

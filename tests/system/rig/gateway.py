@@ -152,7 +152,7 @@ class Gateway:
     def balance(self):
         """Packets in minus packets out, dropped and held: zero, or a packet was lost without a name (or made twice)."""
         inward = ("received", "fromWorkers", "fromControl", "generated")
-        outward = ("transmitted", "toWorkers", "punted", "merged", "dropped", "held")
+        outward = ("transmitted", "toWorkers", "punted", "terminated", "merged", "dropped", "held")
         settle()
         workers = self.stats().get("workers", [])
         total = lambda names: sum(int(w.get(n, 0)) for w in workers for n in names)   # noqa: E731

@@ -282,6 +282,24 @@ TEST_F(ClearText, WhatGatewaysNeedOfEachOtherPasses) {
   EXPECT_EQ(fate(0, udp(to_gateway(0), "198.51.100.2", 1000, "10.1.0.5", 53)), "clear_refused");
 }
 
+// What another gateway may say in clear to this one it may not say to an endpoint of ours.
+TEST_F(ClearText, AServiceOnTheGatewaysOwnAddress) {
+  for (flow::RouteSpec& each : a.world.routes)
+    each.demand = each.prefix.is_v4() && !net("10.1.0.0/16").contains(each.prefix) ? 1 : 0;
+  a.required = {net("0.0.0.0/0")};
+  auto s = std::make_shared<flow::ServiceEntry>();
+  s->address = ip("198.51.100.1");
+  s->port = 53;
+  s->protocol = 17;
+  s->endpoints.emplace_back();
+  s->endpoints[0].address = ip("10.1.0.5");
+  s->table = {0};
+  a.world.services = {s};
+  a.publish();
+  EXPECT_EQ(fate(0, udp(to_gateway(0), "198.51.100.2", 1000, "198.51.100.1", 53)), "clear_refused");
+  EXPECT_EQ(fate(1, udp(to_gateway(1), "10.1.0.6", 1000, "198.51.100.1", 53)), "clear") << "the service works";
+}
+
 // ::/0 beside IPv4 tunnels: what is routed, not what neighbours say to each other; and IPv4 is not concerned.
 TEST_F(ClearText, AllOfIpv6) {
   add_twin();

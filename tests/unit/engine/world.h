@@ -235,7 +235,7 @@ class World {
     for (const auto& worker : workers_) {
       const flow::WorkerCounters& c = *worker->state().counters;
       in += c.received.read() + c.from_workers.read() + c.from_control.read() + c.generated.read();
-      out += c.transmitted.read() + c.to_workers.read() + c.punted.read() + c.merged.read();
+      out += c.transmitted.read() + c.to_workers.read() + c.punted.read() + c.terminated.read() + c.merged.read();
       for (const auto& d : c.drops) dropped += d.read();
       dropped -= c.drops[static_cast<size_t>(flow::DropReason::mirror_no_buffer)].read();  // never were packets
       const WorkerState& w = worker->state();

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <random>
+
 namespace penstock::mesh {
 namespace {
 
@@ -31,6 +34,33 @@ TEST(Served, NetworksRoutesAndServices) {
                                           net("2001:db8:2::/48")};
   EXPECT_EQ(unserved(seen, served),
             (std::vector<base::Prefix>{net("10.66.0.0/16"), net("198.51.0.0/16"), net("2001:db8:2::/48")}));
+}
+
+// Against comparing each with each: prefixes of few addresses, so that they meet.
+TEST(Served, AgreesWithTheNaiveComparison) {
+  std::mt19937 random(1);
+  const auto some = [&] {
+    std::vector<base::Prefix> all(random() % 20);
+    for (base::Prefix& each : all) {
+      const bool v4 = random() % 2;
+      const uint32_t bits = random() & 0x0f0f0f0f;
+      uint8_t v6[16] = {0x20, 1, static_cast<uint8_t>(bits), static_cast<uint8_t>(bits >> 8)};
+      each.address = v4 ? base::IpAddress::v4(bits) : base::IpAddress::v6_from(v6);
+      each.length = static_cast<uint8_t>(random() % (v4 ? 33 : 129));
+      each = each.network();
+    }
+    std::sort(all.begin(), all.end());
+    return all;
+  };
+  for (int i = 0; i < 20000; ++i) {
+    const auto seen = some(), served = some();
+    std::vector<base::Prefix> naive;
+    for (const base::Prefix& each : seen)
+      if (std::none_of(served.begin(), served.end(),
+                       [&](const base::Prefix& own) { return own.contains(each) || each.contains(own); }))
+        naive.push_back(each);
+    ASSERT_EQ(unserved(seen, served), naive) << i;
+  }
 }
 
 }  // namespace

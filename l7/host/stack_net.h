@@ -1,0 +1,79 @@
+// tcp::Stack as the proxy's transport (l7/proxy/net.h): connections by their number in the stack.
+//
+// Every call that may have given the connection something to say touches it. Thread: the worker's; memory: the stack's.
+#pragma once
+
+#include <algorithm>
+
+#include "l7/config/cluster.h"
+#include "l7/host/source_ports.h"
+#include "l7/host/way.h"
+#include "l7/tcp/stack.h"
+
+namespace penstock::host {
+
+class StackNet {
+ public:
+  StackNet(tcp::Stack& stack, const engine::WorkerState& worker, uint32_t seed)
+      : stack_(stack), worker_(worker), ports_(worker.id, worker.workers, seed) {}
+
+  size_t peek(uint32_t id, base::Bytes* pieces, size_t max, size_t& count) {
+    return stack_.at(id).peek(pieces, max, count);
+  }
+  size_t readable(uint32_t id) { return stack_.at(id).readable(); }
+  void consume(uint32_t id, size_t bytes, base::Nanos now) {
+    stack_.at(id).consume(bytes, now);
+    stack_.touch(id);
+  }
+  size_t write(uint32_t id, base::Bytes bytes, base::Nanos now) {
+    const size_t taken = stack_.at(id).write(bytes, now);
+    stack_.touch(id);
+    return taken;
+  }
+  // What the pool has for this connection alone counts too: nothing that was allowed is refused.
+  size_t writable(uint32_t id) {
+    const size_t memory = size_t{stack_.shared().chunks.available()} * tcp::kChunkBytes;
+    return std::min(stack_.at(id).writable(), memory > kReserve ? memory - kReserve : 0);
+  }
+  void finish(uint32_t id, base::Nanos now) {
+    stack_.at(id).finish(now);
+    stack_.touch(id);
+  }
+  void close(uint32_t id, base::Nanos now) {
+    stack_.at(id).close(now);
+    stack_.touch(id);
+  }
+  void abort(uint32_t id) {
+    stack_.at(id).abort();
+    stack_.touch(id);
+  }
+  bool peer_finished(uint32_t id) { return stack_.at(id).peer_finished(); }
+  void touch(uint32_t id) { stack_.touch(id); }
+  void release(uint32_t id) { stack_.release(id); }
+  uint32_t connect(const config::Endpoint& endpoint, base::Nanos now);
+  base::IpAddress peer_address(uint32_t id) { return stack_.tuple_of(id).remote; }
+  uint16_t peer_port(uint32_t id) { return stack_.tuple_of(id).remote_port; }
+
+  uint64_t ports_exhausted() const { return ports_exhausted_; }
+
+ private:
+  static constexpr size_t kReserve = size_t{64} * tcp::kChunkBytes;  // chunks that begin and end unaligned
+
+  tcp::Stack& stack_;
+  const engine::WorkerState& worker_;
+  SourcePorts ports_;
+  uint64_t ports_exhausted_ = 0;
+};
+
+inline uint32_t StackNet::connect(const config::Endpoint& endpoint, base::Nanos now) {
+  const Way way = way_to(worker_, endpoint.address);
+  tcp::Tuple tuple{.local = way.source, .remote = endpoint.address, .local_port = 0, .remote_port = endpoint.port};
+  if (way.source.is_unspecified()) return tcp::kNone;
+  if (!ports_.choose(stack_, tuple)) {
+    ++ports_exhausted_;
+    return tcp::kNone;
+  }
+  return stack_.connect(tuple, now, mss_of(way, tuple.local.is_v4()));
+}
+
+}  // namespace penstock::host

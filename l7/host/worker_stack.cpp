@@ -1,0 +1,109 @@
+#include "l7/host/worker_stack.h"
+
+#include <algorithm>
+
+#include "wire/headers.h"
+
+namespace penstock::host {
+
+namespace {
+
+const route::L7Config kNothing;
+
+tcp::Tuning tuning() {
+  tcp::Tuning tuning;
+  tuning.mss = 9000 - 40;  // lowered for each connection by its way
+  tuning.nagle = false;    // whole messages are written
+  return tuning;
+}
+
+tcp::Tuple tuple_of(const engine::Packet& p) {
+  return {.local = p.key.dst, .remote = p.key.src, .local_port = p.key.dst_port, .remote_port = p.key.src_port};
+}
+
+}  // namespace
+
+WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
+                         base::Nanos now)
+    : worker_(worker),
+      stack_(tuning(), sizes.memory, sizes.connections, key, now),
+      net_(stack_, worker, seed),
+      proxy_(net_, seed),
+      writer_(worker.pool) {}
+
+// Listeners that stay keep their number in the stack, and so what waits to be accepted there.
+void WorkerStack::adopt(const flow::Generation& generation) {
+  const route::L7Config& config = generation.l7 != nullptr ? *generation.l7 : kNothing;
+  for (Open& each : open_) each.wanted = false;
+  for (uint32_t i = 0; i < config.listeners.size(); ++i) {
+    const config::Listener& listener = config.listeners[i];
+    for (const base::IpAddress& address : listener.addresses) {
+      const auto same = std::find_if(open_.begin(), open_.end(), [&](const Open& each) {
+        return each.address == address && each.port == listener.port;
+      });
+      if (same != open_.end()) {
+        same->index = i;
+        same->wanted = true;
+        continue;
+      }
+      const uint32_t id = stack_.listen({.address = address, .first_port = listener.port, .last_port = listener.port});
+      if (id != tcp::kNone)
+        open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i, .wanted = true});
+    }
+  }
+  for (const Open& each : open_)
+    if (!each.wanted) stack_.stop_listening(each.tcp);
+  std::erase_if(open_, [](const Open& each) { return !each.wanted; });
+  proxy_.adopt(config, worker_.id);
+}
+
+void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    engine::Packet& p = *packets[i];
+    if (stack_.find(tuple_of(p)) == tcp::kNone) continue;
+    p.terminates = true;
+    p.state = flow::FlowState::kEstablished;
+  }
+}
+
+void WorkerStack::absorb(engine::Packet* const* packets, unsigned count, base::Nanos now) {
+  for (unsigned i = 0; i < count; ++i) {
+    const engine::Packet& p = *packets[i];
+    const base::Bytes segment{p.data + p.headers.l4_offset, static_cast<size_t>(p.headers.end - p.headers.l4_offset)};
+    tcp::Segment parsed;
+    if (!tcp::parse_segment(segment, static_cast<tcp::Ecn>(p.headers.traffic_class & 3), parsed)) continue;
+    const tcp::Tuple tuple = tuple_of(p);
+    uint16_t mss = 0;
+    if (parsed.has(wire::kTcpSyn) || stack_.find(tuple) == tcp::kNone)
+      mss = mss_of(way_to(worker_, tuple.remote), tuple.local.is_v4());
+    stack_.absorb(tuple, parsed, now, mss);
+  }
+}
+
+// What happened, to the proxy: whom it concerns may write, and so there is more to say.
+void WorkerStack::tell(base::Nanos now) {
+  stack_.on_time(now);
+  proxy_.on_time(now);
+  for (const Open& each : open_)
+    for (uint32_t id; (id = stack_.accept(each.tcp)) != tcp::kNone;) proxy_.on_accept(id, each.index, now);
+  for (tcp::Ready ready; stack_.next_event(ready);) proxy_.on_events(ready.id, ready.events, now);
+}
+
+unsigned WorkerStack::act(base::Nanos now, rte_mbuf** out, unsigned room) {
+  if (writer_.done()) tell(now);
+  unsigned count = 0;
+  while (count < room) {
+    if (writer_.done()) {
+      // A segment is never left half said: its bytes may be gone when the round is over.
+      if (room - count < kSegmentsAtOnce) break;
+      if (!stack_.next_segment({.max_segments = kSegmentsAtOnce}, now, writer_.tuple, writer_.segment)) break;
+      writer_.begin();
+    }
+    rte_mbuf* packet = writer_.next();
+    if (packet == nullptr) continue;
+    out[count++] = packet;
+  }
+  return count;
+}
+
+}  // namespace penstock::host

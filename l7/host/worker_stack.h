@@ -1,0 +1,63 @@
+// One worker's connections: packets ↔ TCP ↔ the proxy. It is what the engine calls a LocalHost.
+//
+// A burst: recognise() (whose packets are they), absorb() (state changes only). A round: act(): time, what happened to
+// connections is told to the proxy, and what connections have to say leaves as packets.
+// Memory: tables and pools are made with it and bounded by Sizes; blocks of connections and chunks are taken from the
+// heap when first needed and kept. Thread: made by control before the worker runs, then the worker's alone; Counters
+// are read by anybody. Failure: what does not fit is refused by the names of tcp::ListenerCount and proxy counters.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "engine/local_host.h"
+#include "engine/worker_state.h"
+#include "l7/host/packets.h"
+#include "l7/host/stack_net.h"
+#include "l7/proxy/proxy.h"
+#include "l7/route/l7_config.h"
+#include "l7/tcp/stack.h"
+
+namespace penstock::host {
+
+struct Sizes {
+  uint32_t connections = 256 * 1024;  // of both sides, TIME-WAIT included
+  tcp::Limits memory;
+};
+
+class WorkerStack final : public engine::LocalHost {
+ public:
+  WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
+              base::Nanos now);
+
+  void adopt(const flow::Generation& generation) override;
+  void recognise(engine::Packet* const* packets, unsigned count) override;
+  void absorb(engine::Packet* const* packets, unsigned count, base::Nanos now) override;
+  unsigned act(base::Nanos now, rte_mbuf** out, unsigned room) override;
+  bool busy() const override { return stack_.connections() != 0; }
+
+  tcp::Stack& stack() { return stack_; }
+  proxy::Proxy<StackNet>& proxy() { return proxy_; }
+
+ private:
+  static constexpr uint32_t kSegmentsAtOnce = 16;  // of a connection, before another has its turn
+
+  struct Open {  // a listener of the generation, as the stack knows it
+    base::IpAddress address;
+    uint16_t port;
+    uint32_t tcp;    // number in the stack
+    uint32_t index;  // in L7Config::listeners
+    bool wanted;
+  };
+
+  void tell(base::Nanos now);
+
+  const engine::WorkerState& worker_;
+  tcp::Stack stack_;
+  StackNet net_;
+  proxy::Proxy<StackNet> proxy_;
+  PacketWriter writer_;
+  std::vector<Open> open_;
+};
+
+}  // namespace penstock::host
