@@ -166,7 +166,7 @@ void Connection::recover(const Segment& s, const AckTally& tally, uint32_t acked
   if (recovery_ == Recovery::kFast) {
     congestion_.on_recovery_ack(tally.delivered, acked != 0 && newly_lost == 0, pipe());
   } else if (acked != 0 && flight_before + mss_ >= congestion_.window() / (congestion_.in_slow_start() ? 2 : 1)) {
-    congestion_.on_ack(acked, rtt_.smoothed(), now);
+    congestion_.on_ack({acked, snd_una_, snd_nxt_, tally.rtt, rtt_.smoothed()}, now);
   }
 }
 

@@ -29,18 +29,25 @@ void Congestion::restart_after_idle() {
 
 void Congestion::limit_to_one_segment() { window_ = mss_; }
 
-void Congestion::on_ack(uint32_t acked, base::Nanos smoothed_rtt, base::Nanos now) {
+void Congestion::on_ack(const Acked& acked, base::Nanos now) {
+  uint32_t bytes = acked.bytes;
+  if (ssthresh_ == UINT32_MAX) {  // the first slow start: nothing is known of the path (RFC 9406 §4.3)
+    const HyStart::Growth growth = hystart_.on_ack(bytes, mss_, acked.una, acked.next, acked.rtt);
+    window_ = std::min(window_ + growth.bytes, kMaxWindow);
+    if (growth.leave) ssthresh_ = window_;
+    return;
+  }
   if (in_slow_start()) {
     // RFC 3465 with L unbounded is unsafe after idle, L = 2 per ACK is too slow for stretched ACKs: at most a doubling.
-    const uint32_t step = std::min(acked, ssthresh_ - window_);
+    const uint32_t step = std::min(bytes, ssthresh_ - window_);
     window_ = std::min(window_ + step, kMaxWindow);
-    acked -= step;
-    if (acked == 0) return;
+    bytes -= step;
+    if (bytes == 0) return;
   }
   if (kind_ == CongestionKind::kNewReno) {
-    grow_reno(acked);
+    grow_reno(bytes);
   } else {
-    grow_cubic(acked, smoothed_rtt, now);
+    grow_cubic(bytes, acked.smoothed_rtt, now);
   }
   window_ = std::min(window_, kMaxWindow);
 }

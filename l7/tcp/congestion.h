@@ -1,5 +1,6 @@
 // The congestion window as a value in the connection: NewReno (RFC 5681, 6582) or CUBIC (RFC 9438), with proportional
-// rate reduction while losses are repaired (RFC 6937 with the 6937bis safe-ACK rule). Bytes and nanoseconds.
+// rate reduction while losses are repaired (RFC 6937 with the 6937bis safe-ACK rule); the first slow start ends by
+// HyStart++. Bytes and nanoseconds.
 //
 // It knows nothing of segments or timers: the connection tells it what was delivered, lost and is in flight.
 #pragma once
@@ -7,6 +8,7 @@
 #include <cstdint>
 
 #include "base/time.h"
+#include "l7/tcp/hystart.h"
 
 namespace penstock::tcp {
 
@@ -19,8 +21,14 @@ class Congestion {
   void restart_after_idle();    // RFC 5681 §4.1
   void limit_to_one_segment();  // the SYN was lost (RFC 5681 §3.1)
 
-  // `acked` new bytes outside of fast recovery, while the window was the limit.
-  void on_ack(uint32_t acked, base::Nanos smoothed_rtt, base::Nanos now);
+  // New bytes were acknowledged outside of fast recovery, while the window was the limit.
+  struct Acked {
+    uint32_t bytes;
+    Seq una, next;
+    base::Nanos rtt;  // measured by this acknowledgement; 0: none
+    base::Nanos smoothed_rtt;
+  };
+  void on_ack(const Acked& acked, base::Nanos now);
   // A congestion event (loss or ECN echo), once per window: lowers ssthresh; the window follows by PRR or at once.
   void on_congestion(uint32_t in_flight, base::Nanos now);
   void on_timeout(uint32_t in_flight, bool first, base::Nanos now);  // RFC 5681 §3.1 (4)
@@ -48,6 +56,7 @@ class Congestion {
   uint32_t prr_out_ = 0;
   uint32_t recovery_flight_ = 0;
   CongestionKind kind_ = CongestionKind::kCubic;
+  HyStart hystart_;
   float w_max_ = 0;        // CUBIC, in segments: window before the last reduction
   float w_estimate_ = 0;   // CUBIC: what Reno would have (§4.3)
   float k_ = 0;            // seconds from the start of the epoch to w_max

@@ -97,3 +97,34 @@ def workload(name, identity, interface, *addresses, **spec):
 
 def peer(name, address, *prefixes, **spec):
     return _object("Peer", name, {"address": address, "prefixes": list(prefixes), **spec})
+
+
+GATEWAY_API = "gateway.networking.k8s.io/v1"
+
+
+def listener(name, port, protocol="HTTP", **fields):
+    return {"name": name, "port": port, "protocol": protocol, **fields}
+
+
+def gateway(name, addresses, *listeners):
+    return _object("Gateway", name, {"gatewayClassName": "penstock", "listeners": list(listeners),
+                                     "addresses": [{"type": "IPAddress", "value": a} for a in addresses]}, GATEWAY_API)
+
+
+def backend(name, port, **fields):
+    return {"name": name, "port": port, **fields}
+
+
+def http_rule(*backends, path=None, **fields):
+    matches = [{"path": {"type": "PathPrefix", "value": path}}] if path else []
+    return {**({"matches": matches} if matches else {}), **({"backendRefs": list(backends)} if backends else {}), **fields}
+
+
+def http_route(name, parent, *rules, hostnames=()):
+    return _object("HTTPRoute", name, {"parentRefs": [{"name": parent}], **({"hostnames": list(hostnames)} if hostnames else {}),
+                                       "rules": list(rules)}, GATEWAY_API)
+
+
+def tcp_route(name, parent, *backends, section=None):
+    return _object("TCPRoute", name, {"parentRefs": [{"name": parent, **({"sectionName": section} if section else {})}],
+                                      "rules": [{"backendRefs": list(backends)}]}, "gateway.networking.k8s.io/v1alpha2")
