@@ -17,6 +17,12 @@ tcp::Tuning tuning() {
   return tuning;
 }
 
+proxy::Limits limits_of(const Sizes& sizes) {
+  proxy::Limits limits;
+  limits.connections = sizes.connections;
+  return limits;
+}
+
 tcp::Tuple tuple_of(const engine::Packet& p) {
   return {.local = p.key.dst, .remote = p.key.src, .local_port = p.key.dst_port, .remote_port = p.key.src_port};
 }
@@ -28,7 +34,7 @@ WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, 
     : worker_(worker),
       stack_(tuning(), sizes.memory, sizes.connections, key, now),
       net_(stack_, worker, seed),
-      proxy_(net_, seed),
+      proxy_(net_, limits_of(sizes), seed, now),
       writer_(worker.pool) {}
 
 // Listeners that stay keep their number in the stack, and so what waits to be accepted there.
