@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/time.h"
+#include "l7/http/forwarding.h"
 
 namespace penstock::config {
 
@@ -35,6 +36,8 @@ struct Listener {
   uint32_t table = 0;   // kHttp: into the route tables
   uint32_t action = 0;  // kTcp: into the actions
   ListenerTimeouts timeouts;
+  uint32_t requests_per_connection = 0;  // 0: no limit; the last answer says Connection: close
+  http::ForwardingPolicy forwarding;     // `via` names a text that outlives every generation
 };
 
 }  // namespace penstock::config

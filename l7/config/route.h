@@ -54,6 +54,7 @@ struct Route {
   int64_t created = 0;                 // seconds since 1970: the first tie-break, older first
   std::vector<std::string> hostnames;  // none: every host
   std::vector<Rule> rules;
+  uint32_t slot = 0;  // stable: counters of the same route from generation to generation
 };
 
 // Bounds and syntax of one route; what a regular expression means is checked when it is compiled.

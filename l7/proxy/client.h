@@ -1,0 +1,196 @@
+// Part of proxy.h: connections of clients from accept to release, and the ends of exchanges.
+#pragma once
+
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+template <Net N>
+const config::Listener* Proxy<N>::listener_of(const DownstreamSession& client) const {
+  const uint32_t number = listener_numbers_[client.listener];
+  return number == kNone ? nullptr : &config_->listeners[number];
+}
+
+template <Net N>
+void Proxy<N>::on_accept(uint32_t id, uint32_t number, base::Nanos now) {
+  now_ = now;
+  const bool known = config_ != nullptr && id < sides_.size() && number < config_->listeners.size() &&
+                     config_->listeners[number].slot < listener_numbers_.size();
+  const uint32_t index = known ? clients_.take() : kNone;
+  if (index == kNone) {
+    counters_.count(Count::connections_refused);
+    net_.abort(id);
+    net_.release(id);
+    return;
+  }
+  counters_.count(Count::connections_accepted);
+  const config::Listener& listener = config_->listeners[number];
+  DownstreamSession& client = clients_.at(index);
+  client = {};
+  client.connection = id;
+  client.listener = listener.slot;
+  client.tcp = listener.protocol == config::Protocol::kTcp;
+  client.until = now + listener.timeouts.idle;
+  sides_[id] = index * 2;
+  if (client.tcp) begin_tcp(index, listener);
+  resume(index);
+  give_room();
+}
+
+template <Net N>
+void Proxy<N>::on_events(uint32_t id, uint8_t events, base::Nanos now) {
+  now_ = now;
+  if (id >= sides_.size() || sides_[id] == kNone) return;
+  const uint32_t index = sides_[id] / 2;
+  if (sides_[id] % 2 == kUpstreamSide) {
+    on_upstream_events(index, events);
+  } else {
+    DownstreamSession& client = clients_.at(index);
+    client.dead |= (events & kEnded) != 0;
+    if (client.state == DownstreamSession::State::kLingering)
+      linger(index);
+    else
+      resume(index);
+  }
+  give_room();
+}
+
+// All that can be done for a client now: its exchange goes on, and after it the next one, as long as there is one.
+template <Net N>
+void Proxy<N>::resume(uint32_t index) {
+  for (;;) {
+    DownstreamSession& client = clients_.at(index);
+    if (client.connection == kNone || client.state != DownstreamSession::State::kOpen) return;
+    if (client.exchange != kNone) {
+      if (pump(exchange_of(client))) continue;
+      return arm_client(index);
+    }
+    if (client.dead || client.tcp) return end_client(index, !client.dead);
+    if (net_.readable(client.connection) == 0) {
+      if (net_.peer_finished(client.connection) || ((draining_ || client.draining) && client.served != 0))
+        return end_client(index, true);
+      return arm_client(index);
+    }
+    if (!begin_exchange(index)) return refuse_client(index);
+  }
+}
+
+template <Net N>
+bool Proxy<N>::begin_exchange(uint32_t index) {
+  DownstreamSession& client = clients_.at(index);
+  uint32_t message = kNone;
+  if (!client.tcp && (message = messages_.take(limits_.codec.head)) == kNone) {
+    counters_.count(Count::messages_exhausted);
+    return false;
+  }
+  client.exchange = exchanges_.take(limits_.codec);
+  if (client.exchange == kNone) {
+    counters_.count(Count::exchanges_exhausted);
+    if (message != kNone) messages_.give(message);
+    return false;
+  }
+  Exchange& x = exchange_of(client);
+  static_cast<ExchangeState&>(x) = {};
+  x.client = index;
+  x.message = message;
+  x.moved_at = x.record.began = now_;
+  x.record.listener = client.listener;
+  x.record.peer = net_.peer_address(client.connection);
+  x.record.peer_port = net_.peer_port(client.connection);
+  if (const config::Listener* listener = listener_of(client)) {
+    x.stream_timeout = listener->timeouts.stream;
+    if (!client.tcp && listener->timeouts.header != 0) x.header_until = now_ + listener->timeouts.header;
+  }
+  if (message != kNone) x.down.begin(messages_.at(message).request);
+  return true;
+}
+
+// No room for another request: said without any memory of a request.
+template <Net N>
+void Proxy<N>::refuse_client(uint32_t index) {
+  static constexpr std::string_view kAnswer =
+      "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+  const DownstreamSession& client = clients_.at(index);
+  write_whole(net_, client.connection, {reinterpret_cast<const uint8_t*>(kAnswer.data()), kAnswer.size()}, now_);
+  close_client(index, false);
+}
+
+// Nothing is known of the connection afterwards.
+template <Net N>
+void Proxy<N>::end_client(uint32_t index, bool in_peace) {
+  DownstreamSession& client = clients_.at(index);
+  if (in_peace)
+    net_.close(client.connection, now_);
+  else
+    net_.abort(client.connection);
+  net_.release(client.connection);
+  sides_[client.connection] = kNone;
+  client.connection = kNone;
+  clients_.give(index);
+}
+
+// After the last answer. What was not read would make the transport send a reset, which may overtake the answer.
+template <Net N>
+void Proxy<N>::close_client(uint32_t index, bool all_read) {
+  DownstreamSession& client = clients_.at(index);
+  if (all_read && net_.readable(client.connection) == 0) return end_client(index, true);
+  client.state = DownstreamSession::State::kLingering;
+  client.until = now_ + kLinger;
+  net_.finish(client.connection, now_);
+  linger(index);
+}
+
+template <Net N>
+void Proxy<N>::linger(uint32_t index) {
+  DownstreamSession& client = clients_.at(index);
+  if (client.dead) return end_client(index, false);
+  if (const size_t unread = net_.readable(client.connection); unread != 0)
+    net_.consume(client.connection, unread, now_);
+  if (net_.peer_finished(client.connection)) return end_client(index, true);
+  net_.touch(client.connection);
+  arm(index, client.until);
+}
+
+template <Net N>
+void Proxy<N>::on_client_time(uint32_t index) {
+  DownstreamSession& client = clients_.at(index);
+  if (client.connection == kNone) return;
+  const bool open = client.state == DownstreamSession::State::kOpen;
+  const base::Nanos until = open && client.exchange != kNone ? exchange_of(client).deadline() : client.until;
+  if (until > now_) return arm(index, until);
+  if (!open) {
+    counters_.count(Count::lingers_cut);
+    end_client(index, false);
+  } else if (client.exchange == kNone) {
+    end_client(index, true);
+  } else {
+    on_exchange_time(exchange_of(client));
+    resume(index);
+  }
+}
+
+// Gives back all that the exchange held; the client's connection is the caller's to go on with.
+template <Net N>
+void Proxy<N>::over(Exchange& x) {
+  leave_backend(x, false);
+  leave_cluster(x);
+  drop_mirrors(x);
+  log(x);
+  if (x.message != kNone) messages_.give(x.message);
+  DownstreamSession& client = client_of(x);
+  ++client.served;
+  exchanges_.give(client.exchange);
+  client.exchange = kNone;
+}
+
+template <Net N>
+void Proxy<N>::log(Exchange& x) {
+  x.record.ended = now_;
+  counters_.add(x.record);
+  AccessRecord* record = log_.reserve();
+  if (record == nullptr) return counters_.count(Count::log_lost);
+  *record = x.record;
+  log_.commit();
+}
+
+}  // namespace penstock::proxy

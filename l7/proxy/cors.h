@@ -1,0 +1,24 @@
+// The CORS protocol as the gateway answers it (Fetch, 3.2): which origins may read, what a preflight is told, what
+// answers carry.
+//
+// An origin that is not allowed gets no field, and its preflight goes on to the backend, which may know better (as
+// Envoy does). "*" in the configuration is written as "*" where credentials are not asked for; where they are, "*"
+// would mean nothing to a browser, and what was asked for is named. Pure; false: the fields did not fit.
+#pragma once
+
+#include <string_view>
+
+#include "l7/config/filters.h"
+#include "l7/http/message.h"
+
+namespace penstock::proxy {
+
+// The request's origin if it is allowed, a view of the head's arena; else empty.
+std::string_view allowed_origin(const config::Cors& cors, const http::RequestHead& head);
+
+bool is_preflight(const http::RequestHead& head);
+bool write_preflight(const config::Cors& cors, std::string_view origin, const http::RequestHead& head,
+                     http::ResponseHead& answer);
+bool write_cors(const config::Cors& cors, std::string_view origin, http::ResponseHead& head);
+
+}  // namespace penstock::proxy

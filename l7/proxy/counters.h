@@ -1,0 +1,128 @@
+// What the proxy counts: numbers with one writer, the worker, that the control thread reads at any time.
+//
+// Memory: arrays by stable slot, made once with the proxy; they never move. A slot beyond them is not counted there.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+
+#include "base/counter.h"
+#include "l7/h1/refusal.h"
+#include "l7/proxy/access_record.h"
+#include "l7/proxy/limits.h"
+
+namespace penstock::proxy {
+
+#define PENSTOCK_PROXY_COUNTS(X)                                                                  \
+  X(connections_accepted, "connections of clients")                                               \
+  X(connections_refused, "connections of clients for which there was no room, or no listener")    \
+  X(exchanges, "requests and TCP connections that ended, in whatever way")                        \
+  X(exchanges_exhausted, "requests and TCP connections refused: Limits::exchanges are under way") \
+  X(messages_exhausted, "requests refused: Limits::messages are under way")                       \
+  X(connects, "connections to endpoints that were begun")                                         \
+  X(connect_failures, "of them those that did not come about")                                    \
+  X(connect_timeouts, "of them those that took too long")                                         \
+  X(upstreams_exhausted, "connections to endpoints that were not begun: no port or no room")      \
+  X(reuses, "requests on a connection that had served another one")                               \
+  X(pool_overflows, "requests refused by a limit of their cluster")                               \
+  X(pool_waits, "requests that waited for a connection of their cluster")                         \
+  X(retries, "tries besides the first one")                                                       \
+  X(stale_retries, "requests sent again because a kept connection had been closed meanwhile")     \
+  X(idle_surprises, "kept connections that brought bytes nobody had asked for")                   \
+  X(short_writes, "messages broken off: the transport took less than it had offered")             \
+  X(mirrors, "copies of requests sent to mirrors")                                                \
+  X(mirrors_dropped, "copies that were not sent, or not to their end")                            \
+  X(lingers_cut, "clients that went on sending after the last answer and were reset")             \
+  X(drains_cut, "exchanges that had not ended when the time to drain was over")                   \
+  X(filters_failed, "requests answered 500: a filter's change did not fit into the request")      \
+  X(log_lost, "access records for which there was no room in the ring")
+
+enum class Count : uint8_t {
+#define PENSTOCK_PROXY_COUNT_ENUM(name, sentence) name,
+  PENSTOCK_PROXY_COUNTS(PENSTOCK_PROXY_COUNT_ENUM)
+#undef PENSTOCK_PROXY_COUNT_ENUM
+      kCount
+};
+constexpr size_t kCounts = static_cast<size_t>(Count::kCount);
+
+inline constexpr std::array<const char*, kCounts> kCountNames = {
+#define PENSTOCK_PROXY_COUNT_NAME(name, sentence) #name,
+    PENSTOCK_PROXY_COUNTS(PENSTOCK_PROXY_COUNT_NAME)
+#undef PENSTOCK_PROXY_COUNT_NAME
+};
+
+constexpr size_t kResponseClasses = 6;   // no answer, 1xx (101 only), 2xx, ... 5xx
+constexpr size_t kDurationBuckets = 28;  // by powers of two of a microsecond: under 1 us, under 2 us, ..., the rest
+
+// The bucket of a duration; its upper bound is 2^bucket microseconds, of the last one nothing.
+constexpr size_t duration_bucket(base::Nanos duration) {
+  size_t bucket = 0;
+  for (base::Nanos micros = duration / 1000; micros != 0 && bucket + 1 < kDurationBuckets; micros >>= 1) ++bucket;
+  return bucket;
+}
+
+struct ExchangeCounters {
+  std::array<base::Counter, kResponseClasses> responses;
+  base::Counter bytes_received, bytes_sent;
+
+  void add(const AccessRecord& record) {
+    responses[record.status / 100 % kResponseClasses].add(1);
+    bytes_received.add(record.bytes_received);
+    bytes_sent.add(record.bytes_sent);
+  }
+};
+
+class Counters {
+ public:
+  explicit Counters(const Limits& limits)
+      : listeners_(limits.listener_slots),
+        routes_(limits.route_slots),
+        clusters_(limits.cluster_slots),
+        endpoints_(limits.endpoint_slots) {}
+
+  void count(Count what) { counts_[static_cast<size_t>(what)].add(1); }
+  void add(const AccessRecord& record) {
+    count(Count::exchanges);
+    for (uint32_t flags = record.flags; flags != 0; flags &= flags - 1)
+      flags_[static_cast<size_t>(__builtin_ctz(flags))].add(1);
+    if (record.refusal != h1::Refusal::kNone) refusals_[static_cast<size_t>(record.refusal)].add(1);
+    durations_[duration_bucket(record.ended - record.began)].add(1);
+    listeners_.add(record.listener, record);
+    routes_.add(record.route, record);
+    clusters_.add(record.cluster, record);
+    endpoints_.add(record.endpoint, record);
+  }
+
+  uint64_t of(Count what) const { return counts_[static_cast<size_t>(what)].read(); }
+  uint64_t of(Flag flag) const { return flags_[static_cast<size_t>(__builtin_ctz(flag))].read(); }
+  uint64_t of(h1::Refusal refusal) const { return refusals_[static_cast<size_t>(refusal)].read(); }
+  uint64_t duration(size_t bucket) const { return durations_[bucket].read(); }
+  // Null: no such slot.
+  const ExchangeCounters* listener(uint32_t slot) const { return listeners_.find(slot); }
+  const ExchangeCounters* route(uint32_t slot) const { return routes_.find(slot); }
+  const ExchangeCounters* cluster(uint32_t slot) const { return clusters_.find(slot); }
+  const ExchangeCounters* endpoint(uint32_t slot) const { return endpoints_.find(slot); }
+
+ private:
+  class Table {
+   public:
+    explicit Table(uint32_t size) : all_(std::make_unique<ExchangeCounters[]>(size)), size_(size) {}
+    void add(uint32_t slot, const AccessRecord& record) {
+      if (slot < size_) all_[slot].add(record);
+    }
+    const ExchangeCounters* find(uint32_t slot) const { return slot < size_ ? &all_[slot] : nullptr; }
+
+   private:
+    std::unique_ptr<ExchangeCounters[]> all_;
+    uint32_t size_;
+  };
+
+  std::array<base::Counter, kCounts> counts_;
+  std::array<base::Counter, kFlags> flags_;
+  std::array<base::Counter, h1::kRefusals> refusals_;
+  std::array<base::Counter, kDurationBuckets> durations_;
+  Table listeners_, routes_, clusters_, endpoints_;
+};
+
+}  // namespace penstock::proxy

@@ -1,0 +1,152 @@
+// One request and its answer (or one TCP connection) on its way between a client and an endpoint.
+//
+// A value of the worker: which connections, which part of the way, deadlines, and the few numbers of the configuration
+// that count after the request's head is sent. Heads are lent (Message) from the request's first byte until its
+// answer's last, or until it becomes a tunnel. The machine that moves it is Proxy.
+#pragma once
+
+#include <array>
+#include <optional>
+
+#include "l7/config/action.h"
+#include "l7/config/filters.h"
+#include "l7/http/forwarding.h"
+#include "l7/proxy/access_record.h"
+#include "l7/proxy/downstream_session.h"
+#include "l7/proxy/limits.h"
+#include "l7/proxy/upstream_session.h"
+
+namespace penstock::proxy {
+
+//   kHead ─► kDelayed ─► kWaiting ─► kConnecting ─► kSending ─► kStreaming ─► over
+//     │          │          ▲ ▲           │            ▲            │  │
+//     │          │          │ │           └────────────┤            │  └───► kTunnel ─► over
+//     │          │          │ └── a kept connection ───┘            │
+//     │          │       kBackoff ◄──────── a try failed ───────────┤
+//     └──────────┴─────────────────► kAnswering ◄───────────────────┘
+//                                        └─► over
+enum class Phase : uint8_t {
+  kHead,        // the request's head is read
+  kDelayed,     // a fault filter holds it
+  kWaiting,     // for a connection of the cluster
+  kConnecting,  // a connection is made for it
+  kSending,     // the head goes out as soon as there is room
+  kStreaming,   // both bodies
+  kBackoff,     // before another try
+  kAnswering,   // the gateway's own answer
+  kTunnel,      // bytes both ways
+};
+
+// Why a try failed.
+enum class Failure : uint8_t {
+  kConnect,   // no connection came about
+  kReset,     // the connection ended before the answer's head was complete
+  kProtocol,  // what came is no answer
+  kTimeout,   // no answer in time
+};
+
+// config::Retry without a pointer into a generation.
+struct RetryPolicy {
+  static constexpr uint16_t kFirstCode = 400, kCodes = 200;
+
+  void set(const config::Retry& from) {
+    attempts = from.attempts;
+    backoff = from.backoff;
+    connect_failure = from.connect_failure;
+    reset = from.reset;
+    codes = {};
+    for (const uint16_t code : from.codes)
+      if (code >= kFirstCode && code < kFirstCode + kCodes)
+        codes[(code - kFirstCode) / 64] |= uint64_t{1} << (code - kFirstCode) % 64;
+  }
+  bool has(uint16_t code) const {
+    if (code < kFirstCode || code >= kFirstCode + kCodes) return false;
+    return codes[(code - kFirstCode) / 64] >> (code - kFirstCode) % 64 & 1;
+  }
+
+  base::Nanos backoff = 0;
+  std::array<uint64_t, 4> codes{};
+  uint8_t attempts = 0;
+  bool connect_failure = false;
+  bool reset = false;
+};
+
+struct Message {
+  explicit Message(const http::HeadLimits& limits) : request(limits), response(limits) {}
+  http::RequestHead request;
+  http::ResponseHead response;
+};
+
+struct MirrorCopy {
+  uint32_t cluster = kNone;  // slot
+  uint32_t session = kNone;
+  ContentOut out;
+};
+
+struct ExchangeState {
+  Phase phase = Phase::kHead;
+  uint32_t client = kNone;   // downstream session
+  uint32_t backend = kNone;  // upstream session
+  uint32_t message = kNone;
+  uint32_t cluster = kNone;                                 // slot
+  uint32_t endpoint = kNone;                                // slot, of the running or last try
+  uint32_t avoid = kNone;                                   // slot, of the try that failed
+  uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster
+
+  // Deadlines; 0: none.
+  base::Nanos header_until = 0, request_until = 0, try_until = 0;
+  base::Nanos stream_timeout = 0;
+  base::Nanos backend_timeout = 0;
+  base::Nanos moved_at = 0;
+
+  RetryPolicy retry;
+  uint8_t retried = 0;
+  http::Method method = http::Method::kGet;
+  http::Version version = http::Version::kHttp11;
+  bool upgrade = false;
+  bool expects_continue = false;
+
+  bool counted = false;  // among the cluster's requests
+  bool reused = false;   // the connection had served before
+  bool stale_retried = false;
+  bool content_taken = false;   // cannot be replayed any more
+  bool request_ending = false;  // its end waits for room
+  bool request_done = false;
+  bool interim_waits = false;  // an interim answer waits for room
+  bool interim_sent = false;
+  bool head_waits = false;  // the answer's head waits for room
+  bool response_begun = false;
+  bool response_ending = false;
+  bool close_client = false;     // the answer is the last one
+  bool own_answer = false;       // by the gateway
+  bool answer_ready = false;     // kDelayed: what the filters answer
+  bool client_finished = false;  // kTunnel: the end was passed on
+  bool backend_finished = false;
+  bool mirrors_begun = false;
+
+  const config::Filters* rule_filters = nullptr;     // of the answer; of the adopted generation, or kept
+  const config::Filters* backend_filters = nullptr;  // likewise
+  const config::Filters* body_filters = nullptr;     // whose direct response's body is sent
+  size_t body_at = 0;
+  std::string_view rule_origin, backend_origin;  // of CORS, in the request's arena
+  std::optional<http::InterimGate> gate;
+  std::array<MirrorCopy, kMaxMirrors> mirrors;
+
+  AccessRecord record;
+
+  bool replayable() const { return !content_taken && !interim_sent; }
+  base::Nanos deadline() const {
+    base::Nanos first = stream_timeout != 0 ? moved_at + stream_timeout : kMaxFarAway;
+    for (const base::Nanos each : {header_until, request_until, try_until})
+      if (each != 0 && each < first) first = each;
+    return first;
+  }
+};
+
+struct Exchange : ExchangeState {
+  explicit Exchange(const h1::Limits& limits) : down(limits), up(limits) {}
+  DownstreamStream down;
+  UpstreamStream up;
+};
+
+}  // namespace penstock::proxy

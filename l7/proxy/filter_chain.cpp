@@ -1,0 +1,111 @@
+#include "l7/proxy/filter_chain.h"
+
+#include <array>
+
+#include "l7/proxy/access_record.h"
+#include "l7/proxy/cors.h"
+#include "l7/route/rewrite.h"
+
+namespace penstock::proxy {
+
+namespace {
+
+// A request's own path with everything a modifier may put before it.
+using PathBuffer = std::array<char, http::kDefaultTargetBytes + 2048>;
+
+bool answer_with(uint16_t status, http::ResponseHead& answer, FilterVerdict& verdict) {
+  answer.clear();
+  answer.status = status;
+  verdict.answered = true;
+  return true;
+}
+
+FilterVerdict failed(http::ResponseHead& answer, FilterVerdict verdict) {
+  answer_with(500, answer, verdict);
+  verdict.failed = true;
+  return verdict;
+}
+
+void fault(const config::Fault& fault, http::ResponseHead& answer, Random& random, FilterVerdict& verdict) {
+  constexpr uint32_t kMillion = 1'000'000;
+  if (fault.delay != 0 && random.chance(fault.delay_per_million, kMillion)) {
+    verdict.delay = fault.delay;
+    verdict.flags |= kDelayInjected;
+  }
+  if (fault.abort_status == 0 || !random.chance(fault.abort_per_million, kMillion)) return;
+  answer_with(fault.abort_status, answer, verdict);
+  verdict.flags |= kFaultInjected;
+}
+
+bool redirect(const config::Redirect& redirect, const RequestAt& at, const http::RequestHead& head,
+              http::ResponseHead& answer, FilterVerdict& verdict) {
+  PathBuffer buffer;
+  const auto location = route::compose_location(redirect, head, at.listener_port, at.prefix_bytes, buffer);
+  answer_with(redirect.status, answer, verdict);
+  return location && answer.fields.add(http::FieldId::kLocation, *location) == http::Fault::kNone;
+}
+
+bool direct(const config::DirectResponse& direct, http::ResponseHead& answer, FilterVerdict& verdict) {
+  answer_with(direct.status, answer, verdict);
+  verdict.body = !direct.body.empty();
+  return direct.content_type.empty() ||
+         answer.fields.add(http::FieldId::kContentType, direct.content_type) == http::Fault::kNone;
+}
+
+bool rewrite(const config::Rewrite& rewrite, const RequestAt& at, http::RequestHead& head) {
+  if (!rewrite.hostname.empty() && head.set_authority(rewrite.hostname) != http::Fault::kNone) return false;
+  if (rewrite.path.kind == config::PathModifier::Kind::kNone || !head.path().starts_with('/')) return true;
+  PathBuffer buffer;
+  const auto path = route::modify_path(rewrite.path, head.path(), at.prefix_bytes, buffer);
+  return path && head.set_path(*path, at.path) == http::Fault::kNone;
+}
+
+}  // namespace
+
+bool change_fields(const std::vector<config::HeaderChange>& changes, http::Fields& fields) {
+  bool done = true;
+  for (const config::HeaderChange& each : changes) {
+    switch (each.kind) {
+      case config::HeaderChange::Kind::kSet:
+        done &= fields.set(each.name, each.value) == http::Fault::kNone;
+        break;
+      case config::HeaderChange::Kind::kAdd:
+        done &= fields.add(each.name, each.value) == http::Fault::kNone;
+        break;
+      case config::HeaderChange::Kind::kRemove:
+        fields.remove(each.name);
+        break;
+    }
+  }
+  return done;
+}
+
+FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at, http::RequestHead& head,
+                             http::ResponseHead& answer, Random& random) {
+  FilterVerdict verdict;
+  if (filters.cors) {
+    verdict.origin = allowed_origin(*filters.cors, head);
+    if (!verdict.origin.empty() && is_preflight(head)) {
+      answer_with(http::kNoContent, answer, verdict);
+      return write_preflight(*filters.cors, verdict.origin, head, answer) ? verdict : failed(answer, verdict);
+    }
+  }
+  if (filters.fault) {
+    fault(*filters.fault, answer, random, verdict);
+    if (verdict.answered) return verdict;
+  }
+  if (filters.redirect)
+    return redirect(*filters.redirect, at, head, answer, verdict) ? verdict : failed(answer, verdict);
+  if (filters.direct) return direct(*filters.direct, answer, verdict) ? verdict : failed(answer, verdict);
+  if (!change_fields(filters.request, head.fields)) return failed(answer, verdict);
+  if (filters.rewrite && !rewrite(*filters.rewrite, at, head)) return failed(answer, verdict);
+  return verdict;
+}
+
+bool filter_response(const config::Filters& filters, std::string_view origin, http::ResponseHead& head) {
+  const bool changed = change_fields(filters.response, head.fields);
+  if (!filters.cors || origin.empty()) return changed;
+  return write_cors(*filters.cors, origin, head) && changed;
+}
+
+}  // namespace penstock::proxy

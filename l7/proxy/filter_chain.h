@@ -1,0 +1,50 @@
+// What the filters of a rule, or of a backend, do with a request and its answer: the order is this file's.
+//
+//   request:   CORS preflight (answers) → fault (delays, aborts) → redirect (answers) → direct response (answers)
+//              → header changes → host and path
+//   response:  header changes → CORS
+//
+// Each filter that answers ends the chain. CORS comes first, as in Envoy, so that a browser is told even when the
+// request itself would be aborted; header changes come before the rewrite, so that they cannot undo it.
+// Pure: values in, values out; chance comes from the caller. Memory: texts in the verdict are views of the request's
+// arena. Failure: a change that does not fit, or a path that is none, is answered 500 (kFiltersFailed). Mirrors are
+// connections and therefore the exchange's business.
+#pragma once
+
+#include <string_view>
+
+#include "l7/config/filters.h"
+#include "l7/http/message.h"
+#include "l7/http/path.h"
+#include "l7/proxy/random.h"
+
+namespace penstock::proxy {
+
+struct RequestAt {
+  uint16_t listener_port = 0;
+  uint32_t prefix_bytes = 0;  // of the match, route::Candidate
+  http::PathPolicy path;
+};
+
+struct FilterVerdict {
+  bool answered = false;    // `answer` is filled, but for the content's length when there is a body
+  bool failed = false;      // the answer is the 500 of a filter that could not do its work
+  bool body = false;        // the content is that of Filters::direct
+  uint32_t flags = 0;       // Flag bits
+  base::Nanos delay = 0;    // before anything else is done
+  std::string_view origin;  // the request's, where CORS allows it: for the response
+};
+
+FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at, http::RequestHead& head,
+                             http::ResponseHead& answer, Random& random);
+
+// False: a change did not fit, and was left out.
+bool filter_response(const config::Filters& filters, std::string_view origin, http::ResponseHead& head);
+
+// Whether anything is done with an answer.
+inline bool filters_responses(const config::Filters& filters) { return !filters.response.empty() || filters.cors; }
+
+// "Set, add, remove" of one message.
+bool change_fields(const std::vector<config::HeaderChange>& changes, http::Fields& fields);
+
+}  // namespace penstock::proxy

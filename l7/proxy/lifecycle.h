@@ -1,0 +1,154 @@
+// Part of proxy.h: configurations, time, and the end of service.
+#pragma once
+
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+template <Net N>
+Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
+    : net_(net),
+      limits_(limits),
+      listener_numbers_(limits.listener_slots, kNone),
+      clients_(limits.clients),
+      upstreams_(limits.upstreams),
+      exchanges_(limits.exchanges),
+      messages_(limits.messages),
+      sides_(limits.connections, kNone),
+      clusters_(limits),
+      pool_(clusters_, upstreams_),
+      wheel_(now),
+      armed_(limits.clients + limits.upstreams, 0),
+      now_(now),
+      random_(seed),
+      counters_(limits),
+      log_(limits.log_records),
+      // A head with all its fields, ": " and line ends, and what the codec writes around them.
+      scratch_size_(limits.codec.head.arena_bytes() + limits.codec.head.fields_kept() * 4 + 1024),
+      scratch_(std::make_unique<uint8_t[]>(scratch_size_)) {
+  wheel_.grow(limits.clients + limits.upstreams);
+}
+
+template <Net N>
+void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
+  keep_filters();
+  config_ = &config;
+  worker_ = worker;
+  std::fill(listener_numbers_.begin(), listener_numbers_.end(), kNone);
+  for (uint32_t number = 0; number < config.listeners.size(); ++number)
+    if (const uint32_t slot = config.listeners[number].slot; slot < listener_numbers_.size())
+      listener_numbers_[slot] = number;
+  clusters_.adopt(config);
+  adopt_upstreams();
+  adopt_clients();
+  for (uint32_t slot = 0; slot < clusters_.cluster_slots(); ++slot) note_room(slot);  // limits may have grown
+  give_room();
+}
+
+// What answers under way still need of the configuration that goes: copies, shared by those that need the same.
+template <Net N>
+void Proxy<N>::keep_filters() {
+  std::unordered_map<const config::Filters*, std::unique_ptr<config::Filters>> kept;  // by their own address
+  std::unordered_map<const config::Filters*, const config::Filters*> copies;          // from where they were
+  const auto keep = [&](const config::Filters*& filters) {
+    if (filters == nullptr) return;
+    const config::Filters*& copy = copies[filters];
+    if (copy == nullptr) {
+      const auto earlier = kept_filters_.find(filters);
+      auto owned =
+          earlier != kept_filters_.end() ? std::move(earlier->second) : std::make_unique<config::Filters>(*filters);
+      copy = owned.get();
+      kept.emplace(copy, std::move(owned));
+    }
+    filters = copy;
+  };
+  for (uint32_t i = 0; i < clients_.made(); ++i) {
+    const DownstreamSession& client = clients_.at(i);
+    if (client.connection == kNone || client.exchange == kNone) continue;
+    Exchange& x = exchange_of(client);
+    keep(x.rule_filters);
+    keep(x.backend_filters);
+    keep(x.body_filters);
+  }
+  kept_filters_ = std::move(kept);
+}
+
+template <Net N>
+void Proxy<N>::adopt_upstreams() {
+  for (uint32_t i = 0; i < upstreams_.made(); ++i) {
+    UpstreamSession& upstream = upstreams_.at(i);
+    if (upstream.connection == kNone || upstream.state == UpstreamSession::State::kMirror) continue;
+    if (clusters_.has(upstream.cluster, upstream.endpoint, upstream.address, upstream.port)) continue;
+    upstream.vanished = true;
+    if (upstream.state == UpstreamSession::State::kIdle) close_upstream(i, true);
+  }
+}
+
+template <Net N>
+void Proxy<N>::adopt_clients() {
+  for (uint32_t i = 0; i < clients_.made(); ++i) {
+    DownstreamSession& client = clients_.at(i);
+    if (client.connection == kNone || client.state != DownstreamSession::State::kOpen || listener_of(client) != nullptr)
+      continue;
+    client.draining = true;
+    if (client.exchange == kNone) resume(i);
+  }
+}
+
+template <Net N>
+void Proxy<N>::drain(base::Nanos until, base::Nanos now) {
+  now_ = now;
+  draining_ = true;
+  drain_until_ = until;
+  for (uint32_t i = 0; i < clients_.made(); ++i)
+    if (clients_.at(i).connection != kNone && clients_.at(i).exchange == kNone) resume(i);
+  give_room();
+}
+
+template <Net N>
+void Proxy<N>::resume_service() {
+  draining_ = false;
+  drain_until_ = ~base::Nanos{0};
+}
+
+template <Net N>
+void Proxy<N>::on_time(base::Nanos now) {
+  now_ = now;
+  wheel_.advance(now, [this](uint32_t member) {
+    armed_[member] = 0;
+    if (member < limits_.clients)
+      on_client_time(member);
+    else
+      on_upstream_time(member - limits_.clients);
+  });
+  if (now >= drain_until_) {
+    drain_until_ = ~base::Nanos{0};
+    for (uint32_t i = 0; i < clients_.made(); ++i) {
+      DownstreamSession& client = clients_.at(i);
+      if (client.connection == kNone) continue;
+      if (client.exchange == kNone) {
+        end_client(i, false);
+      } else {
+        counters_.count(Count::drains_cut);
+        break_off(exchange_of(client), 0);
+      }
+    }
+  }
+  give_room();
+}
+
+// A deadline that is moved later is left where it is and looked at when it comes: most never come.
+template <Net N>
+void Proxy<N>::arm(uint32_t member, base::Nanos at) {
+  if (at >= kMaxFarAway || (armed_[member] != 0 && armed_[member] <= at)) return;
+  armed_[member] = at;
+  wheel_.set(member, at);
+}
+
+template <Net N>
+void Proxy<N>::arm_client(uint32_t index) {
+  const DownstreamSession& client = clients_.at(index);
+  arm(index, client.exchange != kNone ? exchange_of(client).deadline() : client.until);
+}
+
+}  // namespace penstock::proxy

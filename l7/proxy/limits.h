@@ -1,0 +1,39 @@
+// How much one worker's proxy holds at a time. What is beyond is refused by the name in the comment (counters.h).
+//
+// Everything is allocated when first needed, up to these bounds, and kept: the steady state allocates nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.h"
+#include "l7/config/cluster.h"
+#include "l7/config/listener.h"
+#include "l7/h1/limits.h"
+
+namespace penstock::proxy {
+
+constexpr uint32_t kMaxRouteSlots = 65536;  // as many as one table has routes
+
+// How long bytes of a client are thrown away after the last answer, so that it is read before a reset (RFC 9112 9.6).
+constexpr base::Nanos kLinger = 2 * base::kNanosPerSecond;
+// What a mirrored request may take until its connection is closed, answered or not.
+constexpr base::Nanos kMirrorLife = 15 * base::kNanosPerSecond;
+constexpr uint32_t kMaxMirrors = 4;              // of one request; those beyond count as mirrors_dropped
+constexpr uint32_t kMaxBackoffFactor = 10;       // of the configured back-off, as Envoy
+constexpr base::Nanos kMaxFarAway = ~0ull >> 1;  // beyond any deadline, without wrapping when a time is added
+
+struct Limits {
+  uint32_t connections = 262144;  // ids of the transport, both sides together; connections_refused
+  uint32_t clients = 131072;      // idle ones cost about 150 bytes; connections_refused
+  uint32_t upstreams = 65536;     // about what one worker has ports for, of one address; upstreams_exhausted
+  uint32_t exchanges = 131072;    // requests and tunnels under way, 1.2 KB each; exchanges_exhausted
+  uint32_t messages = 16384;      // requests under way: pairs of heads, 180 KiB of address space; messages_exhausted
+  uint32_t log_records = 4096;    // that wait for the control thread, which looks every few milliseconds; log_lost
+  uint32_t listener_slots = config::kMaxListeners;
+  uint32_t route_slots = kMaxRouteSlots;
+  uint32_t cluster_slots = config::kMaxClusters;
+  uint32_t endpoint_slots = config::kMaxClusterEndpoints;
+  h1::Limits codec;
+};
+
+}  // namespace penstock::proxy

@@ -1,0 +1,196 @@
+// HTTP/1.1 and raw TCP between clients and endpoints, for one worker: a machine without hands. Connections are numbers
+// of a transport (net.h); what happens to them comes in as events and a time, what is to be done goes out as calls of
+// the transport and a deadline.
+//
+// Use: adopt() a configuration before anything else and whenever there is another one, between rounds; then, a round,
+// on_accept() for each new connection of a client, on_events() for each that has some, on_time() when deadline() has
+// passed. Every call does all that can be done at once and never waits.
+//
+// Life of a request: serve() lends it an exchange and heads at its first byte; request.h reads, routes and filters it;
+// upstream.h finds an endpoint and a connection to it; request.h and response.h move both bodies, each asking its codec
+// only for what the other side has room for; client.h goes on with the connection. tunnel.h carries upgrades, CONNECT
+// and TCP listeners, mirror.h copies.
+//
+// Configuration: L7Config stays alive until the next adopt() has returned. After its head is sent an exchange carries
+// only numbers, and a copy of the filters that its answer still needs if they vanish. Connections of a listener that
+// vanished get Connection: close with their next answer, idle ones are closed; connections to endpoints that vanished
+// are closed when they are idle.
+//
+// Memory: bounded by Limits, allocated when first needed. Thread: the worker's; counters() and log() also for the
+// control thread. Failure: a client gets the status of RFC 9110 with a flag in the record (access_record.h), or, once
+// an answer has begun, an end it can tell from the answer's. Not here: TLS, HTTP/2, outlier ejection, rate limits.
+#pragma once
+
+#include <unordered_map>
+
+#include "l7/proxy/clusters.h"
+#include "l7/proxy/counters.h"
+#include "l7/proxy/exchange.h"
+#include "l7/proxy/filter_chain.h"
+#include "l7/proxy/lending.h"
+#include "l7/proxy/upstream_pool.h"
+#include "l7/tcp/timer_wheel.h"
+
+namespace penstock::proxy {
+
+template <Net N>
+class Proxy {
+ public:
+  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now);
+  Proxy(const Proxy&) = delete;
+  Proxy& operator=(const Proxy&) = delete;
+
+  void adopt(const route::L7Config& config, uint32_t worker);
+
+  // `listener`: its number in the adopted configuration.
+  void on_accept(uint32_t id, uint32_t listener, base::Nanos now);
+  void on_events(uint32_t id, uint8_t events, base::Nanos now);
+  void on_time(base::Nanos now);
+  base::Nanos deadline() const { return std::min(wheel_.next(), drain_until_); }
+
+  // The gateway stops: idle connections of clients are closed, answers are their connections' last; what has not ended
+  // by `until` is broken off. resume_service() takes it back for connections that are still there.
+  void drain(base::Nanos until, base::Nanos now);
+  void resume_service();
+
+  const Counters& counters() const { return counters_; }
+  AccessLog& log() { return log_; }
+
+  uint32_t clients() const { return clients_.lent(); }
+  uint32_t upstreams() const { return upstreams_.lent(); }
+  uint32_t exchanges() const { return exchanges_.lent(); }
+  uint32_t messages() const { return messages_.lent(); }
+
+ private:
+  enum class Ran : uint8_t { kWaits, kMoved, kOver };
+  static constexpr uint32_t kUpstreamSide = 1;  // in sides_: session * 2 + side
+
+  // client.h: connections of clients
+  const config::Listener* listener_of(const DownstreamSession& client) const;
+  void resume(uint32_t client);
+  bool begin_exchange(uint32_t client);
+  void refuse_client(uint32_t client);
+  void end_client(uint32_t client, bool in_peace);
+  void close_client(uint32_t client, bool all_read);
+  void linger(uint32_t client);
+  void on_client_time(uint32_t client);
+  void over(Exchange& x);
+  void log(Exchange& x);
+
+  // request.h: what comes from the client
+  bool pump(Exchange& x);
+  Ran step_request(Exchange& x);
+  Ran read_head(Exchange& x);
+  void on_request_head(Exchange& x);
+  void route_request(Exchange& x, const config::Listener& listener);
+  bool run_filters(Exchange& x, uint32_t number, const RequestAt& at, base::Nanos& delay, bool of_rule);
+  bool prepare_forwarding(Exchange& x, const config::Listener& listener);
+  Ran send_request_head(Exchange& x);
+  Ran stream_request(Exchange& x);
+  Ran end_request(Exchange& x);
+  Ran on_broken_request(Exchange& x);
+  void answer(Exchange& x, uint16_t status, uint32_t flags);
+  void begin_answer(Exchange& x);
+  void client_gone(Exchange& x);
+  void break_off(Exchange& x, uint32_t flags);
+  void time_out(Exchange& x, uint32_t flag);
+  void on_exchange_time(Exchange& x);
+
+  // response.h: what comes from the endpoint
+  Ran step_response(Exchange& x);
+  Ran send_answer(Exchange& x);
+  Ran stream_response(Exchange& x);
+  Ran on_interim(Exchange& x);
+  Ran on_response_head(Exchange& x);
+  Ran send_response_head(Exchange& x);
+  Ran end_response(Exchange& x);
+  Ran on_broken_response(Exchange& x);
+  bool must_close(const Exchange& x) const;
+  Ran finish(Exchange& x);
+
+  // upstream.h: endpoints and connections to them
+  void start_try(Exchange& x);
+  bool reuse(Exchange& x, uint32_t endpoint);
+  void connect(Exchange& x, const config::Endpoint& endpoint, const config::Cluster& cluster);
+  void attach(Exchange& x, uint32_t upstream);
+  void wait(Exchange& x, const config::Cluster& cluster);
+  void stop_waiting(Exchange& x);
+  void leave_cluster(Exchange& x);
+  void leave_backend(Exchange& x, bool keep);
+  void close_upstream(uint32_t upstream, bool in_peace);
+  bool is_fresh(const UpstreamSession& upstream);
+  bool may_retry(const Exchange& x, Failure why) const;
+  void fail_try(Exchange& x, Failure why);
+  void begin_retry(Exchange& x);
+  void on_upstream_events(uint32_t upstream, uint8_t events);
+  void on_upstream_time(uint32_t upstream);
+  void note_room(uint32_t cluster);
+  void give_room();
+
+  // tunnel.h
+  void begin_tcp(uint32_t client, const config::Listener& listener);
+  void begin_tunnel(Exchange& x);
+  Ran pump_tunnel(Exchange& x);
+  Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, uint64_t& bytes);
+
+  // mirror.h
+  void choose_mirrors(Exchange& x, const config::Filters& filters);
+  void begin_mirrors(Exchange& x);
+  void begin_mirror(Exchange& x, MirrorCopy& copy);
+  void mirror_content(Exchange& x, base::Bytes data);
+  void mirror_end(Exchange& x);
+  void drop_mirrors(Exchange& x);
+  void on_mirror_events(uint32_t upstream);
+
+  // lifecycle.h: configuration, time
+  void keep_filters();
+  void adopt_clients();
+  void adopt_upstreams();
+  void arm(uint32_t member, base::Nanos at);
+  void arm_client(uint32_t client);
+
+  Exchange& exchange_of(const DownstreamSession& client) { return exchanges_.at(client.exchange); }
+  DownstreamSession& client_of(const Exchange& x) { return clients_.at(x.client); }
+  const DownstreamSession& client_of(const Exchange& x) const { return clients_.at(x.client); }
+  UpstreamSession& backend_of(const Exchange& x) { return upstreams_.at(x.backend); }
+  Message& message_of(const Exchange& x) { return messages_.at(x.message); }
+  base::MutableBytes scratch() { return {scratch_.get(), scratch_size_}; }
+
+  N& net_;
+  const Limits limits_;
+  const route::L7Config* config_ = nullptr;
+  uint32_t worker_ = 0;
+  std::vector<uint32_t> listener_numbers_;  // by slot
+  std::unordered_map<const config::Filters*, std::unique_ptr<config::Filters>> kept_filters_;
+
+  Lending<DownstreamSession> clients_;
+  Lending<UpstreamSession> upstreams_;
+  Lending<Exchange> exchanges_;
+  Lending<Message> messages_;
+  std::vector<uint32_t> sides_;  // by number of connection
+  Clusters clusters_;
+  UpstreamPool pool_;
+  uint32_t first_freed_ = kNone;  // clusters that have room and somebody who waits
+
+  tcp::TimerWheel wheel_;  // members: clients, then upstreams
+  std::vector<base::Nanos> armed_;
+  base::Nanos now_;
+  base::Nanos drain_until_ = ~base::Nanos{0};
+  bool draining_ = false;
+
+  Random random_;
+  Counters counters_;
+  AccessLog log_;
+  size_t scratch_size_;
+  std::unique_ptr<uint8_t[]> scratch_;  // a head on its way out
+};
+
+}  // namespace penstock::proxy
+
+#include "l7/proxy/client.h"
+#include "l7/proxy/lifecycle.h"
+#include "l7/proxy/mirror.h"
+#include "l7/proxy/request.h"
+#include "l7/proxy/response.h"
+#include "l7/proxy/tunnel.h"
+#include "l7/proxy/upstream.h"

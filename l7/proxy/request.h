@@ -1,0 +1,374 @@
+// Part of proxy.h: what comes from the client, until it has gone to the endpoint; and the gateway's own answers.
+#pragma once
+
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+// Moves an exchange as far as it goes. True: it is over.
+template <Net N>
+bool Proxy<N>::pump(Exchange& x) {
+  const uint32_t client = client_of(x).connection;
+  for (;;) {
+    if (client_of(x).dead && x.phase != Phase::kTunnel) {
+      client_gone(x);
+      return true;
+    }
+    if (x.phase == Phase::kTunnel) {
+      if (pump_tunnel(x) == Ran::kOver) return true;
+      break;
+    }
+    const Ran request = step_request(x);
+    if (request == Ran::kOver) return true;
+    const Ran response = step_response(x);
+    if (response == Ran::kOver) return true;
+    if (request == Ran::kWaits && response == Ran::kWaits) break;
+    x.moved_at = now_;
+  }
+  net_.touch(client);
+  if (x.backend != kNone) net_.touch(backend_of(x).connection);
+  return false;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::step_request(Exchange& x) {
+  switch (x.phase) {
+    case Phase::kHead:
+      return read_head(x);
+    case Phase::kSending:
+      return send_request_head(x);
+    case Phase::kStreaming:
+      return x.request_done || backend_of(x).dead ? Ran::kWaits : stream_request(x);
+    case Phase::kDelayed:
+    case Phase::kWaiting:
+    case Phase::kConnecting:
+    case Phase::kBackoff:
+    case Phase::kAnswering:
+    case Phase::kTunnel:
+      break;
+  }
+  return Ran::kWaits;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::read_head(Exchange& x) {
+  DownstreamSession& client = client_of(x);
+  const h1::Step step = x.down.next(net_, client.connection, SIZE_MAX, client.dead, now_);
+  if (step.event == h1::Event::kMore) return Ran::kWaits;
+  net_.consume(client.connection, step.consumed, now_);
+  if (step.event == h1::Event::kHead) {
+    on_request_head(x);
+    return Ran::kMoved;
+  }
+  if (step.event == h1::Event::kRefused && x.down.refusal() != h1::Refusal::truncated) {
+    x.record.refusal = x.down.refusal();
+    x.close_client = true;
+    answer(x, h1::info(x.down.refusal()).status, kDownstreamProtocol);
+    return Ran::kMoved;
+  }
+  client_gone(x);
+  return Ran::kOver;
+}
+
+template <Net N>
+void Proxy<N>::on_request_head(Exchange& x) {
+  http::RequestHead& head = message_of(x).request;
+  x.header_until = 0;
+  x.method = head.method;
+  x.version = x.record.version = head.version;
+  x.upgrade = !head.upgrade().empty();
+  x.expects_continue = head.expects_continue;
+  x.gate.emplace(head);
+  x.record.method.set(head.method_text());
+  x.record.host.set(head.host());
+  x.record.path.set(head.path());
+  const config::Listener* listener = listener_of(client_of(x));
+  if (listener == nullptr) return answer(x, 503, kNoRoute);  // it vanished while the request was on its way
+  switch (http::next_hop(head)) {
+    case http::Hop::kForward:
+      return route_request(x, *listener);
+    case http::Hop::kAnswer:
+      return answer(x, head.method == http::Method::kOptions ? 200 : 405, 0);
+    case http::Hop::kRefuse:
+      return answer(x, 400, kDownstreamProtocol);
+  }
+}
+
+// Everything that needs the configuration, at once: what comes later uses what is written down here.
+template <Net N>
+void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
+  http::RequestHead& head = message_of(x).request;
+  const route::Candidate* found =
+      route::find_route(config_->tables[listener.table], head, config_->scratches[worker_][listener.table]);
+  if (found == nullptr) return answer(x, 404, kNoRoute);
+  const config::Action& action = config_->actions[found->action];
+  x.record.route = config_->routes[config_->first_route[listener.table] + found->route].slot;
+  x.record.rule = found->rule;
+  if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
+  x.backend_timeout = action.timeouts.backend;
+  x.retry.set(action.retry);
+
+  const RequestAt at{listener.port, found->prefix_bytes, limits_.codec.path};
+  base::Nanos delay = 0;
+  bool goes_on = run_filters(x, action.filters, at, delay, true);
+  if (goes_on) {
+    const config::Backend* backend = config::pick_backend(action, random_.next32());
+    x.cluster =
+        backend != nullptr && backend->cluster != config::kNoCluster ? clusters_.slot_of(backend->cluster) : kNone;
+    goes_on = x.cluster != kNone;
+    if (!goes_on)
+      answer(x, 500, kNoCluster);
+    else
+      goes_on = run_filters(x, backend->filters, at, delay, false) && prepare_forwarding(x, listener);
+  }
+  x.record.cluster = x.cluster;
+  if (delay != 0) {
+    x.answer_ready = !goes_on;
+    x.phase = Phase::kDelayed;
+    x.try_until = now_ + delay;
+  } else if (goes_on) {
+    start_try(x);
+  }
+}
+
+// False: the exchange has its answer.
+template <Net N>
+bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, base::Nanos& delay, bool of_rule) {
+  if (number == config::kNoFilters) return true;
+  const config::Filters& filters = config_->filters[number];
+  Message& message = message_of(x);
+  const FilterVerdict verdict = filter_request(filters, at, message.request, message.response, random_);
+  delay += verdict.delay;
+  x.record.flags |= verdict.flags;
+  if (verdict.failed) counters_.count(Count::filters_failed);
+  if (verdict.answered) {
+    if (verdict.body) x.body_filters = &filters;
+    begin_answer(x);
+    return false;
+  }
+  if (filters_responses(filters)) {
+    (of_rule ? x.rule_filters : x.backend_filters) = &filters;
+    (of_rule ? x.rule_origin : x.backend_origin) = verdict.origin;
+  }
+  choose_mirrors(x, filters);
+  return true;
+}
+
+template <Net N>
+bool Proxy<N>::prepare_forwarding(Exchange& x, const config::Listener& listener) {
+  http::RequestHead& head = message_of(x).request;
+  const http::Arrival arrival{x.record.peer, listener.addresses.empty() ? base::IpAddress{} : listener.addresses[0],
+                              x.record.peer_port, listener.port, head.scheme};
+  std::array<uint8_t, 16> random;
+  base::store_raw(random.data(), random_.next());
+  base::store_raw(random.data() + 8, random_.next());
+  if (http::add_forwarding_fields(head, arrival, listener.forwarding) != http::Fault::kNone ||
+      http::add_request_id(head, random, listener.forwarding) != http::Fault::kNone) {
+    counters_.count(Count::filters_failed);
+    answer(x, 500, 0);
+    return false;
+  }
+  x.record.request_id.set(head.fields.value_of(http::FieldId::kXRequestId));
+  return true;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
+  Message& message = message_of(x);
+  UpstreamSession& backend = backend_of(x);
+  const config::Cluster* cluster = clusters_.find(x.cluster);
+  const uint32_t most = cluster != nullptr ? cluster->limits.requests_per_connection : 1;
+  const bool last = (most != 0 && backend.served + 1 >= most) || message.request.ambiguity != 0;
+  const Sent sent =
+      x.up.send_head(net_, backend.connection, message.request, {last, x.expects_continue}, now_, scratch());
+  if (sent == Sent::kLater) return Ran::kWaits;
+  if (sent == Sent::kBroken) {
+    counters_.count(Count::short_writes);
+    leave_backend(x, false);
+    answer(x, 503, kOverload);
+    return Ran::kMoved;
+  }
+  ++backend.served;
+  if (last) backend.vanished = true;
+  ++x.record.tries;
+  x.record.upstream_began = now_;
+  x.try_until = x.backend_timeout != 0 ? now_ + x.backend_timeout : 0;
+  x.phase = Phase::kStreaming;
+  x.up.expect(message.response, x.method, x.upgrade);
+  if (!x.mirrors_begun) begin_mirrors(x);
+  return Ran::kMoved;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
+  if (x.request_ending) return end_request(x);
+  DownstreamSession& client = client_of(x);
+  const uint32_t backend = backend_of(x).connection;
+  const h1::Step step = x.down.next(net_, client.connection, ContentOut::room(net_, backend), client.dead, now_);
+  switch (step.event) {
+    case h1::Event::kMore:
+      return Ran::kWaits;
+    case h1::Event::kContent:
+      x.content_taken = true;
+      x.gate->on_content();
+      x.record.bytes_received += step.data.size();
+      mirror_content(x, step.data);
+      if (!x.up.out.send(net_, backend, step.data, now_)) {
+        counters_.count(Count::short_writes);
+        leave_backend(x, false);
+        if (x.response_begun) break;
+        answer(x, 503, kOverload);
+        return Ran::kMoved;
+      }
+      net_.consume(client.connection, step.consumed, now_);
+      return Ran::kMoved;
+    case h1::Event::kEnd:
+      net_.consume(client.connection, step.consumed, now_);
+      x.content_taken |= message_of(x).request.content.kind != http::Content::Kind::kNone;
+      x.request_ending = true;
+      x.record.request_ended = now_;
+      return end_request(x);
+    case h1::Event::kHead:
+    case h1::Event::kInterim:
+    case h1::Event::kTunnel:
+    case h1::Event::kClosed:
+    case h1::Event::kRefused:
+      return on_broken_request(x);
+  }
+  break_off(x, kOverload);
+  return Ran::kOver;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::end_request(Exchange& x) {
+  const Sent sent = x.up.out.end(net_, backend_of(x).connection, message_of(x).request.trailers, now_, scratch());
+  if (sent == Sent::kLater) return Ran::kWaits;
+  x.request_ending = false;
+  if (sent == Sent::kAll) {
+    x.request_done = true;
+    mirror_end(x);
+    return Ran::kMoved;
+  }
+  counters_.count(Count::short_writes);
+  leave_backend(x, false);
+  if (x.response_begun) {
+    break_off(x, kOverload);
+    return Ran::kOver;
+  }
+  answer(x, 503, kOverload);
+  return Ran::kMoved;
+}
+
+// The client's content broke, or its connection within it.
+template <Net N>
+Proxy<N>::Ran Proxy<N>::on_broken_request(Exchange& x) {
+  x.record.refusal = x.down.refusal();
+  if (x.record.refusal == h1::Refusal::truncated || x.record.refusal == h1::Refusal::kNone) {
+    client_gone(x);
+    return Ran::kOver;
+  }
+  leave_backend(x, false);
+  if (x.response_begun) {
+    break_off(x, kDownstreamProtocol);
+    return Ran::kOver;
+  }
+  answer(x, h1::info(x.record.refusal).status, kDownstreamProtocol);
+  return Ran::kMoved;
+}
+
+// An answer of the gateway's own, without content.
+template <Net N>
+void Proxy<N>::answer(Exchange& x, uint16_t status, uint32_t flags) {
+  x.record.flags |= flags;
+  if (x.message == kNone) return break_off(x, 0);
+  http::ResponseHead& head = message_of(x).response;
+  head.clear();
+  head.status = status;
+  begin_answer(x);
+}
+
+// The head is filled; the length of the content follows from where it comes from.
+template <Net N>
+void Proxy<N>::begin_answer(Exchange& x) {
+  http::ResponseHead& head = message_of(x).response;
+  leave_cluster(x);
+  const size_t size = x.body_filters != nullptr ? x.body_filters->direct->body.size() : 0;
+  head.content = {};
+  if (!http::never_has_content(head.status)) {
+    head.content.length = size;
+    head.content.declared = true;
+    if (size != 0 && x.method != http::Method::kHead) head.content.kind = http::Content::Kind::kLength;
+  }
+  x.own_answer = true;
+  x.try_until = 0;
+  x.phase = Phase::kAnswering;
+}
+
+template <Net N>
+void Proxy<N>::client_gone(Exchange& x) {
+  x.record.flags |= kDownstreamTerminated;
+  const uint32_t client = x.client;
+  over(x);
+  end_client(client, false);
+}
+
+// An answer that has begun and cannot be ended, or a tunnel that broke: the client must not take it for whole. What
+// has a length or chunks is cut off by the end of the connection, what ends with the connection only by a reset.
+template <Net N>
+void Proxy<N>::break_off(Exchange& x, uint32_t flags) {
+  x.record.flags |= flags;
+  const uint32_t client = x.client;
+  const bool reset = x.message == kNone || x.down.until_close || !x.response_begun;
+  over(x);
+  if (reset)
+    end_client(client, false);
+  else
+    close_client(client, false);
+}
+
+template <Net N>
+void Proxy<N>::time_out(Exchange& x, uint32_t flag) {
+  leave_backend(x, false);
+  if (x.phase == Phase::kTunnel || x.response_begun || x.phase == Phase::kAnswering) return break_off(x, flag);
+  answer(x, x.phase == Phase::kHead || (flag == kStreamIdle && !x.request_done && x.record.tries != 0) ? 408 : 504,
+         flag);
+}
+
+template <Net N>
+void Proxy<N>::on_exchange_time(Exchange& x) {
+  const auto due = [&](base::Nanos at) { return at != 0 && at <= now_; };
+  if (due(x.header_until)) {
+    x.header_until = 0;
+    return time_out(x, kStreamIdle);
+  }
+  if (due(x.request_until)) {
+    x.request_until = 0;
+    return time_out(x, kUpstreamTimeout);
+  }
+  if (!due(x.try_until)) return time_out(x, kStreamIdle);
+  x.try_until = 0;
+  switch (x.phase) {
+    case Phase::kDelayed:
+      if (x.answer_ready)
+        x.phase = Phase::kAnswering;
+      else
+        start_try(x);
+      return;
+    case Phase::kBackoff:
+      return start_try(x);
+    case Phase::kConnecting:
+      counters_.count(Count::connect_timeouts);
+      return fail_try(x, Failure::kConnect);
+    case Phase::kSending:
+    case Phase::kStreaming:
+      if (x.response_begun) return time_out(x, kUpstreamTimeout);
+      return fail_try(x, Failure::kTimeout);
+    case Phase::kHead:
+    case Phase::kWaiting:
+    case Phase::kAnswering:
+    case Phase::kTunnel:
+      break;
+  }
+}
+
+}  // namespace penstock::proxy

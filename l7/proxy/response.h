@@ -1,0 +1,197 @@
+// Part of proxy.h: what comes from the endpoint, until the client has it; and what follows an answer's end.
+#pragma once
+
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::step_response(Exchange& x) {
+  if (x.phase == Phase::kAnswering) return send_answer(x);
+  return x.phase == Phase::kStreaming ? stream_response(x) : Ran::kWaits;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::send_answer(Exchange& x) {
+  if (!x.response_begun) return send_response_head(x);
+  const DownstreamSession& client = client_of(x);
+  const bool has_body = message_of(x).response.content.kind == http::Content::Kind::kLength;
+  const std::string_view body = has_body ? std::string_view(x.body_filters->direct->body) : std::string_view{};
+  if (x.body_at == body.size()) return finish(x);
+  const size_t size = std::min(body.size() - x.body_at, ContentOut::room(net_, client.connection));
+  if (size == 0) return Ran::kWaits;
+  const base::Bytes piece{reinterpret_cast<const uint8_t*>(body.data()) + x.body_at, size};
+  if (!x.down.out.send(net_, client.connection, piece, now_)) {
+    counters_.count(Count::short_writes);
+    break_off(x, kOverload);
+    return Ran::kOver;
+  }
+  x.body_at += size;
+  x.record.bytes_sent += size;
+  return Ran::kMoved;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::stream_response(Exchange& x) {
+  if (x.interim_waits) return on_interim(x);
+  if (x.head_waits) return send_response_head(x);
+  if (x.response_ending) return end_response(x);
+  const UpstreamSession& backend = backend_of(x);
+  const uint32_t client = client_of(x).connection;
+  const size_t room = x.response_begun ? ContentOut::room(net_, client) : SIZE_MAX;
+  const h1::Step step = x.up.next(net_, backend.connection, room, backend.dead, now_);
+  switch (step.event) {
+    case h1::Event::kMore:
+      return Ran::kWaits;
+    case h1::Event::kContent:
+      x.record.bytes_sent += step.data.size();
+      if (!x.down.out.send(net_, client, step.data, now_)) {
+        counters_.count(Count::short_writes);
+        break_off(x, kOverload);
+        return Ran::kOver;
+      }
+      net_.consume(backend.connection, step.consumed, now_);
+      return Ran::kMoved;
+    case h1::Event::kInterim:
+      net_.consume(backend.connection, step.consumed, now_);
+      return on_interim(x);
+    case h1::Event::kHead:
+      net_.consume(backend.connection, step.consumed, now_);
+      return on_response_head(x);
+    case h1::Event::kEnd:
+      net_.consume(backend.connection, step.consumed, now_);
+      return end_response(x);
+    case h1::Event::kTunnel:
+    case h1::Event::kClosed:
+    case h1::Event::kRefused:
+      break;
+  }
+  return on_broken_response(x);
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
+  const http::ResponseHead& head = message_of(x).response;
+  if (!x.interim_waits && !x.gate->admit(head.status)) return Ran::kMoved;
+  const Sent sent =
+      x.down.send_head(net_, client_of(x).connection, head, {x.method, x.version, false}, now_, scratch());
+  x.interim_waits = sent == Sent::kLater;
+  if (x.interim_waits) return Ran::kWaits;
+  x.interim_sent = true;
+  return Ran::kMoved;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
+  http::ResponseHead& head = message_of(x).response;
+  if (x.up.tunnel() && !x.request_done) {
+    fail_try(x, Failure::kProtocol);  // it switches protocols within a request
+    return Ran::kMoved;
+  }
+  if (x.retry.has(head.status) && x.replayable()) {
+    if (x.retried < x.retry.attempts) {
+      x.avoid = x.endpoint;
+      leave_backend(x, false);
+      begin_retry(x);
+      return Ran::kMoved;
+    }
+    if (x.retry.attempts != 0) x.record.flags |= kRetriesExhausted;
+  }
+  bool fits = http::add_via(head.fields, head.version, "penstock") == http::Fault::kNone;
+  if (x.rule_filters != nullptr) fits &= filter_response(*x.rule_filters, x.rule_origin, head);
+  if (x.backend_filters != nullptr) fits &= filter_response(*x.backend_filters, x.backend_origin, head);
+  if (!fits) {
+    counters_.count(Count::filters_failed);
+    leave_backend(x, false);
+    answer(x, 500, 0);
+    return Ran::kMoved;
+  }
+  return send_response_head(x);
+}
+
+// Whether this answer is the client's last, as far as can be known before it is sent.
+template <Net N>
+bool Proxy<N>::must_close(const Exchange& x) const {
+  const DownstreamSession& client = client_of(x);
+  const config::Listener* listener = listener_of(client);
+  if (x.close_client || draining_ || client.draining || listener == nullptr || !x.down.reusable()) return true;
+  if (listener->requests_per_connection != 0 && client.served + 1 >= listener->requests_per_connection) return true;
+  const Message& message = messages_.at(x.message);
+  if (message.response.ambiguity != 0 || net_.peer_finished(client.connection)) return true;
+  // Content that nobody will read.
+  const bool content = message.request.content.kind != http::Content::Kind::kNone;
+  return content && !x.request_done && (x.own_answer || x.expects_continue);
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::send_response_head(Exchange& x) {
+  const http::ResponseHead& head = message_of(x).response;
+  x.close_client = must_close(x);
+  const Sent sent =
+      x.down.send_head(net_, client_of(x).connection, head, {x.method, x.version, x.close_client}, now_, scratch());
+  x.head_waits = sent == Sent::kLater;
+  if (x.head_waits) return Ran::kWaits;
+  if (sent == Sent::kBroken) {
+    counters_.count(Count::short_writes);
+    break_off(x, kOverload);
+    return Ran::kOver;
+  }
+  x.response_begun = true;
+  x.record.status = head.status;
+  x.record.response_began = now_;
+  if (!x.own_answer && x.up.tunnel()) begin_tunnel(x);
+  return Ran::kMoved;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::end_response(Exchange& x) {
+  const Sent sent = x.down.out.end(net_, client_of(x).connection, message_of(x).response.trailers, now_, scratch());
+  x.response_ending = sent == Sent::kLater;
+  if (x.response_ending) return Ran::kWaits;
+  if (sent == Sent::kAll) return finish(x);
+  break_off(x, kUpstreamProtocol);
+  return Ran::kOver;
+}
+
+template <Net N>
+Proxy<N>::Ran Proxy<N>::on_broken_response(Exchange& x) {
+  const h1::Refusal refusal = x.up.refusal();
+  const bool ended = refusal == h1::Refusal::kNone || refusal == h1::Refusal::truncated;
+  if (!ended) x.record.refusal = refusal;
+  if (x.response_begun) {
+    break_off(x, ended ? kUpstreamTerminated : kUpstreamProtocol);
+    return Ran::kOver;
+  }
+  fail_try(x, ended ? Failure::kReset : Failure::kProtocol);
+  return Ran::kMoved;
+}
+
+// The answer is out. The connections go on to their next message where both messages on them are whole and clear.
+template <Net N>
+Proxy<N>::Ran Proxy<N>::finish(Exchange& x) {
+  // A request without content, answered before it was looked at any further, ends here.
+  if (!x.request_done && message_of(x).request.content.kind == http::Content::Kind::kNone &&
+      x.phase == Phase::kAnswering && x.record.method.size != 0) {
+    DownstreamSession& client = client_of(x);
+    x.request_done = x.down.next(net_, client.connection, 0, client.dead, now_).event == h1::Event::kEnd;
+    x.record.request_ended = now_;
+  }
+  const Message& message = message_of(x);
+  const bool clear = message.response.ambiguity == 0 && message.request.ambiguity == 0;
+  const bool keep = !x.close_client && x.request_done && clear && x.down.reusable() && !x.down.until_close;
+  const bool all_read = x.request_done;
+  if (x.backend != kNone) leave_backend(x, x.request_done && clear && x.up.reusable());
+  const uint32_t index = x.client;
+  over(x);
+  DownstreamSession& client = clients_.at(index);
+  net_.touch(client.connection);
+  if (!keep) {
+    close_client(index, all_read);
+    return Ran::kOver;
+  }
+  const config::Listener* listener = listener_of(client);
+  client.until = now_ + (listener != nullptr ? listener->timeouts.idle : 0);
+  return Ran::kOver;
+}
+
+}  // namespace penstock::proxy

@@ -1,0 +1,295 @@
+// Part of proxy.h: an endpoint and a connection for each try of a request; limits, waiting, retries; kept connections.
+#pragma once
+
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+template <Net N>
+void Proxy<N>::start_try(Exchange& x) {
+  const config::Cluster* cluster = clusters_.find(x.cluster);
+  const config::Endpoint* endpoint = clusters_.pick(x.cluster, x.avoid, random_);
+  const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
+  if (cluster == nullptr || endpoint == nullptr) return answer(x, 503, kNoHealthyUpstream | last_try);
+  ClusterState& state = clusters_.cluster(x.cluster);
+  if (!x.counted) {
+    if (state.requests >= cluster->limits.requests) {
+      counters_.count(Count::pool_overflows);
+      return answer(x, 503, kOverflow);
+    }
+    ++state.requests;
+    x.counted = true;
+  }
+  x.reused = false;
+  if (x.message != kNone && reuse(x, endpoint->slot)) return;
+  if (state.connections >= cluster->limits.connections) {
+    const uint32_t oldest = pool_.oldest(x.cluster);  // of another endpoint: it makes room
+    if (oldest == kNone) return wait(x, *cluster);
+    close_upstream(oldest, true);
+  }
+  connect(x, *endpoint, *cluster);
+}
+
+// A kept connection that is as good as new.
+template <Net N>
+bool Proxy<N>::reuse(Exchange& x, uint32_t endpoint) {
+  for (;;) {
+    const uint32_t index = pool_.newest(endpoint);
+    if (index == kNone || upstreams_.at(index).cluster != x.cluster) return false;
+    if (!is_fresh(upstreams_.at(index))) {
+      close_upstream(index, false);
+      continue;
+    }
+    pool_.remove(index);
+    counters_.count(Count::reuses);
+    x.reused = true;
+    attach(x, index);
+    upstreams_.at(index).state = UpstreamSession::State::kBusy;
+    x.phase = Phase::kSending;
+    x.try_until = 0;
+    return true;
+  }
+}
+
+template <Net N>
+bool Proxy<N>::is_fresh(const UpstreamSession& upstream) {
+  return !upstream.dead && !upstream.vanished && net_.readable(upstream.connection) == 0 &&
+         !net_.peer_finished(upstream.connection);
+}
+
+template <Net N>
+void Proxy<N>::connect(Exchange& x, const config::Endpoint& endpoint, const config::Cluster& cluster) {
+  const uint32_t index = upstreams_.take();
+  const uint32_t id = index == kNone ? kNone : net_.connect(endpoint, now_);
+  if (id == kNone || id >= sides_.size()) {
+    if (index != kNone) upstreams_.give(index);
+    counters_.count(Count::upstreams_exhausted);
+    x.avoid = endpoint.slot;
+    return fail_try(x, Failure::kConnect);
+  }
+  counters_.count(Count::connects);
+  UpstreamSession& upstream = upstreams_.at(index);
+  upstream = {};
+  upstream.connection = id;
+  upstream.cluster = x.cluster;
+  upstream.endpoint = endpoint.slot;
+  upstream.address = endpoint.address;
+  upstream.port = endpoint.port;
+  sides_[id] = index * 2 + kUpstreamSide;
+  ++clusters_.cluster(x.cluster).connections;
+  attach(x, index);
+  x.phase = Phase::kConnecting;
+  x.try_until = cluster.limits.connect_timeout != 0 ? now_ + cluster.limits.connect_timeout : 0;
+}
+
+template <Net N>
+void Proxy<N>::attach(Exchange& x, uint32_t index) {
+  UpstreamSession& upstream = upstreams_.at(index);
+  upstream.exchange = client_of(x).exchange;
+  x.backend = index;
+  x.endpoint = x.record.endpoint = upstream.endpoint;
+  x.record.backend = upstream.address;
+  x.record.backend_port = upstream.port;
+  ++clusters_.endpoint(upstream.endpoint).requests;
+}
+
+// No connection may be made now: in line with those of the same cluster.
+template <Net N>
+void Proxy<N>::wait(Exchange& x, const config::Cluster& cluster) {
+  ClusterState& state = clusters_.cluster(x.cluster);
+  if (state.waiting >= cluster.limits.pending) {
+    counters_.count(Count::pool_overflows);
+    return answer(x, 503, kOverflow);
+  }
+  counters_.count(Count::pool_waits);
+  const uint32_t index = client_of(x).exchange;
+  x.previous_waiting = state.last_waiting;
+  x.next_waiting = kNone;
+  (x.previous_waiting == kNone ? state.first_waiting : exchanges_.at(x.previous_waiting).next_waiting) = index;
+  state.last_waiting = index;
+  ++state.waiting;
+  x.phase = Phase::kWaiting;
+  x.try_until = 0;
+}
+
+template <Net N>
+void Proxy<N>::stop_waiting(Exchange& x) {
+  ClusterState& state = clusters_.cluster(x.cluster);
+  (x.previous_waiting == kNone ? state.first_waiting : exchanges_.at(x.previous_waiting).next_waiting) = x.next_waiting;
+  (x.next_waiting == kNone ? state.last_waiting : exchanges_.at(x.next_waiting).previous_waiting) = x.previous_waiting;
+  x.next_waiting = x.previous_waiting = kNone;
+  --state.waiting;
+}
+
+template <Net N>
+void Proxy<N>::leave_cluster(Exchange& x) {
+  if (x.phase == Phase::kWaiting) stop_waiting(x);
+  if (x.counted) --clusters_.cluster(x.cluster).requests;
+  x.counted = false;
+}
+
+template <Net N>
+void Proxy<N>::leave_backend(Exchange& x, bool keep) {
+  if (x.backend == kNone) return;
+  const uint32_t index = std::exchange(x.backend, kNone);
+  UpstreamSession& upstream = upstreams_.at(index);
+  --clusters_.endpoint(upstream.endpoint).requests;
+  upstream.exchange = kNone;
+  const config::Cluster* cluster = clusters_.find(upstream.cluster);
+  if (!keep || cluster == nullptr || !is_fresh(upstream)) return close_upstream(index, keep);
+  pool_.put(index);
+  upstream.until = cluster->limits.idle != 0 ? now_ + cluster->limits.idle : 0;
+  net_.touch(upstream.connection);
+  if (upstream.until != 0) arm(limits_.clients + index, upstream.until);
+  note_room(upstream.cluster);
+}
+
+template <Net N>
+void Proxy<N>::close_upstream(uint32_t index, bool in_peace) {
+  UpstreamSession& upstream = upstreams_.at(index);
+  if (upstream.state == UpstreamSession::State::kIdle) pool_.remove(index);
+  if (upstream.state != UpstreamSession::State::kMirror) {
+    --clusters_.cluster(upstream.cluster).connections;
+    note_room(upstream.cluster);
+  }
+  if (in_peace)
+    net_.close(upstream.connection, now_);
+  else
+    net_.abort(upstream.connection);
+  net_.release(upstream.connection);
+  sides_[upstream.connection] = kNone;
+  upstream.connection = kNone;
+  upstreams_.give(index);
+}
+
+template <Net N>
+bool Proxy<N>::may_retry(const Exchange& x, Failure why) const {
+  if (x.retried >= x.retry.attempts || !x.replayable()) return false;
+  switch (why) {
+    case Failure::kConnect:
+      return x.retry.connect_failure;
+    case Failure::kReset:
+    case Failure::kTimeout:
+      return x.retry.reset && x.message != kNone && http::is_idempotent(x.method);
+    case Failure::kProtocol:
+      break;
+  }
+  return false;
+}
+
+// Nothing of an answer has gone to the client yet.
+template <Net N>
+void Proxy<N>::fail_try(Exchange& x, Failure why) {
+  // A kept connection that ended without a word was closed before the request came: that says nothing of the endpoint
+  // (RFC 9112 9.3.1).
+  const bool stale = why == Failure::kReset && x.reused && !x.stale_retried && x.replayable() &&
+                     http::is_idempotent(x.method) && x.up.answered_nothing();
+  if (x.backend != kNone && !stale) x.avoid = x.endpoint;
+  leave_backend(x, false);
+  if (stale) {
+    x.stale_retried = true;
+    counters_.count(Count::stale_retries);
+    return start_try(x);
+  }
+  if (may_retry(x, why)) return begin_retry(x);
+  const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
+  switch (why) {
+    case Failure::kConnect:
+      counters_.count(Count::connect_failures);
+      return answer(x, 503, kConnectFailed | last_try);
+    case Failure::kReset:
+      return answer(x, 503, kUpstreamTerminated | last_try);
+    case Failure::kProtocol:
+      return answer(x, 502, kUpstreamProtocol | last_try);
+    case Failure::kTimeout:
+      return answer(x, 504, kUpstreamTimeout | last_try);
+  }
+}
+
+// Doubled with each try, and up to half of it more, so that those that failed together do not come back together.
+template <Net N>
+void Proxy<N>::begin_retry(Exchange& x) {
+  counters_.count(Count::retries);
+  x.record.refusal = h1::Refusal::kNone;
+  const base::Nanos most = x.retry.backoff * kMaxBackoffFactor;
+  const base::Nanos backoff = x.retried < 4 ? std::min(x.retry.backoff << x.retried, most) : most;
+  ++x.retried;
+  if (backoff == 0) return start_try(x);
+  x.phase = Phase::kBackoff;
+  x.try_until = now_ + backoff + random_.below(backoff / 2 + 1);
+}
+
+template <Net N>
+void Proxy<N>::on_upstream_events(uint32_t index, uint8_t events) {
+  UpstreamSession& upstream = upstreams_.at(index);
+  upstream.dead |= (events & kEnded) != 0;
+  if (upstream.state == UpstreamSession::State::kMirror) return on_mirror_events(index);
+  if (upstream.state == UpstreamSession::State::kIdle) {
+    if (is_fresh(upstream)) return;
+    if (!upstream.dead && net_.readable(upstream.connection) != 0) counters_.count(Count::idle_surprises);
+    return close_upstream(index, !upstream.dead);
+  }
+  Exchange& x = exchanges_.at(upstream.exchange);
+  const uint32_t client = x.client;
+  if (x.phase == Phase::kConnecting) {
+    if (upstream.dead) {
+      fail_try(x, Failure::kConnect);
+    } else if (events & kConnected) {
+      upstream.state = UpstreamSession::State::kBusy;
+      x.try_until = 0;
+      if (x.message == kNone)
+        begin_tunnel(x);
+      else
+        x.phase = Phase::kSending;
+    }
+  } else if (x.phase == Phase::kSending && upstream.dead) {
+    fail_try(x, Failure::kReset);
+  }
+  resume(client);
+}
+
+template <Net N>
+void Proxy<N>::on_upstream_time(uint32_t index) {
+  UpstreamSession& upstream = upstreams_.at(index);
+  if (upstream.connection == kNone) return;
+  const bool idle = upstream.state == UpstreamSession::State::kIdle;
+  if ((!idle && upstream.state != UpstreamSession::State::kMirror) || upstream.until == 0) return;
+  if (upstream.until > now_) return arm(limits_.clients + index, upstream.until);
+  if (idle) return close_upstream(index, true);
+  if (upstream.exchange != kNone)
+    drop_mirrors(exchanges_.at(upstream.exchange));
+  else
+    close_upstream(index, false);
+}
+
+template <Net N>
+void Proxy<N>::note_room(uint32_t slot) {
+  ClusterState& state = clusters_.cluster(slot);
+  if (state.waiting == 0 || state.freed) return;
+  state.freed = true;
+  state.next_freed = first_freed_;
+  first_freed_ = slot;
+}
+
+// Those who wait go on, at the end of every call: nothing is called back from the middle of another exchange.
+template <Net N>
+void Proxy<N>::give_room() {
+  while (first_freed_ != kNone) {
+    const uint32_t slot = first_freed_;
+    ClusterState& state = clusters_.cluster(slot);
+    first_freed_ = state.next_freed;
+    state.freed = false;
+    while (state.waiting != 0) {
+      const config::Cluster* cluster = clusters_.find(slot);
+      if (cluster != nullptr && state.connections >= cluster->limits.connections && pool_.oldest(slot) == kNone) break;
+      Exchange& x = exchanges_.at(state.first_waiting);
+      const uint32_t client = x.client;
+      stop_waiting(x);
+      x.phase = Phase::kBackoff;
+      start_try(x);
+      resume(client);
+    }
+  }
+}
+
+}  // namespace penstock::proxy
