@@ -37,6 +37,11 @@ std::vector<model::ObjectKey> keys_of(const model::State& state) {
   add(model::Kind::kMirror, state.mirrors);
   add(model::Kind::kPeer, state.peers);
   add(model::Kind::kWorkload, state.workloads);
+  add(model::Kind::kGateway, state.gateways);
+  add(model::Kind::kHttpRoute, state.http_routes);
+  add(model::Kind::kTcpRoute, state.tcp_routes);
+  add(model::Kind::kReferenceGrant, state.grants);
+  add(model::Kind::kFault, state.faults);
   return keys;
 }
 

@@ -80,7 +80,7 @@ class Reader {
                          : "\"" + kind.substr(0, 64) + "\" is not one of " + all);
       return;
     }
-    if (version != info->api_version) {
+    if (!is_version_of(*info, version)) {
       error(tree, name, "apiVersion",
             (version.empty() ? "is missing" : "\"" + version.substr(0, 64) + "\" is not supported") + " (want " +
                 info->api_version + ")");
@@ -201,8 +201,17 @@ const std::vector<KindInfo>& kinds() {
       {"Mirror", "penstock.io/v1alpha1", "mirror"},
       {"Peer", "penstock.io/v1alpha1", "peer"},
       {"Workload", "penstock.io/v1alpha1", "workload"},
+      {"Gateway", "gateway.networking.k8s.io/v1", "gateway", "gateway.networking.k8s.io/v1beta1"},
+      {"HTTPRoute", "gateway.networking.k8s.io/v1", "http_route", "gateway.networking.k8s.io/v1beta1"},
+      {"TCPRoute", "gateway.networking.k8s.io/v1alpha2", "tcp_route", "gateway.networking.k8s.io/v1"},
+      {"ReferenceGrant", "gateway.networking.k8s.io/v1beta1", "reference_grant", "gateway.networking.k8s.io/v1"},
+      {"Fault", "penstock.io/v1alpha1", "fault"},
   };
   return kAll;
+}
+
+bool is_version_of(const KindInfo& info, std::string_view version) {
+  return version == info.api_version || (info.other_version && version == info.other_version);
 }
 
 std::string kind_named(std::string_view text) {

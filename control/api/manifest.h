@@ -43,9 +43,11 @@ v1::ObjectKey key_of(const v1::Object& object);
 struct KindInfo {
   const char* kind;
   const char* api_version;
-  const char* field;  // of message Object
+  const char* field;                    // of message Object
+  const char* other_version = nullptr;  // read, too
 };
 const std::vector<KindInfo>& kinds();
+bool is_version_of(const KindInfo& info, std::string_view version);
 // The kind as it is spelled from what people type: "ratelimits", "svc". Empty: there is none.
 std::string kind_named(std::string_view text);
 

@@ -14,7 +14,7 @@ void set_name(auto& object, const model::Name& name) { object.name = name; }
 // A vanished apiVersion or kind is fine: the message's type says it.
 template <typename Message>
 void check_type(const Message& message, const KindInfo& info, Fields& fields) {
-  if (!message.api_version().empty() && message.api_version() != info.api_version)
+  if (!message.api_version().empty() && !is_version_of(info, message.api_version()))
     fields.fault({nullptr, "apiVersion"}, Fields::quoted(message.api_version()) + " is not " + info.api_version);
   if (!message.kind().empty() && message.kind() != info.kind)
     fields.fault({nullptr, "kind"}, Fields::quoted(message.kind()) + " is not " + info.kind);
@@ -83,6 +83,16 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
       return translate<model::Peer>(message.peer(), model::Kind::kPeer, object, errors);
     case v1::Object::kWorkload:
       return translate<model::Workload>(message.workload(), model::Kind::kWorkload, object, errors);
+    case v1::Object::kGateway:
+      return translate<model::Gateway>(message.gateway(), model::Kind::kGateway, object, errors);
+    case v1::Object::kHttpRoute:
+      return translate<model::HttpRoute>(message.http_route(), model::Kind::kHttpRoute, object, errors);
+    case v1::Object::kTcpRoute:
+      return translate<model::TcpRoute>(message.tcp_route(), model::Kind::kTcpRoute, object, errors);
+    case v1::Object::kReferenceGrant:
+      return translate<model::ReferenceGrant>(message.reference_grant(), model::Kind::kReferenceGrant, object, errors);
+    case v1::Object::kFault:
+      return translate<model::Fault>(message.fault(), model::Kind::kFault, object, errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -103,6 +113,11 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::Mirror& o) { write(o, *message.mutable_mirror()); }
     void operator()(const model::Peer& o) { write(o, *message.mutable_peer()); }
     void operator()(const model::Workload& o) { write(o, *message.mutable_workload()); }
+    void operator()(const model::Gateway& o) { write(o, *message.mutable_gateway()); }
+    void operator()(const model::HttpRoute& o) { write(o, *message.mutable_http_route()); }
+    void operator()(const model::TcpRoute& o) { write(o, *message.mutable_tcp_route()); }
+    void operator()(const model::ReferenceGrant& o) { write(o, *message.mutable_reference_grant()); }
+    void operator()(const model::Fault& o) { write(o, *message.mutable_fault()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -173,6 +188,16 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.peers, key.name, object);
     case model::Kind::kWorkload:
       return find_in(state.workloads, key.name, object);
+    case model::Kind::kGateway:
+      return find_in(state.gateways, key.name, object);
+    case model::Kind::kHttpRoute:
+      return find_in(state.http_routes, key.name, object);
+    case model::Kind::kTcpRoute:
+      return find_in(state.tcp_routes, key.name, object);
+    case model::Kind::kReferenceGrant:
+      return find_in(state.grants, key.name, object);
+    case model::Kind::kFault:
+      return find_in(state.faults, key.name, object);
   }
   return false;
 }

@@ -1,6 +1,8 @@
 // The translators of single kinds; see translate.h. Metadata is read by translate.cpp, which gives the name.
 #pragma once
 
+#include "control/api/fault.pb.h"
+#include "control/api/gateway.pb.h"
 #include "control/api/kinds.pb.h"
 #include "control/api/kubernetes.pb.h"
 #include "control/api/translate_fields.h"
@@ -20,6 +22,11 @@ void to_model(const v1alpha1::Egress& message, model::Egress& object, Fields& fi
 void to_model(const v1alpha1::Mirror& message, model::Mirror& object, Fields& fields);
 void to_model(const v1alpha1::Peer& message, model::Peer& object, Fields& fields);
 void to_model(const v1alpha1::Workload& message, model::Workload& object, Fields& fields);
+void to_model(const gateway::Gateway& message, model::Gateway& object, Fields& fields);
+void to_model(const gateway::HTTPRoute& message, model::HttpRoute& object, Fields& fields);
+void to_model(const gateway::TCPRoute& message, model::TcpRoute& object, Fields& fields);
+void to_model(const gateway::ReferenceGrant& message, model::ReferenceGrant& object, Fields& fields);
+void to_model(const v1alpha1::Fault& message, model::Fault& object, Fields& fields);
 
 // Unit and number of the rate that is set; false: none is.
 bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
@@ -44,5 +51,10 @@ void to_message(const model::Egress& object, v1alpha1::Egress& message);
 void to_message(const model::Mirror& object, v1alpha1::Mirror& message);
 void to_message(const model::Peer& object, v1alpha1::Peer& message);
 void to_message(const model::Workload& object, v1alpha1::Workload& message);
+void to_message(const model::Gateway& object, gateway::Gateway& message);
+void to_message(const model::HttpRoute& object, gateway::HTTPRoute& message);
+void to_message(const model::TcpRoute& object, gateway::TCPRoute& message);
+void to_message(const model::ReferenceGrant& object, gateway::ReferenceGrant& message);
+void to_message(const model::Fault& object, v1alpha1::Fault& message);
 
 }  // namespace penstock::api

@@ -38,6 +38,16 @@ std::optional<model::Object> find_object(const model::State& state, const model:
       return copy_of(state.peers, key.name);
     case Kind::kWorkload:
       return copy_of(state.workloads, key.name);
+    case Kind::kGateway:
+      return copy_of(state.gateways, key.name);
+    case Kind::kHttpRoute:
+      return copy_of(state.http_routes, key.name);
+    case Kind::kTcpRoute:
+      return copy_of(state.tcp_routes, key.name);
+    case Kind::kReferenceGrant:
+      return copy_of(state.grants, key.name);
+    case Kind::kFault:
+      return copy_of(state.faults, key.name);
   }
   return std::nullopt;
 }

@@ -24,6 +24,11 @@ void for_each_object(const model::State& state, F&& visit) {
   all(Kind::kMirror, state.mirrors);
   all(Kind::kPeer, state.peers);
   all(Kind::kWorkload, state.workloads);
+  all(Kind::kGateway, state.gateways);
+  all(Kind::kHttpRoute, state.http_routes);
+  all(Kind::kTcpRoute, state.tcp_routes);
+  all(Kind::kReferenceGrant, state.grants);
+  all(Kind::kFault, state.faults);
 }
 
 // A copy of the object; nothing when there is none.

@@ -15,6 +15,11 @@ Objects<Egress>& objects_of(State& s, const Egress*) { return s.egresses; }
 Objects<Mirror>& objects_of(State& s, const Mirror*) { return s.mirrors; }
 Objects<Peer>& objects_of(State& s, const Peer*) { return s.peers; }
 Objects<Workload>& objects_of(State& s, const Workload*) { return s.workloads; }
+Objects<Gateway>& objects_of(State& s, const Gateway*) { return s.gateways; }
+Objects<HttpRoute>& objects_of(State& s, const HttpRoute*) { return s.http_routes; }
+Objects<TcpRoute>& objects_of(State& s, const TcpRoute*) { return s.tcp_routes; }
+Objects<ReferenceGrant>& objects_of(State& s, const ReferenceGrant*) { return s.grants; }
+Objects<Fault>& objects_of(State& s, const Fault*) { return s.faults; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -67,6 +72,16 @@ bool remove(State& state, const ObjectKey& key) {
       return state.peers.erase(key.name) != 0;
     case Kind::kWorkload:
       return state.workloads.erase(key.name) != 0;
+    case Kind::kGateway:
+      return state.gateways.erase(key.name) != 0;
+    case Kind::kHttpRoute:
+      return state.http_routes.erase(key.name) != 0;
+    case Kind::kTcpRoute:
+      return state.tcp_routes.erase(key.name) != 0;
+    case Kind::kReferenceGrant:
+      return state.grants.erase(key.name) != 0;
+    case Kind::kFault:
+      return state.faults.erase(key.name) != 0;
   }
   return false;
 }
@@ -95,6 +110,16 @@ const char* to_string(Kind kind) {
       return "Peer";
     case Kind::kWorkload:
       return "Workload";
+    case Kind::kGateway:
+      return "Gateway";
+    case Kind::kHttpRoute:
+      return "HTTPRoute";
+    case Kind::kTcpRoute:
+      return "TCPRoute";
+    case Kind::kReferenceGrant:
+      return "ReferenceGrant";
+    case Kind::kFault:
+      return "Fault";
   }
   return "?";
 }

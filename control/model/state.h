@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "control/model/errors.h"
+#include "control/model/gateway.h"
 #include "control/model/node.h"
 #include "control/model/objects.h"
 #include "control/model/peer.h"
@@ -27,9 +28,14 @@ enum class Kind : uint8_t {
   kEgress,
   kMirror,
   kPeer,
-  kWorkload
+  kWorkload,
+  kGateway,
+  kHttpRoute,
+  kTcpRoute,
+  kReferenceGrant,
+  kFault
 };
-constexpr size_t kKinds = 10;
+constexpr size_t kKinds = 15;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
 
@@ -44,10 +50,15 @@ struct State {
   Objects<Mirror> mirrors;
   Objects<Peer> peers;
   Objects<Workload> workloads;
+  Objects<Gateway> gateways;
+  Objects<HttpRoute> http_routes;
+  Objects<TcpRoute> tcp_routes;
+  Objects<ReferenceGrant> grants;
+  Objects<Fault> faults;
 };
 
-using Object =
-    std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer, Workload>;
+using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer,
+                            Workload, Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

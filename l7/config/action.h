@@ -29,6 +29,7 @@ struct Backend {
 struct Timeouts {
   base::Nanos request = 0;  // from the request's first byte to the response's last
   base::Nanos backend = 0;  // of one try
+  bool operator==(const Timeouts&) const = default;
 };
 
 // Gateway API's HTTPRouteRetry; the conditions are Envoy's.
@@ -38,6 +39,7 @@ struct Retry {
   std::vector<uint16_t> codes;  // answers that are tried again
   bool connect_failure = true;  // no connection came about: nothing was sent, so any request is tried again
   bool reset = true;            // the connection broke before an answer; idempotent requests only
+  bool operator==(const Retry&) const = default;
 };
 
 struct Action {

@@ -31,6 +31,7 @@ struct Endpoint {
   uint32_t weight = 1;  // above 0
   uint32_t slot = 0;    // stable, below kMaxClusterEndpoints
   bool usable = true;   // healthy and not draining; one that is not gets no new requests
+  bool operator==(const Endpoint&) const = default;
 };
 
 // Of each worker. What is beyond is answered 503 with the flag UO.
@@ -41,6 +42,7 @@ struct ClusterLimits {
   uint32_t requests_per_connection = 0;  // 0: no limit
   base::Nanos idle = 60 * base::kNanosPerSecond;
   base::Nanos connect_timeout = 5 * base::kNanosPerSecond;
+  bool operator==(const ClusterLimits&) const = default;
 };
 
 struct Cluster {
@@ -49,6 +51,7 @@ struct Cluster {
   Balancing balancing = Balancing::kRoundRobin;
   ClusterLimits limits;
   std::vector<Endpoint> endpoints;
+  bool operator==(const Cluster&) const = default;
 };
 
 }  // namespace penstock::config

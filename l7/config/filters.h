@@ -21,12 +21,14 @@ struct HeaderChange {
   Kind kind = Kind::kSet;
   std::string name;
   std::string value;  // empty for kRemove
+  bool operator==(const HeaderChange&) const = default;
 };
 
 struct PathModifier {
   enum class Kind : uint8_t { kNone, kFullPath, kPrefixMatch };
   Kind kind = Kind::kNone;
   std::string replacement;
+  bool operator==(const PathModifier&) const = default;
 };
 
 struct Redirect {
@@ -35,11 +37,13 @@ struct Redirect {
   PathModifier path;
   uint16_t port = 0;      // 0: the scheme's own when `scheme` is given, else the listener's
   uint16_t status = 302;  // 301, 302, 303, 307 or 308
+  bool operator==(const Redirect&) const = default;
 };
 
 struct Rewrite {
   std::string hostname;  // empty: unchanged
   PathModifier path;
+  bool operator==(const Rewrite&) const = default;
 };
 
 // A copy of the request whose answer nobody sees.
@@ -62,6 +66,7 @@ struct Cors {
   std::vector<std::string> expose_headers;
   bool credentials = false;
   uint32_t max_age_seconds = 5;
+  bool operator==(const Cors&) const = default;
 };
 
 // Of each million requests so many are delayed, and so many of those that go on are aborted.

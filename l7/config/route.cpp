@@ -65,17 +65,17 @@ base::Result<void> check_conditions(const std::vector<Condition>& conditions, bo
   return {};
 }
 
-base::Result<void> check_match(const Match& match, const std::string& what) {
+std::string place_of(const Route& route) { return "HTTPRoute/" + route.name + " spec"; }
+
+}  // namespace
+
+base::Result<void> check(const Match& match, const std::string& what) {
   if (auto done = check_path(match.path, what + ".path.value"); !done) return done;
   if (match.method == http::Method::kOther)
     return base::Error{what + ".method: GET, HEAD, POST, PUT, DELETE, CONNECT, OPTIONS, TRACE or PATCH"};
   if (auto done = check_conditions(match.headers, true, what + ".headers"); !done) return done;
   return check_conditions(match.query, false, what + ".queryParams");
 }
-
-std::string place_of(const Route& route) { return "HTTPRoute/" + route.name + " spec"; }
-
-}  // namespace
 
 std::string place_of(const Route& route, size_t rule, size_t match) {
   return place_of(route) + ".rules[" + std::to_string(rule) + "].matches[" + std::to_string(match) + "]";
@@ -95,7 +95,7 @@ base::Result<void> check(const Route& route) {
     if (matches.size() > kMaxMatchesPerRule)
       return too_many(what + ".rules[" + std::to_string(r) + "].matches", kMaxMatchesPerRule);
     for (size_t m = 0; m < matches.size(); ++m)
-      if (auto done = check_match(matches[m], place_of(route, r, m)); !done) return done;
+      if (auto done = check(matches[m], place_of(route, r, m)); !done) return done;
   }
   return {};
 }

@@ -27,6 +27,7 @@ enum class PathKind : uint8_t {
 struct PathMatch {
   PathKind kind = PathKind::kPrefix;
   std::string value = "/";
+  bool operator==(const PathMatch&) const = default;
 };
 
 // A header field or a query parameter. Of several conditions on one name in one match only the first counts.
@@ -34,6 +35,7 @@ struct Condition {
   std::string name;  // header: any case; query parameter: decoded, exact
   std::string value;
   bool regex = false;  // else the value is compared byte by byte
+  bool operator==(const Condition&) const = default;
 };
 
 struct Match {
@@ -41,12 +43,14 @@ struct Match {
   std::optional<http::Method> method;
   std::vector<Condition> headers;
   std::vector<Condition> query;
+  bool operator==(const Match&) const = default;
 };
 
 struct Rule {
   std::string name;
   std::vector<Match> matches;  // any of them; none means one that every request meets
   uint32_t action = 0;         // into the table of actions
+  bool operator==(const Rule&) const = default;
 };
 
 struct Route {
@@ -55,10 +59,13 @@ struct Route {
   std::vector<std::string> hostnames;  // none: every host
   std::vector<Rule> rules;
   uint32_t slot = 0;  // stable: counters of the same route from generation to generation
+  bool operator==(const Route&) const = default;
 };
 
 // Bounds and syntax of one route; what a regular expression means is checked when it is compiled.
 base::Result<void> check(const Route& route);
+// One match of it; `what` is its path for errors.
+base::Result<void> check(const Match& match, const std::string& what);
 
 // "HTTPRoute/shop/front spec.rules[3].matches[0]": how errors name a match.
 std::string place_of(const Route& route, size_t rule, size_t match);

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <memory>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "l7/config/action.h"
@@ -17,16 +19,30 @@
 
 namespace penstock::route {
 
+// A value that generations share while its content stays the same; used like a reference to it.
+template <typename T>
+class Shared {
+ public:
+  Shared(std::remove_const_t<T>&& value) : value_(std::make_shared<T>(std::move(value))) {}  // NOLINT
+  operator T&() const { return *value_; }                                                    // NOLINT
+  T& get() const { return *value_; }
+  T* operator->() const { return value_.get(); }
+  bool operator==(const Shared&) const = default;  // the same object
+
+ private:
+  std::shared_ptr<T> value_;
+};
+
 struct L7Config {
   std::vector<config::Listener> listeners;
-  std::vector<RouteTable> tables;
+  std::vector<Shared<const RouteTable>> tables;  // kept while their routes stay the same: compiling them is slow
   std::vector<config::Route> routes;  // all, for names in logs; Candidate::route counts from `first_route` of its table
   std::vector<uint32_t> first_route;  // one per table
   std::vector<config::Action> actions;
   std::vector<config::Filters> filters;
   std::vector<config::Cluster> clusters;
-  // scratches[worker][table]; a worker takes its own.
-  mutable std::vector<std::vector<Scratch>> scratches;
+  // scratches[worker][table]; a worker takes its own. A table that stays keeps them.
+  std::vector<std::vector<Shared<Scratch>>> scratches;
 };
 
 }  // namespace penstock::route
