@@ -40,7 +40,7 @@ ROOMS = {
                      "control/liveness", "control/compile", "control/publish", "control/telemetry", "control/mesh"],
     "control/api": ["base", "wire", "flow", "l7/http", "l7/config", "control/model", "control/store", "control/loop", "control/health",
                     "control/liveness", "control/telemetry", "control/mesh", "control/pki"],
-    "gatewayd": ["base", "wire", "flow", "engine", "engine/crypto", "control/model", "control/store", "control/health",
+    "gatewayd": ["base", "wire", "flow", "engine", "engine/crypto", "l7/host", "l7/tcp", "control/model", "control/store", "control/health",
                  "control/neighbour", "control/liveness", "control/compile", "control/publish", "control/telemetry",
                  "control/loop", "control/mesh", "control/pki", "control/api"],
     # The CLI stands on the public contract only: messages, the YAML reader of control/api, and bytes. `penstock ca` is a

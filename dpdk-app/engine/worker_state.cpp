@@ -37,8 +37,8 @@ WorkerState::WorkerState(unsigned worker, Mesh& the_mesh, const WorkerSizes& siz
       mappings(sizes.flows, worker, the_mesh.workers(), hash_secret),
       affinities(sizes.flows / 4),
       round_robin(flow::kMaxServices),
-      punt_rate(flow::Rate::of(kPuntsPerSecond, kPuntsPerSecond / 10, base::cycles_per_second())),
       probe_buckets(flow::kMaxPeers),
+      punt_rate(flow::Rate::of(kPuntsPerSecond, kPuntsPerSecond / 10, base::cycles_per_second())),
       probe_rate(flow::Rate::of(kAnswersPerSecond, kAnswersPerSecond / 10, base::cycles_per_second())),
       probe_rate_of_peer(flow::Rate::of(kAnswersOfPeer, kAnswersOfPeer / 10, base::cycles_per_second())),
       pool(packets) {

@@ -3,6 +3,7 @@
 // Exit status: 0 after a drain or SIGINT, 1 when something it needs is missing (one line says what), 2 for wrong
 // options.
 #include <signal.h>
+#include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "gatewayd/config_file.h"
 #include "gatewayd/engine_dataplane.h"
 #include "gatewayd/options.h"
+#include "l7/host/worker_stack.h"
 
 namespace penstock::gatewayd {
 namespace {
@@ -27,6 +29,16 @@ loop::ControlLoop::Options loop_options() {
   for (const char* name : engine::Pipeline::kNames) options.stages.emplace_back(name);
   for (const char* name : engine::OwnPipeline::kNames) options.stages.push_back(std::string("own_") + name);
   return options;
+}
+
+// The stack of each worker has secrets of its own: nothing about one tells of another.
+std::unique_ptr<engine::LocalHost> make_host(engine::WorkerState& worker) {
+  struct {
+    tcp::HashKey key;
+    uint32_t seed;
+  } secret{};
+  if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return nullptr;
+  return std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now());
 }
 
 int fail(const std::string& why) {
@@ -111,7 +123,9 @@ int run(const Options& options) {
   const api::ProtobufCodec codec;
   auto store = store::Store::open(options.store, codec);
   if (!store) return fail(store.error());
-  auto engine = engine::Engine::start(options.engine);
+  engine::EngineOptions engine_options = options.engine;
+  engine_options.make_host = make_host;
+  auto engine = engine::Engine::start(engine_options);
   if (!engine) return fail(engine.error());
   if (!(*engine)->huge_pages()) log::info("running without hugepages: slower, and --memory bounds buffers and routes");
   if (!options.engine.key_log.empty())

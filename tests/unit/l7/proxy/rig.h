@@ -75,7 +75,7 @@ class ConfigBuilder {
     }
     made_->tables.push_back(std::move(*table));
     made_->first_route = {0};
-    auto scratch = made_->tables[0].make_scratch();
+    auto scratch = made_->tables[0]->make_scratch();
     made_->scratches.resize(1);
     if (scratch) made_->scratches[0].push_back(std::move(*scratch));
     return made_;
