@@ -26,8 +26,8 @@ test=(
   clang libclang-rt-14-dev clang-format clang-tidy valgrind
   iputils-tracepath traceroute socat tshark prometheus python3-cryptography user-mode-linux kmod
 )
-perf=(dpdk-dev dpdk-doc make valgrind)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
-services=(nginx prometheus)   # brought by packages above
+perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
+services=(nginx prometheus haproxy)   # brought by packages above
 
 list_only=0
 parts=()

@@ -1,0 +1,129 @@
+#include "load/side.h"
+
+#include <cstring>
+
+#include "base/time.h"
+#include "wire/arp_nd.h"
+#include "wire/build.h"
+
+namespace penstock::load {
+
+namespace {
+
+tcp::Tuning tuning() {
+  tcp::Tuning tuning;
+  tuning.nagle = false;
+  tuning.receive_buffer = tuning.send_buffer = 1024 * 1024;
+  tuning.time_wait = 10'000'000;  // a port is wanted again at once; nothing is late on a memory link
+  return tuning;
+}
+
+}  // namespace
+
+Side::Side(uint16_t port, const base::IpAddress& own, const base::IpAddress& gateway, rte_mempool* pool,
+           uint32_t capacity, base::Nanos now)
+    : port_(port),
+      own_(own),
+      gateway_(gateway),
+      pool_(pool),
+      stack_(tuning(), {.chunks = 512 * 1024}, capacity, {.low = 1, .high = 2}, now),
+      writer_(pool) {
+  rte_ether_addr mac;
+  rte_eth_macaddr_get(port, &mac);
+  std::memcpy(own_mac_.bytes.data(), mac.addr_bytes, 6);
+}
+
+void Side::say_arp(uint16_t operation, const base::MacAddress& mac, const base::IpAddress& ip) {
+  rte_mbuf* m = rte_pktmbuf_alloc(pool_);
+  if (m == nullptr) return;
+  wire::ArpPacket packet;
+  packet.link.src = own_mac_;
+  packet.link.dst = mac;
+  packet.message = {.operation = operation,
+                    .sender_mac = own_mac_,
+                    .sender_ip = own_,
+                    .target_mac = operation == wire::kArpRequest ? base::MacAddress{} : mac,
+                    .target_ip = ip};
+  const size_t length = wire::build_arp({rte_pktmbuf_mtod(m, uint8_t*), 128}, packet);
+  rte_pktmbuf_append(m, static_cast<uint16_t>(length));
+  if (rte_eth_tx_burst(port_, 0, &m, 1) == 0) rte_pktmbuf_free(m);
+}
+
+void Side::on_arp(const rte_mbuf* m, const wire::Headers& headers) {
+  wire::ArpMessage message;
+  if (wire::parse_arp({rte_pktmbuf_mtod(m, const uint8_t*), m->data_len}, headers, message) !=
+      wire::NeighbourError::kNone)
+    return;
+  if (message.sender_ip == gateway_) {
+    gateway_mac_ = message.sender_mac;
+    knows_gateway_ = true;
+  }
+  if (message.operation == wire::kArpRequest && message.target_ip == own_)
+    say_arp(wire::kArpReply, message.sender_mac, message.sender_ip);
+}
+
+unsigned Side::receive(base::Nanos now) {
+  rte_mbuf* packets[kBurst];
+  const unsigned count = rte_eth_rx_burst(port_, 0, packets, kBurst);
+  for (unsigned i = 0; i < count; ++i) {
+    const rte_mbuf* m = packets[i];
+    const auto* frame = rte_pktmbuf_mtod(m, const uint8_t*);
+    wire::Headers h;
+    if (wire::parse({frame, m->data_len}, m->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, h) !=
+        wire::ParseError::kNone)
+      continue;
+    if (h.ether_type == wire::kEtherTypeArp) on_arp(m, h);
+    if (h.family != 4 || h.protocol != wire::kProtocolTcp) continue;
+    const uint8_t* ip = frame + h.l2_length;
+    const tcp::Tuple tuple{.local = base::IpAddress::v4_from(ip + wire::kIpv4DstAt),
+                           .remote = base::IpAddress::v4_from(ip + wire::kIpv4SrcAt),
+                           .local_port = h.dst_port,
+                           .remote_port = h.src_port};
+    tcp::Segment segment;
+    if (tcp::parse_segment({frame + h.l4_offset, static_cast<size_t>(h.end - h.l4_offset)},
+                           static_cast<tcp::Ecn>(h.traffic_class & 3), segment))
+      stack_.absorb(tuple, segment, now);
+  }
+  if (count != 0) rte_pktmbuf_free_bulk(packets, count);
+  return count;
+}
+
+void Side::flush() {
+  uint16_t done = 0;
+  for (unsigned tries = 0; done < count_ && tries < 1000; ++tries)
+    done = static_cast<uint16_t>(done + rte_eth_tx_burst(port_, 0, out_ + done, static_cast<uint16_t>(count_ - done)));
+  sent_ += done;
+  refused_ += count_ - done;
+  if (done < count_) rte_pktmbuf_free_bulk(out_ + done, count_ - done);
+  count_ = 0;
+}
+
+unsigned Side::transmit(base::Nanos now) {
+  if (!knows_gateway_) {
+    if (now - asked_at_ > 100'000'000) {
+      asked_at_ = now;
+      base::MacAddress all;
+      all.bytes.fill(0xff);
+      say_arp(wire::kArpRequest, all, gateway_);
+    }
+    return 0;
+  }
+  unsigned said = 0;
+  while (stack_.next_segment({.max_segments = 16}, now, writer_.tuple, writer_.segment)) {
+    writer_.begin();
+    while (!writer_.done()) {
+      rte_mbuf* m = writer_.next();
+      if (m == nullptr) break;
+      auto* frame = rte_pktmbuf_mtod(m, uint8_t*);
+      std::memcpy(frame, gateway_mac_.bytes.data(), 6);
+      std::memcpy(frame + 6, own_mac_.bytes.data(), 6);
+      out_[count_++] = m;
+      ++said;
+      if (count_ == kBurst) flush();
+    }
+  }
+  if (count_ != 0) flush();
+  return said;
+}
+
+}  // namespace penstock::load
