@@ -321,6 +321,7 @@ void to_model(const gateway::HTTPRoute& message, model::HttpRoute& object, Field
   object.hostnames.assign(spec.hostnames().begin(), spec.hostnames().end());
   for (int i = 0; i < spec.rules_size(); ++i)
     read_rule(spec.rules(i), object.name.space, {&path, "rules", i}, object.rules.emplace_back(), fields);
+  if (spec.rules().empty()) object.rules.emplace_back();  // Gateway API's default
 }
 
 void to_message(const model::HttpRoute& object, gateway::HTTPRoute& message) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "control/compile/l7.h"
 #include "control/compile/parts.h"
 
 namespace penstock::compile {
@@ -17,6 +18,7 @@ struct Compiler::Memory {
   FilterPart filter;
   ServicePart services;
   EgressPart egresses;
+  L7Part l7;
 };
 
 namespace {
@@ -100,6 +102,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   memory.filter.update(round, memory.interfaces, memory.limits, memory.identities);
   memory.services.update(round, health, memory.limits, memory.peers.reach(state, peers, memory.routes.table));
   memory.egresses.update(round, memory.interfaces);
+  memory.l7.update(round, memory.services);
   std::vector<flow::MirrorRule> mirrors = mirrors_of(round, memory.filter, memory.routes, memory.interfaces);
   if (!out.errors.empty()) return out;
 
@@ -114,6 +117,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   generation->identities = memory.identities.table;
   generation->egresses = memory.egresses.rules;
   generation->mirrors = std::move(mirrors);
+  generation->l7 = memory.l7.config;
   generation->settings = settings_of(state, draining);
   generation->tracks = needs_tracking(*generation);
   out.generation = std::move(generation);

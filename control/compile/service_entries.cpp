@@ -62,6 +62,39 @@ bool same(const flow::ServiceEntry& a, const flow::ServiceEntry& b) {
 // What the table is made of: an endpoint that takes no new flows has no weight.
 uint16_t table_weight(const flow::Endpoint& e) { return e.state == flow::EndpointState::kReady ? e.weight : 0; }
 
+// The endpoint port that a slice gives for a service port; nothing: the slice does not serve it. Kubernetes matches
+// by the name of the service's port, whatever targetPort says; a slice port without a number means all.
+std::optional<uint16_t> endpoint_port(const model::EndpointSlice& slice, const model::ServicePort* port,
+                                      model::ServiceMode mode) {
+  if (!port) return 0;
+  for (const model::EndpointPort& p : slice.ports) {
+    if (p.name != port->name || p.protocol != port->protocol) continue;
+    if (mode == model::ServiceMode::kDsr || mode == model::ServiceMode::kIpip) return port->port;
+    if (p.port != 0) return p.port;
+    return port->target_port ? port->target_port : port->port;
+  }
+  return std::nullopt;
+}
+
+// New flows go to endpoints here; while none of them takes any, to those behind the peers of the lowest priority
+// number that have one, by the peers' weights. The others have no weight: flows that they have go on, and so do those
+// of an endpoint whose peer is down, which may come back.
+void prefer_near(std::vector<flow::Endpoint>& all, const PeerReach& reach_of) {
+  using Tier = std::pair<bool, int32_t>;
+  std::optional<Tier> best;
+  std::vector<Reach> where;
+  for (flow::Endpoint& endpoint : all) {
+    const Reach& reach = where.emplace_back(reach_of.of(endpoint.address));
+    if (reach.remote)
+      endpoint.weight = static_cast<uint16_t>(std::min<uint32_t>(UINT16_MAX, endpoint.weight * uint32_t{reach.weight}));
+    const Tier tier{reach.remote, reach.remote ? reach.priority : 0};
+    if (reach.up && table_weight(endpoint) != 0 && (!best || tier < *best)) best = tier;
+  }
+  if (!best) return;  // nobody takes any
+  for (size_t i = 0; i < all.size(); ++i)
+    if (!where[i].up || Tier{where[i].remote, where[i].remote ? where[i].priority : 0} != *best) all[i].weight = 0;
+}
+
 class EntryCompiler {
  public:
   EntryCompiler(const ServiceInput& input, const Entries& before, const Round& round, ServicePart& part)
@@ -123,77 +156,16 @@ class EntryCompiler {
     entry.name = service.name.to_string() + ":" + (entry.port ? std::to_string(entry.port) : "*");
   }
 
-  // The endpoint port that a slice gives for a service port; nothing: the slice does not serve it. Kubernetes matches
-  // by the name of the service's port, whatever targetPort says; a slice port without a number means all.
-  std::optional<uint16_t> endpoint_port(const model::EndpointSlice& slice, const model::ServicePort* port) const {
-    if (!port) return 0;
-    for (const model::EndpointPort& p : slice.ports) {
-      if (p.name != port->name || p.protocol != port->protocol) continue;
-      if (policy_.mode == model::ServiceMode::kDsr || policy_.mode == model::ServiceMode::kIpip) return port->port;
-      if (p.port != 0) return p.port;
-      return port->target_port ? port->target_port : port->port;
-    }
-    return std::nullopt;
-  }
-
-  // Sorted by address and port, so that neither the order nor the number of slices matters. An endpoint that two slices
-  // name (as happens while Kubernetes moves it) counts once, in its better state.
   void add_endpoints(flow::ServiceEntry& entry, const model::ServicePort* port,
                      const std::shared_ptr<const flow::ServiceEntry>& old) {
-    std::vector<flow::Endpoint>& all = entry.endpoints;
-    for (size_t i = 0; input_.slices && i < input_.slices->list.size(); ++i) {
-      const model::EndpointSlice& slice = *input_.slices->list[i];
-      const auto number = endpoint_port(slice, port);
-      if (!number) continue;
-      for (const model::Endpoint& endpoint : slice.endpoints)
-        for (const base::IpAddress& address : endpoint.addresses)
-          if (address.is_v4() == entry.address.is_v4())
-            all.push_back({0, address, *number, kDefaultWeight, state_of(endpoint)});
-    }
-    std::sort(all.begin(), all.end(), [](const flow::Endpoint& a, const flow::Endpoint& b) {
-      if (a.address != b.address) return a.address < b.address;
-      return a.port != b.port ? a.port < b.port : a.state < b.state;
-    });
-    all.erase(std::unique(all.begin(), all.end(),
-                          [](const auto& a, const auto& b) { return a.address == b.address && a.port == b.port; }),
-              all.end());
-    if (all.size() > model::kMaxEndpointsPerService) {
-      fault("endpoints", std::to_string(all.size()) + " in all its slices are too many (at most " +
+    entry.endpoints = endpoints_of(
+        input_, port, [&entry](const base::IpAddress& address) { return address.is_v4() == entry.address.is_v4(); });
+    if (entry.endpoints.size() > model::kMaxEndpointsPerService) {
+      fault("endpoints", std::to_string(entry.endpoints.size()) + " in all its slices are too many (at most " +
                              std::to_string(model::kMaxEndpointsPerService) + ")");
-      all.clear();
+      entry.endpoints.clear();
     }
-    for (flow::Endpoint& endpoint : all) {
-      const auto weight = policy_.weights.find(endpoint.address);
-      if (weight != policy_.weights.end()) endpoint.weight = weight->second;
-      if (is_down(endpoint)) endpoint.state = flow::EndpointState::kDown;
-    }
-    if (input_.reach) prefer_near(all);
     assign_slots(entry, old.get());
-  }
-
-  // New flows go to endpoints here; while none of them takes any, to those behind the peers of the lowest priority
-  // number that have one, by the peers' weights. The others have no weight: flows that they have go on, and so do those
-  // of an endpoint whose peer is down, which may come back.
-  void prefer_near(std::vector<flow::Endpoint>& all) const {
-    using Tier = std::pair<bool, int32_t>;
-    std::optional<Tier> best;
-    std::vector<Reach> where;
-    for (flow::Endpoint& endpoint : all) {
-      const Reach& reach = where.emplace_back(input_.reach->of(endpoint.address));
-      if (reach.remote)
-        endpoint.weight =
-            static_cast<uint16_t>(std::min<uint32_t>(UINT16_MAX, endpoint.weight * uint32_t{reach.weight}));
-      const Tier tier{reach.remote, reach.remote ? reach.priority : 0};
-      if (reach.up && table_weight(endpoint) != 0 && (!best || tier < *best)) best = tier;
-    }
-    if (!best) return;  // nobody takes any
-    for (size_t i = 0; i < all.size(); ++i)
-      if (!where[i].up || Tier{where[i].remote, where[i].remote ? where[i].priority : 0} != *best) all[i].weight = 0;
-  }
-
-  bool is_down(const flow::Endpoint& endpoint) const {
-    return policy_.health_check.kind != model::HealthCheckKind::kNone && input_.down &&
-           input_.down->contains({endpoint.address, endpoint.port});
   }
 
   // Both lists are sorted alike: those that stay keep their slot.
@@ -274,6 +246,40 @@ class EntryCompiler {
 };
 
 }  // namespace
+
+// Neither the order nor the number of slices matters. An endpoint that two slices name (as happens while Kubernetes
+// moves it) counts once, in its better state.
+std::vector<flow::Endpoint> endpoints_of(const ServiceInput& input, const model::ServicePort* port,
+                                         const std::function<bool(const base::IpAddress&)>& wanted) {
+  static const model::ServicePolicy kDefaults;
+  const model::ServicePolicy& policy = input.policy ? *input.policy : kDefaults;
+  std::vector<flow::Endpoint> all;
+  for (size_t i = 0; input.slices && i < input.slices->list.size(); ++i) {
+    const model::EndpointSlice& slice = *input.slices->list[i];
+    const auto number = endpoint_port(slice, port, policy.mode);
+    if (!number) continue;
+    for (const model::Endpoint& endpoint : slice.endpoints)
+      for (const base::IpAddress& address : endpoint.addresses)
+        if (wanted(address)) all.push_back({0, address, *number, kDefaultWeight, state_of(endpoint)});
+  }
+  std::sort(all.begin(), all.end(), [](const flow::Endpoint& a, const flow::Endpoint& b) {
+    if (a.address != b.address) return a.address < b.address;
+    return a.port != b.port ? a.port < b.port : a.state < b.state;
+  });
+  all.erase(std::unique(all.begin(), all.end(),
+                        [](const auto& a, const auto& b) { return a.address == b.address && a.port == b.port; }),
+            all.end());
+  const bool checked = policy.health_check.kind != model::HealthCheckKind::kNone && input.down;
+  for (flow::Endpoint& endpoint : all) {
+    const auto weight = policy.weights.find(endpoint.address);
+    if (weight != policy.weights.end()) endpoint.weight = weight->second;
+    // With all ports an endpoint is checked once, and known without a port.
+    if (checked && input.down->contains({endpoint.address, policy.all_ports ? uint16_t{0} : endpoint.port}))
+      endpoint.state = flow::EndpointState::kDown;
+  }
+  if (input.reach) prefer_near(all, *input.reach);
+  return all;
+}
 
 Entries compile_service(const ServiceInput& input, const Entries& before, const Round& round, ServicePart& part) {
   Entries after = EntryCompiler(input, before, round, part).run();

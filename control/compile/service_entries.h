@@ -2,6 +2,7 @@
 // hold are taken over from the entries before.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,6 +18,14 @@ struct ServiceInput {
   const LimitPart::Attached* limits;   // null: none
   const PeerReach* reach;              // null: all endpoints are near
 };
+
+// The input of a service as the part knows it.
+ServiceInput input_of(const ServicePart& part, const model::Service& service);
+
+// The endpoints of a port in all slices, sorted by address and port, with weights and states, without slots. Null: all
+// ports. `wanted` says which addresses count.
+std::vector<flow::Endpoint> endpoints_of(const ServiceInput& input, const model::ServicePort* port,
+                                         const std::function<bool(const base::IpAddress&)>& wanted);
 
 using Entries = std::vector<std::shared_ptr<const flow::ServiceEntry>>;
 

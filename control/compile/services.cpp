@@ -128,19 +128,22 @@ void compile_touched(const model::Name& name, ServicePart& part, const Round& ro
     change.add(before, {});
     return;
   }
-  const auto limits = part.attached->services.find(name);
-  const ServiceInput input{*service,
-                           get(part.policies, name),
-                           get(part.slices, name),
-                           get(part.down, name),
-                           limits == part.attached->services.end() ? nullptr : &limits->second,
-                           part.reach.get()};
-  Entries after = compile_service(input, before, round, part);
+  Entries after = compile_service(input_of(part, *service), before, round, part);
   change.add(before, after);
   part.services[name] = std::make_shared<const CompiledService>(CompiledService{std::move(after)});
 }
 
 }  // namespace
+
+ServiceInput input_of(const ServicePart& part, const model::Service& service) {
+  const auto limits = part.attached->services.find(service.name);
+  return {service,
+          get(part.policies, service.name),
+          get(part.slices, service.name),
+          get(part.down, service.name),
+          limits == part.attached->services.end() ? nullptr : &limits->second,
+          part.reach.get()};
+}
 
 void ServicePart::update(const Round& round, const HealthView& health, const LimitPart& limits,
                          std::shared_ptr<const PeerReach> peers) {

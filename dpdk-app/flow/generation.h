@@ -25,7 +25,7 @@
 #include "flow/service_table.h"
 
 namespace penstock::route {
-struct L7Config;
+struct L7Config;  // l7/route/l7_config.h: what those who terminate connections decide by; this room only holds it
 }
 
 namespace penstock::flow {

@@ -1,0 +1,359 @@
+#include "control/compile/l7.h"
+
+#include <algorithm>
+#include <set>
+
+#include "control/model/diff.h"
+#include "l7/config/hostname.h"
+
+namespace penstock::compile {
+
+namespace {
+
+template <typename T>
+bool differ(const model::Objects<T>& before, const model::Objects<T>& after) {
+  bool changed = false;
+  model::for_each_change(before, after, [&changed](const auto&, const auto&) { changed = true; });
+  return changed;
+}
+
+// Maps whose objects carry no name.
+bool differ(const model::Objects<HealthView::Endpoints>& a, const model::Objects<HealthView::Endpoints>& b) {
+  return !std::equal(a.begin(), a.end(), b.begin(), b.end());
+}
+
+std::string rule_name(const model::HttpRoute& route, size_t rule) {
+  return route.name.to_string() + "/" + std::to_string(rule);
+}
+
+// Listeners of one address and port: one to TCP, told apart by the Host of requests.
+struct Door {
+  std::string name;
+  config::Protocol protocol = config::Protocol::kHttp;
+  uint16_t port = 0;
+  std::vector<const model::ListenerView*> listeners;
+  std::vector<base::IpAddress> addresses;
+};
+
+// Addresses with the same listeners behind a port are one door. In the order of ports, then of addresses.
+std::vector<Door> doors_of(const model::GatewayView& view) {
+  std::map<std::pair<uint16_t, base::IpAddress>, std::vector<const model::ListenerView*>> behind;
+  for (const model::ListenerView& listener : view.listeners)
+    for (const base::IpAddress& address : listener.addresses)
+      behind[{listener.listener->port, address}].push_back(&listener);
+  std::map<std::pair<uint16_t, std::vector<const model::ListenerView*>>, size_t> numbers;
+  std::vector<Door> doors;
+  std::set<std::string> names;
+  for (auto& [place, listeners] : behind) {
+    const auto [at, fresh] = numbers.try_emplace({place.first, listeners}, doors.size());
+    if (fresh) {
+      std::string name = listeners.front()->name();
+      if (!names.insert(name).second) names.insert(name += "@" + place.second.to_string());
+      doors.push_back({std::move(name), listeners.front()->listener->protocol, place.first, std::move(listeners), {}});
+    }
+    doors[at->second].addresses.push_back(place.second);
+  }
+  return doors;
+}
+
+// "HTTPRoute/ns/name spec.rules[0].matches[1].path.value: why", as l7/route says it.
+model::FieldError split(const std::string& error) {
+  const size_t blank = error.find(' '), colon = error.find(": ");
+  if (blank == std::string::npos || colon == std::string::npos || colon < blank) return {"bundle", "", error};
+  return {error.substr(0, blank), error.substr(blank + 1, colon - blank - 1), error.substr(colon + 2)};
+}
+
+class L7Compiler {
+ public:
+  L7Compiler(const Round& round, const ServicePart& services, L7Part& part)
+      : round_(round), services_(services), part_(part), view_(model::view_of(round.state)) {}
+
+  void run() {
+    const std::vector<Door> doors = doors_of(view_);
+    if (doors.size() > config::kMaxListeners) {
+      round_.errors.push_back({"bundle", "",
+                               std::to_string(doors.size()) +
+                                   " addresses and ports of Gateways are too many (at most " +
+                                   std::to_string(config::kMaxListeners) + ")"});
+      return;
+    }
+    find_routes(doors);
+    if (!assign(doors)) return;
+    add_clusters();
+    if (!round_.errors.empty()) return;
+    add_actions();
+    for (const Door& door : doors)
+      if (!add_listener(door)) return;
+    finish();
+  }
+
+ private:
+  // Routes that some door has, in the order of their names.
+  void find_routes(const std::vector<Door>& doors) {
+    for (const Door& door : doors) {
+      for (const model::ListenerView* listener : door.listeners) {
+        for (const model::AttachedHttp& attached : listener->http) http_[attached.route->name] = attached.route;
+        if (listener->tcp) tcp_[listener->tcp->name] = listener->tcp;
+      }
+    }
+    for (const auto& [name, fault] : round_.state.faults) faults_[{fault->route, fault->section}] = fault.get();
+  }
+
+  bool assign(const std::vector<Door>& doors) {
+    std::vector<std::string> listeners, actions;
+    for (const Door& door : doors) listeners.push_back(door.name);
+    for (const auto& [name, route] : http_)
+      for (size_t i = 0; i < route->rules.size(); ++i) actions.push_back(rule_name(*route, i));
+    for (const auto& [name, route] : tcp_) actions.push_back(tcp_name(*route));
+    actions.push_back(kRefused);
+    if (part_.listener_slots.assign(listeners, round_.last, round_.retired) &&
+        part_.action_slots.assign(actions, round_.last, round_.retired))
+      return true;
+    round_.errors.push_back({"bundle", "",
+                             "there is no room for more listeners and rules of routes until every worker "
+                             "has left the generations of those removed"});
+    return false;
+  }
+
+  static std::string tcp_name(const model::TcpRoute& route) { return "TCPRoute/" + route.name.to_string(); }
+
+  // The clusters that backends and mirrors name.
+  void add_clusters() {
+    std::vector<ClusterKey> wanted;
+    const auto want = [&](const char* kind, const std::string& space, const model::BackendObject& object) {
+      if (model::judge(round_.state, kind, space, object) == model::BackendAnswer::kFound)
+        wanted.emplace_back(object.name, object.port);
+    };
+    const auto want_mirrors = [&](const std::string& space, const model::RouteFilters& filters) {
+      for (const model::MirrorFilter& mirror : filters.mirrors) want("HTTPRoute", space, mirror.backend);
+    };
+    for (const auto& [name, route] : http_) {
+      for (const model::HttpRule& rule : route->rules) {
+        want_mirrors(name.space, rule.filters);
+        for (const model::BackendRef& backend : rule.backends) {
+          want("HTTPRoute", name.space, backend.object);
+          want_mirrors(name.space, backend.filters);
+        }
+      }
+    }
+    for (const auto& [name, route] : tcp_)
+      for (const model::BackendRef& backend : route->backends) want("TCPRoute", name.space, backend.object);
+    part_.clusters.update(round_, services_, wanted);
+    for (const auto& [key, cluster] : *part_.clusters.clusters) {
+      cluster_of_[key] = static_cast<uint32_t>(out_.clusters.size());
+      out_.clusters.push_back(*cluster);
+    }
+  }
+
+  uint32_t cluster_of(const char* kind, const std::string& space, const model::BackendObject& object) const {
+    if (model::judge(round_.state, kind, space, object) != model::BackendAnswer::kFound) return config::kNoCluster;
+    return cluster_of_.at({object.name, object.port});
+  }
+
+  void add_actions() {
+    out_.actions.resize(part_.action_slots.bound());
+    for (const auto& [name, route] : http_)
+      for (size_t i = 0; i < route->rules.size(); ++i)
+        out_.actions[part_.action_slots.at(rule_name(*route, i))] = action_of(*route, route->rules[i]);
+    for (const auto& [name, route] : tcp_)
+      add_backends("TCPRoute", name.space, route->backends, out_.actions[part_.action_slots.at(tcp_name(*route))]);
+    config::Filters refused;
+    refused.direct = {.status = 404, .content_type = "", .body = ""};
+    out_.actions[part_.action_slots.at(kRefused)].filters = add(std::move(refused));
+  }
+
+  config::Action action_of(const model::HttpRoute& route, const model::HttpRule& rule) {
+    config::Action action;
+    config::Filters filters = filters_of(rule.filters, route.name.space);
+    filters.fault = fault_of(route.name, rule.name);
+    action.filters = add(std::move(filters));
+    action.timeouts = rule.timeouts;
+    if (rule.retry) action.retry = *rule.retry;
+    add_backends("HTTPRoute", route.name.space, rule.backends, action);
+    return action;
+  }
+
+  void add_backends(const char* kind, const std::string& space, const std::vector<model::BackendRef>& backends,
+                    config::Action& action) {
+    for (const model::BackendRef& backend : backends)
+      action.backends.push_back(
+          {cluster_of(kind, space, backend.object), backend.weight, add(filters_of(backend.filters, space))});
+  }
+
+  std::optional<config::Fault> fault_of(const model::Name& route, const std::string& rule) const {
+    auto at = rule.empty() ? faults_.end() : faults_.find({route, rule});
+    if (at == faults_.end()) at = faults_.find({route, ""});
+    if (at == faults_.end()) return std::nullopt;
+    const model::Fault& fault = *at->second;
+    return config::Fault{fault.delay_milliseconds * base::Nanos{1'000'000}, fault.delay_per_million, fault.abort_status,
+                         fault.abort_per_million};
+  }
+
+  config::Filters filters_of(const model::RouteFilters& filters, const std::string& space) const {
+    config::Filters out;
+    out.request = filters.request;
+    out.response = filters.response;
+    out.redirect = filters.redirect;
+    out.rewrite = filters.rewrite;
+    out.cors = filters.cors;
+    for (const model::MirrorFilter& mirror : filters.mirrors) {
+      const uint32_t cluster = cluster_of("HTTPRoute", space, mirror.backend);
+      if (cluster != config::kNoCluster) out.mirrors.push_back({cluster, mirror.numerator, mirror.denominator});
+    }
+    return out;
+  }
+
+  uint32_t add(config::Filters filters) {
+    const bool any = !filters.request.empty() || !filters.response.empty() || filters.redirect || filters.direct ||
+                     filters.rewrite || filters.cors || filters.fault || !filters.mirrors.empty();
+    if (!any) return config::kNoFilters;
+    out_.filters.push_back(std::move(filters));
+    return static_cast<uint32_t>(out_.filters.size() - 1);
+  }
+
+  bool add_listener(const Door& door) {
+    config::Listener& listener = out_.listeners.emplace_back();
+    listener.name = door.name;
+    listener.slot = part_.listener_slots.at(door.name);
+    listener.protocol = door.protocol;
+    listener.addresses = door.addresses;
+    listener.port = door.port;
+    if (door.protocol == config::Protocol::kTcp) {
+      const model::TcpRoute* route = door.listeners.front()->tcp;
+      // Without a route there is no backend: connections are refused as with one that is not to be had.
+      listener.action = route ? part_.action_slots.at(tcp_name(*route)) : part_.action_slots.at(kRefused);
+      return true;
+    }
+    std::vector<config::Route> routes;
+    for (const model::ListenerView* each : door.listeners) {
+      for (const model::AttachedHttp& attached : each->http)
+        if (auto route = route_of(attached, *each, door)) routes.push_back(std::move(*route));
+    }
+    add_ends(door, routes);
+    return add_table(std::move(routes), listener.table);
+  }
+
+  // The listener of a host is the one with the most specific hostname, and only its routes serve the host (Gateway API,
+  // Listener.hostname). So what its routes leave over must not fall to those of a wider one: it ends here, with a 404.
+  void add_ends(const Door& door, std::vector<config::Route>& routes) const {
+    if (door.listeners.size() == 1) return;
+    for (const model::ListenerView* each : door.listeners) {
+      if (each->listener->hostname.empty()) continue;
+      config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}};
+      end.rules.push_back({"", {}, part_.action_slots.at(kRefused)});
+      routes.push_back(std::move(end));
+    }
+  }
+
+  // Whether all of the hostname's hosts belong to a listener beside `own` with a more specific hostname.
+  static bool belongs_elsewhere(const std::string& hostname, const model::ListenerView& own, const Door& door) {
+    return std::any_of(door.listeners.begin(), door.listeners.end(), [&](const model::ListenerView* other) {
+      const std::string& theirs = other->listener->hostname;
+      const bool narrower = theirs.size() > own.listener->hostname.size() || !config::is_wildcard(theirs);
+      return other != &own && !theirs.empty() && narrower && is_within(hostname, theirs);
+    });
+  }
+  static bool is_within(const std::string& hostname, const std::string& wider) {
+    if (hostname == wider) return true;
+    if (!config::is_wildcard(wider)) return false;
+    return config::is_wildcard(hostname) ? hostname.ends_with(wider.substr(1)) : config::covers(wider, hostname);
+  }
+
+  // A route stands once for each listener it is attached to, with the hosts of both; nothing: none is left.
+  std::optional<config::Route> route_of(const model::AttachedHttp& attached, const model::ListenerView& listener,
+                                        const Door& door) const {
+    const model::HttpRoute& route = *attached.route;
+    config::Route out{route.name.to_string(), route.created, {}, {}};
+    for (const std::string& hostname : attached.hostnames)
+      if (!belongs_elsewhere(hostname, listener, door)) out.hostnames.push_back(hostname);
+    if (out.hostnames.empty() && !attached.hostnames.empty()) return std::nullopt;
+    for (size_t i = 0; i < route.rules.size(); ++i)
+      out.rules.push_back({route.rules[i].name, route.rules[i].matches, part_.action_slots.at(rule_name(route, i))});
+    return out;
+  }
+
+  // Of this generation, of the last, or a new one.
+  bool add_table(std::vector<config::Route> routes, uint32_t& number) {
+    const auto says_it = [&routes](const auto& table) { return table->routes == routes; };
+    const auto here = std::find_if(tables_.begin(), tables_.end(), says_it);
+    number = static_cast<uint32_t>(here - tables_.begin());
+    if (here != tables_.end()) return true;
+    const auto before = std::find_if(part_.tables->begin(), part_.tables->end(), says_it);
+    if (before != part_.tables->end() && (*before)->scratches.size() == part_.workers) {
+      tables_.push_back(*before);
+      return true;
+    }
+    auto built = route::RouteTable::build(routes);
+    if (!built) {
+      round_.errors.push_back(split(built.error()));
+      return false;
+    }
+    route::Shared<const route::RouteTable> shared(std::move(*built));
+    std::vector<route::Shared<route::Scratch>> scratches;
+    for (size_t i = 0; i < part_.workers; ++i) {
+      auto scratch = shared->make_scratch();
+      if (!scratch) {
+        round_.errors.push_back({"bundle", "", scratch.error()});
+        return false;
+      }
+      scratches.emplace_back(std::move(*scratch));
+    }
+    tables_.push_back(std::make_shared<const L7Part::Table>(
+        L7Part::Table{std::move(routes), std::move(shared), std::move(scratches)}));
+    return true;
+  }
+
+  void finish() {
+    out_.scratches.resize(part_.workers);
+    for (const auto& table : tables_) {
+      out_.first_route.push_back(static_cast<uint32_t>(out_.routes.size()));
+      out_.routes.insert(out_.routes.end(), table->routes.begin(), table->routes.end());
+      out_.tables.push_back(table->table);
+      for (size_t i = 0; i < part_.workers; ++i) out_.scratches[i].push_back(table->scratches[i]);
+    }
+    part_.tables = std::make_shared<const L7Part::Tables>(std::move(tables_));
+    part_.config = std::make_shared<const route::L7Config>(std::move(out_));
+  }
+
+  static constexpr const char* kRefused = "";  // the action of what no route serves
+
+  const Round& round_;
+  const ServicePart& services_;
+  L7Part& part_;
+  const model::GatewayView view_;
+  std::map<model::Name, const model::HttpRoute*> http_;
+  std::map<model::Name, const model::TcpRoute*> tcp_;
+  std::map<std::pair<model::Name, std::string>, const model::Fault*> faults_;
+  std::map<ClusterKey, uint32_t> cluster_of_;
+  L7Part::Tables tables_;
+  route::L7Config out_;
+};
+
+}  // namespace
+
+bool L7Part::has_changed(const Round& round, const ServicePart& services) const {
+  const model::State& now = round.state;
+  const bool same_reach = reach == services.reach || (reach && services.reach && *reach == *services.reach);
+  return state.node != now.node || differ(state.gateways, now.gateways) || differ(state.http_routes, now.http_routes) ||
+         differ(state.tcp_routes, now.tcp_routes) || differ(state.grants, now.grants) ||
+         differ(state.faults, now.faults) || differ(state.services, now.services) || differ(state.slices, now.slices) ||
+         differ(state.service_policies, now.service_policies) || differ(down, services.down) || !same_reach;
+}
+
+void L7Part::update(const Round& round, const ServicePart& services) {
+  if (!has_changed(round, services)) return;
+  // Without a Node the workers stay as they are.
+  if (round.state.node) workers = std::max<size_t>(1, round.state.node->workers.cores.size());
+  if (round.state.gateways.empty()) {
+    clusters.update(round, services, {});
+    tables = std::make_shared<Tables>();
+    config = nullptr;
+  } else {
+    L7Compiler(round, services, *this).run();
+  }
+  state = round.state;
+  down = services.down;
+  reach = services.reach;
+}
+
+}  // namespace penstock::compile

@@ -1,0 +1,59 @@
+// The part of a generation for those who terminate connections: Gateways and routes, with the Services they send to,
+// become a route::L7Config.
+//
+// What is slow is kept. A route table is the same object while the routes of its listener say the same about matching:
+// rules name actions by stable numbers, so that another weight, backend or filter leaves it alone. Clusters and their
+// endpoints keep their slots. Without any change the whole is the same object.
+//
+// Not health-checked here: an endpoint is down when the check of its Service says so, which needs a virtual address.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "control/compile/parts.h"
+#include "control/model/gateway_view.h"
+#include "l7/route/l7_config.h"
+
+namespace penstock::compile {
+
+using ClusterKey = std::pair<model::Name, uint16_t>;  // a Service and its port
+using Clusters = std::map<ClusterKey, std::shared_ptr<const config::Cluster>>;
+
+// A returned slot rests: what a worker counted for the old owner must not be taken for the new one's.
+struct ClusterPart {  // l7_clusters.cpp
+  Slots slots{config::kMaxClusters, 1024}, endpoint_slots{config::kMaxClusterEndpoints, 4096};
+  std::shared_ptr<const Clusters> clusters = std::make_shared<Clusters>();
+
+  // From now on these are the clusters.
+  void update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted);
+};
+
+struct L7Part {  // l7.cpp
+  struct Table {
+    std::vector<config::Route> routes;  // what it was built from
+    route::Shared<const route::RouteTable> table;
+    std::vector<route::Shared<route::Scratch>> scratches;  // of each worker
+  };
+  using Tables = std::vector<std::shared_ptr<const Table>>;
+
+  // Actions are only indices; 16 rules of each route.
+  NamedSlots listener_slots{config::kMaxListeners}, action_slots{16 * model::kMaxHttpRoutes};
+  ClusterPart clusters;
+  std::shared_ptr<const Tables> tables = std::make_shared<Tables>();
+  size_t workers = 0;
+  model::State state;  // inputs
+  model::Objects<HealthView::Endpoints> down;
+  std::shared_ptr<const PeerReach> reach;
+  std::shared_ptr<const route::L7Config> config;
+
+  void update(const Round& round, const ServicePart& services);
+
+ private:
+  bool has_changed(const Round& round, const ServicePart& services) const;
+};
+
+}  // namespace penstock::compile

@@ -1,0 +1,118 @@
+// Services as clusters: the endpoints of one port, with stable slots.
+#include <algorithm>
+
+#include "control/compile/l7.h"
+#include "control/compile/service_entries.h"
+
+namespace penstock::compile {
+
+namespace {
+
+config::Balancing balancing_of(const model::ServicePolicy* policy) {
+  if (!policy) return config::Balancing::kRoundRobin;
+  switch (policy->balancing) {
+    case model::Balancing::kMaglev:  // the default for packets; requests have no flow to hash
+    case model::Balancing::kRoundRobin:
+      return config::Balancing::kRoundRobin;
+    case model::Balancing::kLeastConnections:
+      return config::Balancing::kLeastRequest;
+  }
+  return config::Balancing::kRoundRobin;
+}
+
+class ClusterCompiler {
+ public:
+  ClusterCompiler(const Round& round, const ServicePart& services, ClusterPart& part)
+      : round_(round), services_(services), part_(part) {
+    for (const base::IpAddress& address : model::own_addresses(round.state)) (address.is_v4() ? v4_ : v6_) = true;
+  }
+
+  std::shared_ptr<const config::Cluster> compile(const ClusterKey& key, const config::Cluster* old) {
+    const model::Service& service = *round_.state.services.at(key.first);
+    const auto port = std::find_if(service.ports.begin(), service.ports.end(), [&](const model::ServicePort& each) {
+      return each.protocol == 6 && each.port == key.second;
+    });
+    const ServiceInput input = input_of(services_, service);
+    config::Cluster cluster;
+    cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
+    cluster.balancing = balancing_of(input.policy);
+    const auto slot = old ? std::optional(old->slot) : part_.slots.take(round_.retired);
+    if (!slot) {
+      fault(service, "there is no room for it as a backend (at most " + std::to_string(config::kMaxClusters) + ")");
+      return nullptr;
+    }
+    cluster.slot = *slot;
+    // What the gateway has no address of that family for it cannot connect to.
+    const std::vector<flow::Endpoint> endpoints =
+        endpoints_of(input, &*port, [this](const base::IpAddress& address) { return address.is_v4() ? v4_ : v6_; });
+    if (endpoints.size() > config::kMaxEndpointsPerCluster) {
+      fault(service, std::to_string(endpoints.size()) + " endpoints are too many for a backend of a route (at most " +
+                         std::to_string(config::kMaxEndpointsPerCluster) + ")");
+      return nullptr;
+    }
+    for (const flow::Endpoint& each : endpoints) {
+      const bool usable = each.state == flow::EndpointState::kReady && each.weight != 0;
+      cluster.endpoints.push_back({each.address, each.port, std::max<uint32_t>(each.weight, 1), 0, usable});
+    }
+    return assign_slots(cluster, old) ? std::make_shared<const config::Cluster>(std::move(cluster)) : nullptr;
+  }
+
+  void release(const config::Cluster& cluster) {
+    part_.slots.release(cluster.slot, round_.last);
+    for (const config::Endpoint& endpoint : cluster.endpoints) release(endpoint);
+  }
+
+ private:
+  // Both lists are sorted by address and port: those that stay keep their slot.
+  bool assign_slots(config::Cluster& cluster, const config::Cluster* old) {
+    static const std::vector<config::Endpoint> kNone;
+    const std::vector<config::Endpoint>& before = old ? old->endpoints : kNone;
+    const auto place = [](const config::Endpoint& e) { return std::pair(e.address, e.port); };
+    size_t at = 0;
+    for (config::Endpoint& endpoint : cluster.endpoints) {
+      while (at < before.size() && place(before[at]) < place(endpoint)) release(before[at++]);
+      if (at < before.size() && place(before[at]) == place(endpoint)) {
+        endpoint.slot = before[at++].slot;
+      } else if (const auto slot = part_.endpoint_slots.take(round_.retired)) {
+        endpoint.slot = *slot;
+      } else {
+        round_.errors.push_back({cluster.name, "endpoints",
+                                 "there is no room for them (at most " + std::to_string(config::kMaxClusterEndpoints) +
+                                     " of all backends)"});
+        return false;
+      }
+    }
+    while (at < before.size()) release(before[at++]);
+    return true;
+  }
+
+  void release(const config::Endpoint& endpoint) { part_.endpoint_slots.release(endpoint.slot, round_.last); }
+
+  void fault(const model::Service& service, std::string reason) const {
+    round_.fault(model::Kind::kService, service.name, "", std::move(reason));
+  }
+
+  const Round& round_;
+  const ServicePart& services_;
+  ClusterPart& part_;
+  bool v4_ = false, v6_ = false;
+};
+
+}  // namespace
+
+void ClusterPart::update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted) {
+  ClusterCompiler compiler(round, services, *this);
+  auto next = std::make_shared<Clusters>();
+  for (const ClusterKey& key : wanted) {
+    if (next->contains(key)) continue;
+    const auto old = clusters->find(key);
+    auto cluster = compiler.compile(key, old == clusters->end() ? nullptr : old->second.get());
+    if (!cluster) return;
+    next->emplace(key, std::move(cluster));
+  }
+  for (const auto& [key, cluster] : *clusters)
+    if (!next->contains(key)) compiler.release(*cluster);
+  clusters = std::move(next);
+}
+
+}  // namespace penstock::compile
