@@ -117,6 +117,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   generation->identities = memory.identities.table;
   generation->egresses = memory.egresses.rules;
   generation->mirrors = std::move(mirrors);
+  generation->listeners = memory.l7.places;
   generation->l7 = memory.l7.config;
   generation->settings = settings_of(state, draining);
   generation->tracks = needs_tracking(*generation);

@@ -331,6 +331,18 @@ class L7Compiler {
 
 }  // namespace
 
+namespace {
+// For the packet path, which only asks whether somebody listens.
+std::shared_ptr<const flow::ListenerTable> places_of(const route::L7Config* config) {
+  auto table = std::make_shared<flow::ListenerTable>();
+  if (config != nullptr)
+    for (const config::Listener& each : config->listeners)
+      for (const base::IpAddress& address : each.addresses) table->add(address, each.port);
+  table->seal();
+  return table;
+}
+}  // namespace
+
 bool L7Part::has_changed(const Round& round, const ServicePart& services) const {
   const model::State& now = round.state;
   const bool same_reach = reach == services.reach || (reach && services.reach && *reach == *services.reach);
@@ -351,6 +363,7 @@ void L7Part::update(const Round& round, const ServicePart& services) {
   } else {
     L7Compiler(round, services, *this).run();
   }
+  places = places_of(config.get());
   state = round.state;
   down = services.down;
   reach = services.reach;

@@ -49,6 +49,7 @@ struct L7Part {  // l7.cpp
   model::Objects<HealthView::Endpoints> down;
   std::shared_ptr<const PeerReach> reach;
   std::shared_ptr<const route::L7Config> config;
+  std::shared_ptr<const flow::ListenerTable> places = std::make_shared<const flow::ListenerTable>();
 
   void update(const Round& round, const ServicePart& services);
 
