@@ -24,7 +24,7 @@ build=(
 demo=(python3 python3-yaml python3-scapy procps nginx-light curl iputils-ping iperf3 netcat-openbsd tcpdump)
 test=(
   clang libclang-rt-14-dev clang-format clang-tidy valgrind
-  iputils-tracepath traceroute socat tshark prometheus python3-cryptography user-mode-linux kmod
+  iputils-tracepath traceroute nftables slowhttptest socat tshark prometheus python3-cryptography user-mode-linux kmod
 )
 perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
 services=(nginx prometheus haproxy)   # brought by packages above

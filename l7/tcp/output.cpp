@@ -8,6 +8,7 @@ namespace {
 
 constexpr base::Nanos kPoolPause = 10 * kMillisecond;  // how long to wait when no record was free
 constexpr uint32_t kMaxOffload = 65535 - 60 - 60;      // payload that fits one IP datagram with its headers
+constexpr uint32_t kLeastHalved = 536;  // a window below the default MSS (RFC 9293 §3.7.1) is used whole
 
 }  // namespace
 
@@ -116,7 +117,9 @@ void Connection::head(Outgoing& out, base::Nanos now, bool with_sack) {
 }
 
 uint32_t Connection::payload_room(const Outgoing& out) const {
-  return mss_ - static_cast<uint32_t>(options_length(out.options));
+  const uint32_t room = mss_ - static_cast<uint32_t>(options_length(out.options));
+  // A window that never held two segments: half of it, or each would wait for a delayed ACK.
+  return max_snd_wnd_ > kLeastHalved ? std::min(room, max_snd_wnd_ / 2) : room;
 }
 
 // Payload and flags of [begin, end) of the sequence space.

@@ -148,9 +148,8 @@ class Ends(AgainstTheKernel):
         made = objects.service("bytes", "203.0.113.77", (SERVED, 7999))   # nothing listens there
         self.gateway.apply(made, objects.endpoints(made, LAN4.format(11)))
         try:
-            connection = self.connect()
-            self.assertRaises(ConnectionResetError, connection.recv, 1)
-            connection.close()
+            with self.assertRaises(ConnectionResetError), self.connect() as connection:   # at once, or at the first look
+                connection.recv(1)
         finally:
             self.apply()
 
@@ -164,7 +163,7 @@ class Ends(AgainstTheKernel):
     def test_a_reader_that_stops(self):
         """The window closes at each step of the way, and nothing is lost when the reader goes on."""
         with self.connect(receive_buffer=4096) as connection:
-            data = noise(8 << 20)
+            data = noise(32 << 20)
             sender = threading.Thread(target=connection.sendall, args=(data,), daemon=True)
             sender.start()
             time.sleep(3)
