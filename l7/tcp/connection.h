@@ -201,6 +201,9 @@ class Connection {
   void run_out_of_patience();
   void lower_mss(uint16_t mss);
 
+  // Of what has no bytes: a peer whose window was shut when a probe went out refuses, with the probe, all that comes
+  // behind it, window and acknowledgement too (§3.10.7.4, first).
+  Seq acceptable_seq() const { return earlier(snd_nxt_, snd_una_ + snd_wnd_); }
   bool synchronized() const { return state_ >= State::kEstablished; }
   bool may_send_data() const { return state_ == State::kEstablished || state_ == State::kCloseWait || fin_wanted(); }
   bool fin_wanted() const {

@@ -95,7 +95,7 @@ bool Connection::emit_handshake(base::Nanos now, Outgoing& out) {
 }
 
 void Connection::head(Outgoing& out, base::Nanos now, bool with_sack) {
-  out.seq = snd_nxt_;
+  out.seq = acceptable_seq();
   out.ack = rcv_nxt_;
   out.flags = wire::kTcpAck | (ecn_echo_ ? wire::kTcpEce : 0);
   out.ecn = Ecn::kNotEct;

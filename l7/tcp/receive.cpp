@@ -17,7 +17,7 @@ void Connection::take_text(const Segment& s, base::Nanos now) {
   bool fin = s.has(wire::kTcpFin);
   if (orphan_ && after(end, rcv_nxt_)) {  // RFC 9293 §3.6.1: nobody will read it, the peer must know
     shared_->count(Count::kDataAfterClose);
-    owe_reset(snd_nxt_, true);
+    owe_reset(acceptable_seq(), true);
     return end_with(End::kAborted);
   }
   if (before(begin, rcv_nxt_)) {

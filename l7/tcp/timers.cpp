@@ -69,7 +69,7 @@ void Connection::arm_retransmit(base::Nanos now) {
 }
 
 void Connection::run_out_of_patience() {
-  if (synchronized()) owe_reset(snd_nxt_, true);  // the peer may live behind a path that is dead one way
+  if (synchronized()) owe_reset(acceptable_seq(), true);  // the peer may live behind a path that is dead one way
   end_with(End::kTimedOut);
 }
 
@@ -141,7 +141,7 @@ void Connection::on_keepalive(base::Nanos now) {
   keepalive_at_ = now + (outstanding() ? keepalive_idle_ : t.keepalive_interval);
   if (outstanding()) return;  // the retransmission timer watches the peer
   if (keepalive_sent_ >= t.keepalive_probes) {
-    owe_reset(snd_nxt_, true);
+    owe_reset(acceptable_seq(), true);
     return end_with(End::kTimedOut);
   }
   ++keepalive_sent_;
@@ -202,7 +202,7 @@ void Connection::abort() {
   if (state_ == State::kClosed) return;
   const bool tell =
       state_ != State::kSynSent && state_ != State::kClosing && state_ != State::kLastAck && state_ != State::kTimeWait;
-  if (tell) owe_reset(snd_nxt_, true);
+  if (tell) owe_reset(acceptable_seq(), true);
   end_with(End::kAborted);
 }
 

@@ -92,7 +92,7 @@ def haproxy(veth):
     path.write_text(f"""
 global
   nbthread 1
-  maxconn 20000
+  maxconn 8000
 defaults
   mode http
   timeout connect 5s

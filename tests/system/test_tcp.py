@@ -162,7 +162,7 @@ class Ends(AgainstTheKernel):
 
     def test_a_reader_that_stops(self):
         """The window closes at each step of the way, and nothing is lost when the reader goes on."""
-        with self.connect(receive_buffer=4096) as connection:
+        with self.connect() as connection:
             data = noise(32 << 20)
             sender = threading.Thread(target=connection.sendall, args=(data,), daemon=True)
             sender.start()

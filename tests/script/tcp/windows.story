@@ -67,9 +67,26 @@ story unanswered_probes_end_the_connection
   +0.3 > . 1:2(1) ack 1
   +0.6 > . 1:2(1) ack 1
   +1.2 > . 1:2(1) ack 1
-  +0.2 > R. 2:2(0) ack 1
+  +0.2 > R. 1:1(0) ack 1
   state CLOSED
   end timed_out
+
+# Both windows are shut and both sides probe: the byte of a probe lies beyond the peer's window, and so would everything that
+# bears the next number; what opens our window must be acceptable (section 3.10.7.4, first).
+story a_window_update_between_two_shut_windows
+  option receive_buffer 4000
+  listen
+  < S 0:0(0) win 20000 <mss 1000,sackOK>
+  > S. 0:0(0) ack 1 win 4000 <mss 1000,sackOK>
+  +0.1 < . 1(0) ack 1 win 0
+  < . 1:2001(2000) ack 1 win 0
+  > . 1(0) ack 2001 win 2000
+  < . 2001:4001(2000) ack 1 win 0
+  > . 1(0) ack 4001 win 0
+  write 100
+  +0.3 > . 1:2(1) ack 4001 win 0
+  read 4000
+  > . 1(0) ack 4001 win 4000
 
 # The intervals grow to 60 s and no further (section 3.8.6.1; RFC 6298 section 2.5).
 story probes_at_most_a_minute_apart
