@@ -107,6 +107,7 @@ struct Findings {
   uint32_t rule = kNone32;           // filter rule index; flow::kNoRule
   uint32_t shadow_rule = kNone32;    // of a rule in shadow that would have decided
   uint32_t flow_index = kNone32;     // index of `flow` in its table
+  uint32_t connection = kNone32;     // of the local host, when it `terminates`
   uint64_t mirrors = 0;              // mirror slots, a bit each
   flow::Flow* flow = nullptr;
   flow::ExactEntry* exact = nullptr;

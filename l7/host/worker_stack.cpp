@@ -66,7 +66,9 @@ void WorkerStack::adopt(const flow::Generation& generation) {
 void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
   for (unsigned i = 0; i < count; ++i) {
     engine::Packet& p = *packets[i];
-    if (stack_.find(tuple_of(p)) == tcp::kNone) continue;
+    const uint32_t id = stack_.find(tuple_of(p));
+    if (id == tcp::kNone) continue;
+    p.connection = id;
     p.terminates = true;
     p.state = flow::FlowState::kEstablished;
   }
@@ -80,9 +82,8 @@ void WorkerStack::absorb(engine::Packet* const* packets, unsigned count, base::N
     if (!tcp::parse_segment(segment, static_cast<tcp::Ecn>(p.headers.traffic_class & 3), parsed)) continue;
     const tcp::Tuple tuple = tuple_of(p);
     uint16_t mss = 0;
-    if (parsed.has(wire::kTcpSyn) || stack_.find(tuple) == tcp::kNone)
-      mss = mss_of(way_to(worker_, tuple.remote), tuple.local.is_v4());
-    stack_.absorb(tuple, parsed, now, mss);
+    if (p.connection == engine::kNone32) mss = mss_of(way_to(worker_, tuple.remote), tuple.local.is_v4());
+    stack_.absorb(tuple, parsed, now, mss, p.connection);
   }
 }
 

@@ -38,6 +38,7 @@ void Stack::remove(uint32_t id) {
   uint32_t* link = &buckets_[bucket_of(e.tuple)];
   while (*link != id) link = &entries_.at(*link).next;
   *link = e.next;
+  e.tuple = {};  // nobody guesses it any more
   wheel_.cancel(id);
   entries_.give(id);
 }
@@ -76,8 +77,8 @@ uint32_t Stack::accept(uint32_t listener) {
   return id;
 }
 
-void Stack::absorb(const Tuple& tuple, const Segment& s, base::Nanos now, uint16_t mss) {
-  uint32_t id = find(tuple);
+void Stack::absorb(const Tuple& tuple, const Segment& s, base::Nanos now, uint16_t mss, uint32_t guess) {
+  uint32_t id = guess != kNone && entries_.at(guess).tuple == tuple ? guess : find(tuple);
   if (id != kNone && at(id).may_give_way(s)) {  // RFC 6191: the old incarnation ends, the SYN is a stranger's
     const uint32_t listener = listeners_.find(tuple.local, tuple.local_port);
     if (entries_.at(id).released && !entries_.at(id).dirty && listener != kNone) {

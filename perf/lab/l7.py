@@ -155,23 +155,26 @@ def kernel_free(lab, case, core, seconds, huge):
                       "--port", PORT, "--connections", in_flight, "--bytes", size, "--seconds", seconds, *(["--close"] if close else []))
     try:
         rig.wait_until(lambda: "counting" in load.output() or not load.running(), 60, 0.005, "the load")
-        before = gateway.stats()["workers"][0]
+        before, on_core = gateway.stats()["workers"][0], seconds_on_core(gateway)
         if load.wait(seconds + 60) != 0:
             raise rig.LabError(load.tail())
-        after = gateway.stats()
+        after, on_core = gateway.stats()["workers"][0], seconds_on_core(gateway) - on_core
         report = json.loads(load.output().splitlines()[-1])
-        cycles = int(after["workers"][0]["busyCycles"]) - int(before["busyCycles"])
+        spent = {name: int(after[name]) - int(before[name]) for name in ("busyCycles", "idleCycles")}
+        busy = on_core * spent["busyCycles"] / sum(spent.values())
         if report["errors"] or not report["requests"]:
             raise rig.LabError(f"{case}: {report} {gateway.drops()}")
-        return report, report["requests"] / (cycles / cycles_per_second())
+        return report, report["requests"] / busy
     finally:
         gateway.process.kill()
 
 
-def cycles_per_second():
-    """Of the time stamp counter, as the kernel measured it."""
-    match = re.search(r"cpu MHz\s*: ([\d.]+)", pathlib.Path("/proc/cpuinfo").read_text())
-    return float(match.group(1)) * 1e6
+def seconds_on_core(gateway):
+    """What the worker's thread has run: without what other processes took from its core."""
+    for task in pathlib.Path(f"/proc/{gateway.process.pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == "worker0":
+            return int((task / "schedstat").read_text().split()[0]) / 1e9
+    raise rig.LabError("no worker")
 
 
 def measure_all(lab, options, huge):
