@@ -98,7 +98,7 @@ inline Limits small_limits() {
   limits.connections = 256;
   limits.clients = limits.upstreams = limits.exchanges = 128;
   limits.messages = 32;
-  limits.log_records = 1024;
+  limits.log_records = 128;
   limits.listener_slots = limits.route_slots = limits.cluster_slots = limits.endpoint_slots = 16;
   return limits;
 }

@@ -1,0 +1,261 @@
+// Filters: what they do to requests and answers, in which order, and that a change of configuration loses none.
+#include <set>
+
+#include "unit/l7/proxy/rig.h"
+
+namespace penstock::proxy {
+namespace {
+
+using Kind = config::HeaderChange::Kind;
+
+std::shared_ptr<const route::L7Config> with(config::Filters filters, const std::string& prefix = "/") {
+  ConfigBuilder builder;
+  builder.route(prefix, builder.action(ConfigBuilder::to(builder.cluster(1), builder.filters(std::move(filters)))));
+  return builder.build();
+}
+
+TEST(Filter, HeaderChangesBothWays) {
+  config::Filters filters;
+  filters.request = {{Kind::kSet, "x-set", "1"}, {Kind::kAdd, "x-add", "2"}, {Kind::kRemove, "x-gone", ""}};
+  filters.response = {{Kind::kSet, "server", "penstock"}, {Kind::kRemove, "x-secret", ""}};
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  rig.send(client, get("/", "X-Set: old\r\nX-Add: 1\r\nX-Gone: 1\r\n"));
+  const std::string request = rig.take(rig.backend());
+  EXPECT_TRUE(has(request, "x-set: 1\r\nx-add: 1\r\n"));
+  EXPECT_TRUE(has(request, "x-add: 2\r\n"));
+  EXPECT_FALSE(has(request, "old") || has(request, "x-gone"));
+  rig.send(rig.backend(), answer(200, "", "Server: nginx\r\nX-Secret: 1\r\n"));
+  const std::string response = rig.take(client);
+  EXPECT_TRUE(has(response, "server: penstock\r\n"));
+  EXPECT_FALSE(has(response, "nginx") || has(response, "x-secret"));
+}
+
+TEST(Filter, AnAnswerUnderWayKeepsItsFiltersWhenTheConfigurationGoes) {
+  config::Filters filters;
+  filters.response = {{Kind::kSet, "x-from", "old"}};
+  filters.cors = config::Cors{.origins = {"https://a.example"}};
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  rig.send(client, get("/", "Origin: https://a.example\r\n"));
+  for (int i = 0; i < 3; ++i) {
+    config::Filters other;
+    other.response = {{Kind::kSet, "x-from", "new"}};
+    rig.adopt(with(other));
+  }
+  rig.send(rig.backend(), answer(200, "ok"));
+  const std::string response = rig.take(client);
+  EXPECT_TRUE(has(response, "x-from: old\r\n"));
+  EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n"));
+  EXPECT_TRUE(has(rig.exchange(client, get("/"), answer(200, "ok")), "x-from: new\r\n"));
+}
+
+TEST(Filter, RedirectAndRewrite) {
+  config::Filters redirect;
+  redirect.redirect = config::Redirect{.scheme = http::Scheme::kHttps, .hostname = "new.example", .status = 301};
+  Rig away(with(redirect));
+  const uint32_t client = away.client();
+  away.send(client, get("/a?b"));
+  const std::string response = away.take(client);
+  EXPECT_TRUE(has(response, "HTTP/1.1 301 Moved Permanently\r\n"));
+  EXPECT_TRUE(has(response, "location: https://new.example/a?b\r\n"));
+  EXPECT_TRUE(has(response, "content-length: 0\r\n"));
+  EXPECT_FALSE(away.over(client));
+  EXPECT_TRUE(away.net.connects.empty());
+
+  config::Filters rewrite;
+  rewrite.rewrite = config::Rewrite{"inner.example", {config::PathModifier::Kind::kPrefixMatch, "/v2"}};
+  Rig rig(with(rewrite, "/api"));
+  const uint32_t other = rig.client();
+  rig.send(other, get("/api/users?id=1"));
+  EXPECT_TRUE(rig.take(rig.backend()).starts_with("GET /v2/users?id=1 HTTP/1.1\r\nhost: inner.example\r\n"));
+  rig.send(rig.backend(), answer(200, ""));
+  EXPECT_EQ(rig.record().path.view(), "/api/users");
+}
+
+TEST(Filter, ADirectResponseAsLargeAsItIs) {
+  config::Filters filters;
+  filters.direct = config::DirectResponse{418, "text/plain", std::string(100'000, 't')};
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  rig.net.at(client).window = 1000;
+  rig.send(client, get("/"));
+  std::string all = rig.take(client);
+  rig.adopt(plain_config());
+  while (true) {
+    const std::string more = rig.take(client);
+    if (more.empty()) break;
+    all += more;
+  }
+  EXPECT_EQ(status_of(all), 418);
+  EXPECT_TRUE(has(all, "content-type: text/plain\r\ncontent-length: 100000\r\n"));
+  EXPECT_EQ(body_of(all), std::string(100'000, 't'));
+  EXPECT_LE(rig.net.written_most, 1000u);
+
+  Rig heads(with(filters));
+  const uint32_t other = heads.client();
+  heads.send(other, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const std::string head = heads.take(other);
+  EXPECT_TRUE(has(head, "content-length: 100000\r\n"));
+  EXPECT_EQ(body_of(head), "");
+}
+
+TEST(Filter, CorsPreflightsAreAnsweredAndOriginsNamed) {
+  config::Filters filters;
+  filters.cors = config::Cors{.origins = {"https://*.shop.example", "https://a.example"},
+                              .methods = {"GET", "PUT"},
+                              .request_headers = {"*"},
+                              .expose_headers = {"x-total"},
+                              .credentials = true,
+                              .max_age_seconds = 60};
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  const std::string preflight =
+      "OPTIONS / HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\n"
+      "Access-Control-Request-Headers: x-a, x-b\r\nOrigin: ";
+  rig.send(client, preflight + "https://eu.shop.example\r\n\r\n");
+  std::string response = rig.take(client);
+  EXPECT_EQ(status_of(response), 204);
+  for (const char* field :
+       {"access-control-allow-origin: https://eu.shop.example\r\n", "access-control-allow-credentials: true\r\n",
+        "access-control-allow-methods: GET, PUT\r\n", "access-control-allow-headers: x-a, x-b\r\n",
+        "access-control-max-age: 60\r\n", "vary: origin\r\n"})
+    EXPECT_TRUE(has(response, field)) << field << response;
+  EXPECT_TRUE(rig.net.connects.empty());
+  response = rig.exchange(client, get("/", "Origin: https://a.example\r\n"),
+                          answer(200, "", "Access-Control-Allow-Origin: *\r\nVary: accept\r\n"));
+  EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n"));
+  EXPECT_TRUE(has(response, "access-control-expose-headers: x-total\r\n"));
+  EXPECT_TRUE(has(response, "vary: accept\r\n") && has(response, "vary: origin\r\n"));
+  EXPECT_FALSE(has(response, "allow-origin: *"));
+  for (const char* stranger : {"https://shop.example", "https://evil.example", "http://a.example", "null"}) {
+    response = rig.exchange(client, preflight + stranger + "\r\n\r\n", answer(404, ""));
+    EXPECT_EQ(status_of(response), 404) << stranger;
+    EXPECT_FALSE(has(response, "access-control")) << stranger;
+  }
+}
+
+TEST(Filter, FaultsDelayAndAbort) {
+  config::Filters filters;
+  filters.fault = config::Fault{.delay = 50 * kMs, .delay_per_million = 1'000'000};
+  Rig slow(with(filters));
+  const uint32_t client = slow.client();
+  slow.send(client, get("/"));
+  slow.pass(49 * kMs);
+  EXPECT_TRUE(slow.net.connects.empty());
+  slow.pass(2 * kMs);
+  slow.send(slow.backend(), answer(200, "late"));
+  EXPECT_EQ(body_of(slow.take(client)), "late");
+  EXPECT_EQ(slow.flags(), "DI");
+
+  filters.fault = config::Fault{
+      .delay = 50 * kMs, .delay_per_million = 1'000'000, .abort_status = 503, .abort_per_million = 300'000};
+  Rig rig(with(filters));
+  const uint32_t other = rig.client();
+  int aborted = 0;
+  for (int i = 0; i < 1000; ++i) {
+    rig.send(other, get("/"));
+    rig.pass(51 * kMs);
+    if (!rig.net.connects.empty()) rig.send(rig.backend(), answer(200, ""));
+    if (status_of(rig.take(other)) != 503) continue;
+    ++aborted;
+    EXPECT_EQ(rig.flags(), "DI,FI");
+  }
+  EXPECT_NEAR(aborted, 300, 60);
+
+  // A client that leaves during the delay.
+  slow.send(client, get("/"));
+  slow.reset(client);
+  slow.pass(100 * kMs);
+  slow.expect_no_leak();
+}
+
+TEST(Filter, MirrorsGetACopyAndAreForgotten) {
+  ConfigBuilder builder;
+  const uint32_t main = builder.cluster(1), mirror = builder.cluster(1), broken = builder.cluster(1);
+  config::Filters filters;
+  filters.mirrors = {{mirror, 1, 1}, {broken, 1, 1}, {mirror, 0, 1}};
+  builder.route("/", builder.action(ConfigBuilder::to(main, builder.filters(filters))));
+  Rig rig(builder.build());
+  rig.net.outcomes = {FakeNet::Connect::kAccepts, FakeNet::Connect::kAccepts, FakeNet::Connect::kRefuses};
+  const uint32_t client = rig.client();
+  rig.send(client, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc");
+  ASSERT_EQ(rig.net.connects.size(), 3u);
+  const uint32_t to = rig.net.connects[0], copy = rig.net.connects[1];
+  rig.send(client, "def");
+  const std::string original = rig.take(to), mirrored = rig.take(copy);
+  EXPECT_EQ(body_of(original), "abcdef");
+  EXPECT_EQ(body_of(mirrored), "abcdef");
+  EXPECT_TRUE(has(mirrored, "connection: close\r\n"));
+  rig.send(copy, answer(500, "nobody sees this"));
+  rig.send(to, answer(200, "ok"));
+  EXPECT_EQ(body_of(rig.take(client)), "ok");
+  rig.finish(copy);
+  EXPECT_TRUE(rig.over(copy));
+  EXPECT_EQ(rig.proxy.counters().of(Count::mirrors), 1u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::mirrors_dropped), 1u);
+
+  // One that does not answer is closed; one that does not read never holds up the original.
+  rig.send(client, get("/"));
+  const uint32_t silent = rig.net.connects[3];
+  EXPECT_EQ(rig.net.at(silent).endpoint.slot, 1u);
+  rig.take(to);
+  rig.send(to, answer(200, ""));
+  rig.take(client);
+  rig.pass(kMirrorLife + kMs);
+  EXPECT_TRUE(rig.over(silent));
+
+  rig.send(client, "POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n");
+  const uint32_t slow = rig.net.connects[5];
+  rig.net.at(slow).window = 1000;
+  rig.send(client, std::string(5000, 'x'));
+  EXPECT_TRUE(rig.net.at(slow).aborted);
+  EXPECT_EQ(body_of(rig.take(to)).size(), 5000u);
+  rig.send(to, answer(200, "done"));
+  EXPECT_EQ(body_of(rig.take(client)), "done");
+  rig.expect_no_leak();
+}
+
+TEST(Filter, OfABackendAlone) {
+  ConfigBuilder builder;
+  config::Filters filters;
+  filters.request = {{Kind::kSet, "x-backend", "1"}};
+  filters.response = {{Kind::kSet, "x-by", "backend"}};
+  config::Filters rule;
+  rule.response = {{Kind::kSet, "x-rule", "yes"}};
+  config::Action action;
+  action.filters = builder.filters(rule);
+  action.backends = {{builder.cluster(1), 1, builder.filters(filters)}};
+  builder.route("/", builder.action(action));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  rig.send(client, get("/"));
+  EXPECT_TRUE(has(rig.take(rig.backend()), "x-backend: 1\r\n"));
+  rig.send(rig.backend(), answer(200, ""));
+  const std::string response = rig.take(client);
+  EXPECT_TRUE(has(response, "x-by: backend\r\n") && has(response, "x-rule: yes\r\n"));
+}
+
+TEST(Filter, AChangeThatDoesNotFitIsA500) {
+  config::Filters filters;
+  for (int i = 0; i < 40; ++i)
+    filters.request.push_back({Kind::kAdd, "x-" + std::to_string(i), std::string(4000, 'v')});
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  rig.send(client, get("/", "X-Own: " + std::string(50'000, 'o') + "\r\n"));
+  EXPECT_EQ(status_of(rig.take(client)), 500);
+  EXPECT_EQ(rig.proxy.counters().of(Count::filters_failed), 1u);
+}
+
+TEST(Filter, MaxForwardsEndsHere) {
+  Rig rig;
+  const uint32_t client = rig.client();
+  rig.send(client, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+  EXPECT_EQ(status_of(rig.take(client)), 200);
+  rig.send(client, "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+  EXPECT_EQ(status_of(rig.take(client)), 405);
+  EXPECT_TRUE(rig.net.connects.empty());
+}
+
+}  // namespace
+}  // namespace penstock::proxy
