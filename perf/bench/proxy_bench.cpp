@@ -47,7 +47,7 @@ std::unique_ptr<route::L7Config> make_config(uint32_t filters) {
   auto table = route::RouteTable::build(config->routes);
   config->tables.push_back(std::move(*table));
   config->first_route = {0};
-  auto scratch = config->tables[0].make_scratch();
+  auto scratch = config->tables[0].get().make_scratch();
   config->scratches.resize(1);
   config->scratches[0].push_back(std::move(*scratch));
   return config;
