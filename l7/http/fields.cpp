@@ -95,7 +95,7 @@ Fault Fields::set(std::string_view any_case, std::string_view text) {
   return Fault::kNone;
 }
 
-Fault Fields::set(FieldId id, std::string_view text) { return set(name_of(id), text); }
+Fault Fields::set(FieldId id, std::string_view text) { return has(id) ? set(name_of(id), text) : add(id, text); }
 
 void Fields::remove(std::string_view any_case) {
   NameBuffer buffer;
