@@ -12,6 +12,7 @@ from scapy.layers.l2 import GRE, Ether  # noqa: E402
 
 HERE = pathlib.Path(__file__).resolve().parent
 WEB4, WEB6, ECHO = "http://203.0.113.10/", "http://[2001:db8:f::10]/", "203.0.113.20"
+EDGE = "http://198.51.100.1:8000/"
 
 
 class Report:
@@ -119,6 +120,20 @@ def egress(town, report):
         report.expect(body.split()[-1] == "198.51.100.100", f"{host.role} -> outside: the server saw {body.split()[-1]}")
     got = traffic.ping(town.webs[0], "198.51.100.200", count=5)
     report.expect(got == 0, f"web1 -> 198.51.100.200 (not on the list): {got} of 5 answered")
+
+
+def http(town, report):
+    report.step("HTTP that ends at the gateway's own TCP: a canary, a retry that saves a request, copies")
+    counts = by_server(traffic.fetch_many(town.client, EDGE, 300))
+    report.expect(sum(counts.values()) == 300 and None not in counts and 5 <= counts["web2"] <= 75,   # outside: one run of 10^6
+                  f"300 requests, 90 to 10: {who(counts)}")
+    counts = by_server(traffic.fetch_many(town.client, EDGE + "again", 40))
+    report.expect(counts == {"web1": 40}, f"40 requests to a service of which every other endpoint refuses connections: {who(counts)}")
+    log = town.lab.dir / "nginx-web1" / "access.log"
+    before = log.read_text().count("/copied")
+    traffic.fetch_many(town.client, EDGE + "copied", 20)
+    rig.wait_until(lambda: log.read_text().count("/copied") >= before + 20, 5, what="copies at web1")
+    report.expect(log.read_text().count("/copied") == before + 20, "20 requests to web2: web1 got 20 copies")
 
 
 def throughput(town, report):
@@ -266,7 +281,7 @@ def summary(town, report):
     report.expect(balance == 0, f"packets in = packets out + named drops + held (difference {balance})")
 
 
-STEPS = (configure, forwarding, web, echo, access, limits, egress, throughput, change_under_load, failover, mesh, explain, summary)
+STEPS = (configure, forwarding, web, echo, access, limits, egress, http, throughput, change_under_load, failover, mesh, explain, summary)
 
 
 def try_commands(town):

@@ -27,8 +27,8 @@ class Stack {
   uint32_t accept(uint32_t listener);  // the oldest established connection; kNone: none
   uint32_t connect(const Tuple& tuple, base::Nanos now, uint16_t mss = 0);
 
-  // `mss`: what the way back carries, for connections that begin with this segment; 0: as tuned. `guess`: the connection,
-  // as find() said a moment ago; it may be another's by now.
+  // `mss`: what the way back carries, for connections that begin with this segment; 0: as tuned. `guess`: the
+  // connection, as find() said a moment ago; it may be another's by now.
   void absorb(const Tuple& tuple, const Segment& segment, base::Nanos now, uint16_t mss = 0, uint32_t guess = kNone);
   bool on_path_mss(const Tuple& tuple, uint16_t mss, Seq quoted, base::Nanos now);
   void on_time(base::Nanos now);

@@ -60,8 +60,7 @@ uint64_t content_length(std::string_view head) {
   constexpr std::string_view kName = "content-length: ";
   const size_t at = head.find(kName);
   uint64_t length = 0;
-  if (at != std::string_view::npos)
-    std::from_chars(head.data() + at + kName.size(), head.data() + head.size(), length);
+  if (at != std::string_view::npos) std::from_chars(head.data() + at + kName.size(), head.data() + head.size(), length);
   return length;
 }
 
@@ -237,15 +236,14 @@ uint16_t open_port(uint16_t port, rte_mempool* pool) {
 }
 
 int run(const Options& o) {
-  std::vector<std::string> words = {"http_load", "--no-huge",  "-m",         "1024",   "--no-telemetry", "--no-shconf",
-                                    "--lcores",  "0",          "--log-level", "error", "-a",             "0000:00:00.0",
-                                    "--vdev",    o.client,     "--vdev",     o.server};
+  std::vector<std::string> words = {
+      "http_load",   "--no-huge", "-m", "1024",         "--no-telemetry", "--no-shconf", "--lcores", "0",
+      "--log-level", "error",     "-a", "0000:00:00.0", "--vdev",         o.client,      "--vdev",   o.server};
   std::vector<char*> argv;
   for (std::string& each : words) argv.push_back(each.data());
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) return 1;
-  rte_mempool* pool =
-      rte_pktmbuf_pool_create("load", 65535, 256, RTE_ALIGN(sizeof(engine::Carry), RTE_MBUF_PRIV_ALIGN),
-                              RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+  rte_mempool* pool = rte_pktmbuf_pool_create("load", 65535, 256, RTE_ALIGN(sizeof(engine::Carry), RTE_MBUF_PRIV_ALIGN),
+                                              RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
   if (pool == nullptr) return 1;
   const auto address = [](const std::string& text) { return *base::IpAddress::parse(text); };
   base::Nanos now = base::monotonic_now();
@@ -297,7 +295,8 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) {
   penstock::load::Options o;
-  CLI::App app{"Clients and servers of HTTP/1.1 without a kernel, for measuring a gateway between two ports.", "http_load"};
+  CLI::App app{"Clients and servers of HTTP/1.1 without a kernel, for measuring a gateway between two ports.",
+               "http_load"};
   app.add_option("--client", o.client, "devargs of the clients' port")->required();
   app.add_option("--server", o.server, "devargs of the servers' port")->required();
   app.add_option("--client-address", o.client_address)->required();

@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import re
+import signal
 import socket
 import socketserver
 import threading
@@ -53,6 +54,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
     do_HEAD = do_DELETE = do_OPTIONS = do_GET
 
     def do_POST(self):
+        if self.path == "/echo":
+            self.send_response(200)
+            self.send_header("Content-Length", self.headers["Content-Length"])
+            self.end_headers()
+            for piece in self.content():
+                self.wfile.write(piece)
+            return
         digest, total = hashlib.sha256(), 0
         for piece in self.content():
             digest.update(piece)
@@ -431,6 +439,70 @@ class SlowClients(Http):
             answer = connection.recv(4096)   # 408, or a close where nothing of a request was there
             self.assertIn(answer[9:12], (b"408", b""))
             connection.close()
+
+
+class Large(Http):
+    """Much of everything."""
+    megabytes = int(os.environ.get("PENSTOCK_TEST_MEGABYTES", "200"))
+    connections = int(os.environ.get("PENSTOCK_TEST_CONNECTIONS", "20000"))   # opened within the 60 s that an idle one lives
+
+    @classmethod
+    def build(cls):
+        super().build()
+        cls.route(objects.http_rule(objects.backend("one", SERVED)))
+
+    def test_a_large_content_both_ways_by_digest(self):
+        """Sent while it comes back: the server echoes what it reads."""
+        size, block, sent, got = self.megabytes << 20, os.urandom(1 << 20), hashlib.sha256(), hashlib.sha256()
+        with self.connect(timeout=60) as connection:
+            connection.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % size)
+
+            def send():
+                for n in range(self.megabytes):
+                    piece = n.to_bytes(8, "big") + block[8:]
+                    sent.update(piece)
+                    connection.sendall(piece)
+            sender = threading.Thread(target=send, daemon=True)
+            sender.start()
+            answer = http.client.HTTPResponse(connection, method="POST")
+            answer.begin()
+            while piece := answer.read(1 << 20):
+                got.update(piece)
+            sender.join()
+        self.assertEqual(got.hexdigest(), sent.hexdigest())
+
+    def test_many_thousand_connections(self):
+        """Held by several processes, since one may not have as many files."""
+        self.client.sysctl("net.ipv4.ip_local_port_range=1024 65535")
+        before, each = self.gateway.resident_megabytes(), self.connections // 5
+        holders = [self.client.start("hold", "/usr/bin/python3", "-u", "-c", HOLD, HERE4, PORT, each) for _ in range(5)]
+        rig.wait_until(lambda: all("all" in h.output() or not h.running() for h in holders), 120, 0.2, "connections")
+        self.assertEqual([h.output() for h in holders], ["all\n"] * 5)
+        self.assertEqual(self.seen(f"{URL}/")["server"], "s1")
+        cost = (self.gateway.resident_megabytes() - before) * 1024 / self.connections
+        self.assertLess(cost, 4, "KiB of the gateway for a connection that waits")
+        for holder in holders:
+            holder.send_signal(signal.SIGUSR1)
+        rig.wait_until(lambda: all("answered" in h.output() or not h.running() for h in holders), 120, 0.2, "answers")
+        self.assertEqual([h.output() for h in holders], [f"all\n{each} answered\n"] * 5)
+
+
+HOLD = """
+import resource, signal, socket, sys
+count = int(sys.argv[3])
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+held = [socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=60) for _ in range(count)]
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+print("all")
+signal.sigwait([signal.SIGUSR1])
+answered = 0
+for n, each in enumerate(held):
+    each.sendall(b"GET / HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n")
+    answered += each.recv(4096).startswith(b"HTTP/1.1 200")
+    each.close()
+print(answered, "answered")
+"""
 
 
 class TwoWorkers(Http):
