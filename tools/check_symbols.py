@@ -14,12 +14,13 @@ import re
 import subprocess
 import sys
 
-ROOMS = ("base", "wire", "flow", "engine", "l7_http", "l7_match", "l7_config", "l7_route")
+ROOMS = ("base", "wire", "flow", "engine", "l7_http", "l7_h1", "l7_match", "l7_config", "l7_route", "l7_tcp", "l7_proxy", "l7_host")
 
 ROOTS = [
     r"penstock::engine::\w+::run\(penstock::engine::Burst&, penstock::engine::WorkerState&\)",   # every stage
     r"penstock::engine::Worker::run_round\(\)",
     r"penstock::route::find_route\(.*\)",
+    r"penstock::host::WorkerStack::(recognise|absorb|act)\(.*\)",
 ]
 
 FORBIDDEN = {
@@ -37,6 +38,9 @@ NOT_FOLLOWED = [
     (r"penstock::engine::Worker::adopt_generation\(", "once per configuration change"),
     (r"penstock::engine::Worker::rest\(", "the idle policy: only after empty rounds"),
     (r"penstock::engine::Worker::set_queues\(", "once per device change"),
+    (r"penstock::host::WorkerStack::adopt\(", "once per configuration change"),
+    (r"penstock::(proxy::Proxy<.*>::Proxy|host::WorkerStack::WorkerStack)\(", "made before the worker runs"),
+    (r"(void )?penstock::proxy::Lending<.*>::grow", "sessions, exchanges and heads: made when first needed, up to a bound, and kept"),
 ]
 
 # Single calls that are not made for a packet.
@@ -44,6 +48,9 @@ ALLOWED = [
     (r"penstock::engine::Transmit::flush\(", r"_Znwm|_ZSt20__throw_length_errorPKc|_ZdlPvm?",
      "the list of frames of a worker without devices: Explain and stories"),
     (r"penstock::engine::Worker::run_round\(", r"_ZdlPvm?", "a list of queues that the control thread replaced"),
+    (r"penstock::(h1|http)::.*", r"_ZSt24__throw_out_of_range_fmtPKcz", "parts of a text at places that find() gave"),
+    (r"penstock::(tcp::\w+|host::WorkerStack|proxy::Proxy<.*>)::\w+\(", r"_Zn[wa]m(RKSt9nothrow_t)?|_ZdlPvm?|_ZSt20__throw_length_errorPKc",
+     "tables and queues of connections: they grow to a bound and are kept"),
 ]
 
 

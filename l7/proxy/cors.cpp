@@ -18,8 +18,9 @@ bool allows(std::string_view pattern, std::string_view origin) {
   if (pattern == "*" || pattern == origin) return true;
   const size_t star = pattern.find('*');  // "https://*.example", also with a port
   if (star == std::string_view::npos) return false;
-  const std::string_view before = pattern.substr(0, star), after = pattern.substr(star + 1);
-  return origin.size() > before.size() + after.size() && origin.starts_with(before) && origin.ends_with(after);
+  const std::string_view before(pattern.data(), star);
+  pattern.remove_prefix(star + 1);
+  return origin.size() > before.size() + pattern.size() && origin.starts_with(before) && origin.ends_with(pattern);
 }
 
 bool is_any(const std::vector<std::string>& list) {
