@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "control/api/gateway_status.h"
 #include "control/api/services.h"
 #include "control/api/translate.h"
 
@@ -167,8 +168,11 @@ grpc::Status ConfigService::Get(grpc::ServerContext*, const v1::GetRequest* requ
   model::ObjectKey key;
   model::FieldErrors errors;
   if (!to_model(request->key(), key, errors)) return {grpc::StatusCode::INVALID_ARGUMENT, errors.front().to_string()};
-  if (find_object(*context_.loop.state(), key, *response)) return grpc::Status::OK;
-  return {grpc::StatusCode::NOT_FOUND, key.to_string() + " does not exist"};
+  const auto state = context_.loop.state();
+  if (!find_object(*state, key, *response))
+    return {grpc::StatusCode::NOT_FOUND, key.to_string() + " does not exist"};
+  StatusWriter(*state).write(key, *response);
+  return grpc::Status::OK;
 }
 
 grpc::Status ConfigService::List(grpc::ServerContext* call, const v1::ListRequest* request,
@@ -179,6 +183,7 @@ grpc::Status ConfigService::List(grpc::ServerContext* call, const v1::ListReques
   const auto state = context_.loop.state();
   v1::ListResponse chunk;
   chunk.set_revision(revision);
+  StatusWriter statuses(*state);
   bool open = true;
   const auto flush = [&] {
     open = open && !call->IsCancelled() && write_patiently(context_, *call, *writer, chunk);
@@ -187,7 +192,9 @@ grpc::Status ConfigService::List(grpc::ServerContext* call, const v1::ListReques
   for (const model::ObjectKey& key : keys_of(*state)) {
     if (!request->kind().empty() && request->kind() != model::to_string(key.kind)) continue;
     if (!request->namespace_().empty() && request->namespace_() != key.name.space) continue;
-    find_object(*state, key, *chunk.add_objects());
+    v1::Object& object = *chunk.add_objects();
+    find_object(*state, key, object);
+    statuses.write(key, object);
     if (static_cast<size_t>(chunk.objects_size()) == kListChunk) flush();
     if (!open) return grpc::Status::CANCELLED;
   }

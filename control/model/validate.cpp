@@ -2,6 +2,7 @@
 #include "control/model/diff.h"
 #include "control/model/names.h"
 #include "control/model/validation.h"
+#include "control/model/validation_gateway.h"
 
 namespace penstock::model {
 
@@ -151,6 +152,7 @@ FieldErrors validate(const State& state, const State* before) {
   if (work.peers) validate_peers(around, faults);
   if (work.workloads) validate_workloads(around, faults);
   if (!work.access_policies.empty()) validate_selector_count(state, faults);
+  validate_gateway_api(everything ? kNothing : *before, state, faults);
   return std::move(faults).take();
 }
 
