@@ -30,7 +30,7 @@ void Proxy<N>::on_accept(uint32_t id, uint32_t number, base::Nanos now) {
   client.connection = id;
   client.listener = listener.slot;
   client.tcp = listener.protocol == config::Protocol::kTcp;
-  client.until = now + listener.timeouts.idle;
+  client.until = after(listener.timeouts.idle);
   sides_[id] = index * 2;
   if (client.tcp) begin_tcp(index, listener);
   resume(index);
@@ -181,6 +181,7 @@ void Proxy<N>::over(Exchange& x) {
   ++client.served;
   exchanges_.give(client.exchange);
   client.exchange = kNone;
+  x.client = kNone;
 }
 
 template <Net N>

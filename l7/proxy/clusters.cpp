@@ -12,8 +12,11 @@ Clusters::Clusters(const Limits& limits)
 
 void Clusters::adopt(const route::L7Config& config) {
   if (config_ != nullptr) {
-    for (uint32_t slot = 0; slot < cluster_slots_; ++slot) clusters_[slot].number = kNone;
-    for (uint32_t slot = 0; slot < endpoint_slots_; ++slot) endpoints_[slot].cluster = kNone;
+    for (const config::Cluster& cluster : config_->clusters) {
+      if (cluster.slot < cluster_slots_) clusters_[cluster.slot].number = kNone;
+      for (const config::Endpoint& endpoint : cluster.endpoints)
+        if (endpoint.slot < endpoint_slots_) endpoints_[endpoint.slot].cluster = kNone;
+    }
   }
   config_ = &config;
   usable_.clear();

@@ -37,6 +37,7 @@ class Clusters {
  public:
   explicit Clusters(const Limits& limits);
 
+  // The one before is still alive.
   void adopt(const route::L7Config& config);
 
   // The slot of the cluster with that number in the configuration; kNone when its slot is beyond the tables.

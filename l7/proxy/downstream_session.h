@@ -48,6 +48,7 @@ class DownstreamStream {
     return sent;
   }
 
+  bool idle() const { return parser_.idle(); }  // no byte of a request has come
   bool reusable() const { return parser_.reusable(); }
   h1::Refusal refusal() const { return parser_.refusal(); }
   void become_tunnel() { parser_.become_tunnel(); }

@@ -148,5 +148,6 @@ struct Exchange : ExchangeState {
   DownstreamStream down;
   UpstreamStream up;
 };
+static_assert(sizeof(Exchange) <= 1536, "Limits::exchanges of them");
 
 }  // namespace penstock::proxy

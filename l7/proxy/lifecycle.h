@@ -32,16 +32,25 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
 template <Net N>
 void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
   keep_filters();
-  config_ = &config;
+  const route::L7Config* before = std::exchange(config_, &config);
   worker_ = worker;
+  const std::vector<uint32_t> known = listener_numbers_;
   std::fill(listener_numbers_.begin(), listener_numbers_.end(), kNone);
   for (uint32_t number = 0; number < config.listeners.size(); ++number)
     if (const uint32_t slot = config.listeners[number].slot; slot < listener_numbers_.size())
       listener_numbers_[slot] = number;
   clusters_.adopt(config);
   adopt_upstreams();
-  adopt_clients();
-  for (uint32_t slot = 0; slot < clusters_.cluster_slots(); ++slot) note_room(slot);  // limits may have grown
+  for (size_t slot = 0; slot < known.size(); ++slot)
+    if (known[slot] != kNone && listener_numbers_[slot] == kNone) {
+      adopt_clients();
+      break;
+    }
+  for (const route::L7Config* each : {before, config_}) {
+    if (each == nullptr) continue;
+    for (const config::Cluster& cluster : each->clusters)  // gone, or with other limits
+      if (cluster.slot < clusters_.cluster_slots()) note_room(cluster.slot);
+  }
   give_room();
 }
 
@@ -62,10 +71,9 @@ void Proxy<N>::keep_filters() {
     }
     filters = copy;
   };
-  for (uint32_t i = 0; i < clients_.made(); ++i) {
-    const DownstreamSession& client = clients_.at(i);
-    if (client.connection == kNone || client.exchange == kNone) continue;
-    Exchange& x = exchange_of(client);
+  for (uint32_t i = 0; i < exchanges_.made(); ++i) {
+    Exchange& x = exchanges_.at(i);
+    if (x.client == kNone) continue;
     keep(x.rule_filters);
     keep(x.backend_filters);
     keep(x.body_filters);

@@ -26,7 +26,7 @@ struct Limits {
   uint32_t connections = 262144;  // ids of the transport, both sides together; connections_refused
   uint32_t clients = 131072;      // idle ones cost about 150 bytes; connections_refused
   uint32_t upstreams = 65536;     // about what one worker has ports for, of one address; upstreams_exhausted
-  uint32_t exchanges = 131072;    // requests and tunnels under way, 1.2 KB each; exchanges_exhausted
+  uint32_t exchanges = 131072;    // requests and tunnels under way, 1.5 KB each; exchanges_exhausted
   uint32_t messages = 16384;      // requests under way: pairs of heads, 180 KiB of address space; messages_exhausted
   uint32_t log_records = 4096;    // that wait for the control thread, which looks every few milliseconds; log_lost
   uint32_t listener_slots = config::kMaxListeners;

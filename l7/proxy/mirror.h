@@ -57,6 +57,7 @@ void Proxy<N>::begin_mirror(Exchange& x, MirrorCopy& copy) {
     return close_upstream(index, false);
   }
   counters_.count(Count::mirrors);
+  net_.touch(id);
   copy.out.begin(encoded.framing, head.content.length);
 }
 

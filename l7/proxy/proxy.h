@@ -148,6 +148,7 @@ class Proxy {
   void adopt_upstreams();
   void arm(uint32_t member, base::Nanos at);
   void arm_client(uint32_t client);
+  base::Nanos after(base::Nanos time) const { return time != 0 ? now_ + time : kMaxFarAway; }  // 0: no such limit
 
   Exchange& exchange_of(const DownstreamSession& client) { return exchanges_.at(client.exchange); }
   DownstreamSession& client_of(const Exchange& x) { return clients_.at(x.client); }

@@ -281,6 +281,7 @@ template <Net N>
 void Proxy<N>::answer(Exchange& x, uint16_t status, uint32_t flags) {
   x.record.flags |= flags;
   if (x.message == kNone) return break_off(x, 0);
+  x.body_filters = nullptr;
   http::ResponseHead& head = message_of(x).response;
   head.clear();
   head.status = status;
@@ -339,7 +340,7 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
   const auto due = [&](base::Nanos at) { return at != 0 && at <= now_; };
   if (due(x.header_until)) {
     x.header_until = 0;
-    return time_out(x, kStreamIdle);
+    return x.down.idle() ? client_gone(x) : time_out(x, kStreamIdle);  // an empty line is no request
   }
   if (due(x.request_until)) {
     x.request_until = 0;

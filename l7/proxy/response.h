@@ -97,7 +97,9 @@ Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
     }
     if (x.retry.attempts != 0) x.record.flags |= kRetriesExhausted;
   }
-  bool fits = http::add_via(head.fields, head.version, "penstock") == http::Fault::kNone;
+  const config::Listener* listener = listener_of(client_of(x));
+  bool fits =
+      listener == nullptr || http::add_via(head.fields, head.version, listener->forwarding.via) == http::Fault::kNone;
   if (x.rule_filters != nullptr) fits &= filter_response(*x.rule_filters, x.rule_origin, head);
   if (x.backend_filters != nullptr) fits &= filter_response(*x.backend_filters, x.backend_origin, head);
   if (!fits) {
@@ -190,7 +192,7 @@ Proxy<N>::Ran Proxy<N>::finish(Exchange& x) {
     return Ran::kOver;
   }
   const config::Listener* listener = listener_of(client);
-  client.until = now_ + (listener != nullptr ? listener->timeouts.idle : 0);
+  client.until = listener != nullptr ? after(listener->timeouts.idle) : now_;
   return Ran::kOver;
 }
 
