@@ -65,7 +65,7 @@ LIBRARIES = [
     (r"spdlog/.*", {"control/loop", "control/api", "gatewayd"}),
     (r"CLI/.*", {"tools", "gatewayd"}),
     (r"systemd/.*", {"gatewayd"}),
-    (r"openssl/.*", {"control/store", "control/pki", "control/api", "tools"}),
+    (r"openssl/.*", {"control/store", "control/pki", "control/api", "engine/crypto", "tools"}),
 ]
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 

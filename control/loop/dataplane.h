@@ -85,7 +85,7 @@ struct AssociationInfo {
   uint32_t spi = 0;
   unsigned worker = 0;  // that owns it
   std::string cipher;   // "aes-gcm-128"
-  std::string path;     // what it runs on: "look-aside", "cpu", "software"
+  std::string path;     // what it runs on: "inline", "look-aside", "cpu", "software"
   std::string device, why_not_better;
   uint64_t packets = 0, bytes = 0;  // encrypted or decrypted
   std::vector<std::pair<std::string, uint64_t>> refused;
@@ -114,6 +114,8 @@ class Dataplane {
                                            MissingKeys missing) = 0;
   virtual void commit_peers() = 0;
   virtual void abandon_peers() = 0;
+  // Once a second: what devices still hold of associations that are gone, and room that they have again.
+  virtual void tidy_peers() = 0;
   virtual std::vector<AssociationInfo> associations() const = 0;     // any thread; peer by peer
   virtual std::vector<CryptoDeviceInfo> crypto_devices() const = 0;  // any thread; those that are open
 

@@ -248,6 +248,7 @@ void ControlLoop::Core::refresh_checks() {
 void ControlLoop::Core::watch_crypto(base::Nanos now) {
   if (now < crypto_seen_ + kLinkPoll) return;
   crypto_seen_ = now;
+  dataplane_.tidy_peers();
   for (const CryptoDeviceInfo& device : dataplane_.crypto_devices())
     if (!device.failure.empty() && failed_crypto_.insert(device.failure).second)
       log::error("crypto device failed: its associations go on without it until the gateway is restarted",

@@ -28,9 +28,14 @@ AssociationFacts facts_of(uint16_t peer, unsigned worker, const crypto::Sa& sa) 
   facts.worker = worker;
   facts.cipher = sa.traits().name;
   const crypto::SessionView session = sa.next_session();
-  facts.path = crypto::to_string(session.path());
-  facts.device = session.device()->name();
-  facts.why_not_better = sa.why_not_better();
+  facts.device = inline_devices_of(sa);
+  facts.path = facts.device.empty() ? crypto::to_string(session.path()) : "inline";
+  if (!sa.why_not_inline().empty()) facts.why_not_better = "inline: " + sa.why_not_inline();
+  if (facts.device.empty()) {
+    if (facts.why_not_better.empty()) facts.why_not_better = std::string("inline: ") + kNoInlinePort;
+    facts.device = session.device()->name();
+    if (const std::string more = sa.why_not_better(); !more.empty()) facts.why_not_better += "; " + more;
+  }
   facts.packets = sa.packets(crypto::EspVerdict::done);
   facts.bytes = sa.bytes(crypto::EspVerdict::done);
   for (size_t v = 0; v < crypto::kEspVerdicts; ++v) {
@@ -141,6 +146,7 @@ std::optional<Associations::DeviceFault> Associations::set_devices(const std::ve
 std::vector<CryptoDeviceFacts> Associations::devices() const {
   std::vector<CryptoDeviceFacts> all;
   const std::lock_guard lock(lock_);
+  for (const auto& port : keyring_.ports()) all.push_back({port->name(), port->failed() ? port->why_failed() : ""});
   for (const auto& device : devices_) all.push_back({device->name(), device->failed() ? device->why_failed() : ""});
   return all;
 }
@@ -300,6 +306,12 @@ void Associations::retire_what_goes() {
   }
 }
 
+void Associations::hand_over() {
+  for (unsigned worker = 0; worker < workers_; ++worker) hand_over_(worker, table_of(worker));
+  const std::lock_guard lock(lock_);
+  keyring_.drain(base::monotonic_now());
+}
+
 void Associations::commit() {
   if (staged_) {
     retire_what_goes();
@@ -309,7 +321,10 @@ void Associations::commit() {
     }
     live_spis_ = std::move(staged_spis_);
     staged_.reset();
-    for (unsigned worker = 0; worker < workers_; ++worker) hand_over_(worker, table_of(worker));
+    place_keys();
+    hand_over();
+  } else if (place_keys()) {
+    hand_over();
   }
   std::erase_if(retired_, [](const Retired& each) { return !each.in_flight(); });
 }

@@ -8,6 +8,8 @@
 // Associations come in sets that begin and end together. A peer has one outbound set, and of inbound ones as many as
 // the other side may still be sending with: a new one stands beside the old one until that side has changed over.
 //
+// Where a port on a peer's way does inline crypto, its associations have a key there, too, beside their session.
+//
 // Control thread: stage*() and remove*() collect what is to change, commit() hands every worker its new table, waits
 // until none reads the old one, and frees what is no longer in use; abandon() forgets what was staged. list(), use(),
 // devices(): any thread. Failure: an Error that names the association; then nothing is staged by that call. Keys: see
@@ -29,6 +31,7 @@
 #include "engine/crypto/esp_lane.h"
 #include "engine/crypto/key_log.h"
 #include "engine/crypto/sa.h"
+#include "engine/inline_keys.h"
 #include "flow/peer_table.h"
 
 namespace penstock::engine {
@@ -128,6 +131,14 @@ class Associations {
   const std::vector<std::string>& wanted_devices() const { return wanted_; }
   std::vector<CryptoDeviceFacts> devices() const;  // any thread
 
+  // Ports that encrypt and decrypt by themselves: they get keys of the associations whose ways lead there
+  // (inline_keys.h). When remove_port() returns, the port has none any more, and no packet that waits for one.
+  void add_port(std::shared_ptr<crypto::InlinePort> port);
+  void remove_port(uint16_t port);
+  void set_ways(InlineKeyring::Ways ways);  // from the next commit() on
+  // Now and then: what NICs still have of keys that went, and keys for which there is room by now.
+  void tidy();
+
   // Replace all associations of the peer, its outbound ones, or add a set of inbound ones. Open the crypto devices when
   // they are needed for the first time. `epoch`: names the set; of one that is there the new set takes the place.
   base::Result<void> stage(uint16_t peer, std::vector<crypto::SaSpec> outbound, std::vector<crypto::SaSpec> inbound);
@@ -185,6 +196,8 @@ class Associations {
   base::Result<InboundSet> made(uint16_t of, const uint64_t* but, std::vector<crypto::SaSpec> inbound);
   void forget_if_empty(uint16_t peer);
   void retire_what_goes();
+  bool place_keys();  // true: some went, and every worker must begin another round
+  void hand_over();   // after which none uses what went
   std::shared_ptr<const WorkerAssociations> table_of(unsigned worker) const;
 
   const unsigned workers_;
@@ -196,6 +209,7 @@ class Associations {
   std::vector<crypto::CryptoDevice*> device_list_;
   std::vector<std::unique_ptr<crypto::EspLane>> lanes_;  // by worker
   mutable std::mutex lock_;                              // live_ is read by list(), devices_ by devices()
+  InlineKeyring keyring_;                                // changes under lock_; its ports outlive the associations
   Peers live_;
   std::unique_ptr<Peers> staged_;
   Spis live_spis_, staged_spis_;

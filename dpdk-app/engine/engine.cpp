@@ -73,7 +73,10 @@ base::Result<std::unique_ptr<Engine>> Engine::start(const EngineOptions& options
 
 Engine::~Engine() {
   for (auto& worker : workers_) worker->stop();
-  for (const Port& port : ports_) close_port(port);
+  for (const Port& port : ports_) {
+    associations_->remove_port(port.id);
+    close_port(port);
+  }
   workers_.clear();
   rte_mempool_free(copies_);
 }
@@ -129,12 +132,64 @@ std::vector<PlanError> Engine::prepare(const WorkerPlan& workers, const std::vec
     return {
         {"spec.workers", "the worker set of a running gateway cannot change; restart penstock-gatewayd to apply it"}};
   }
+  std::vector<PortPlan> plans = ports;
+  if (auto errors = plan_fakes(crypto_devices, plans); !errors.empty()) return errors;
   const std::vector<std::string> before = associations_->wanted_devices();
-  if (const auto fault = associations_->set_devices(crypto_devices))
-    return {{"spec.crypto.devices[" + std::to_string(fault->index) + "].device", fault->reason}};
-  std::vector<PlanError> errors = open_ports(ports);
+  if (auto errors = set_crypto_devices(crypto_devices); !errors.empty()) return errors;
+  std::vector<PlanError> errors = open_ports(plans);
   if (!errors.empty()) associations_->set_devices(before);
   return errors;
+}
+
+// Those that are fake NICs belong to the port of an interface.
+std::vector<PlanError> Engine::plan_fakes(const std::vector<std::string>& crypto_devices,
+                                          std::vector<PortPlan>& plans) const {
+  std::vector<PlanError> errors;
+  const std::vector<Port> open = ports();
+  for (size_t i = 0; i < crypto_devices.size(); ++i) {
+    const std::string& device = crypto_devices[i];
+    if (!device.starts_with(crypto::kFakeInline)) continue;
+    const std::string name = device.substr(0, device.find(','));
+    const auto settings = crypto::read_fake_inline(device.substr(std::min(name.size() + 1, device.size())));
+    const auto refuse = [&](const std::string& reason) {
+      errors.push_back({"spec.crypto.devices[" + std::to_string(i) + "].device", name + ": " + reason});
+    };
+    if (!settings) {
+      refuse(settings.error());
+      continue;
+    }
+    const auto plan = std::find_if(plans.begin(), plans.end(),
+                                   [&](const PortPlan& each) { return each.request.interface == settings->interface; });
+    if (plan == plans.end()) {
+      refuse("there is no interface \"" + settings->interface + "\" with a device");
+    } else if (!plan->request.fake_inline.empty()) {
+      refuse("interface \"" + settings->interface + "\" has another one");
+    } else {
+      plan->request.fake_inline = device;
+    }
+  }
+  for (const PortPlan& plan : plans)
+    for (const Port& port : open)
+      if (port.interface == plan.request.interface && !port.is_twin && port.fake_inline != plan.request.fake_inline)
+        errors.push_back({"spec.crypto.devices", "interface \"" + port.interface + "\" is open, and " +
+                                                     std::string(crypto::kFakeInline) +
+                                                     " comes and goes with it; remove the interface first"});
+  return errors;
+}
+
+std::vector<PlanError> Engine::set_crypto_devices(const std::vector<std::string>& crypto_devices) {
+  std::vector<std::string> devices;
+  std::vector<size_t> places;
+  for (size_t i = 0; i < crypto_devices.size(); ++i) {
+    if (crypto_devices[i].starts_with(crypto::kFakeInline)) continue;
+    devices.push_back(crypto_devices[i]);
+    places.push_back(i);
+  }
+  const auto fault = associations_->set_devices(devices);
+  if (!fault) return {};
+  // The whole list is the fault when it may not change.
+  const size_t place = fault->index < places.size() ? places[fault->index] : 0;
+  return {{"spec.crypto.devices[" + std::to_string(place) + "].device", fault->reason}};
 }
 
 std::vector<PlanError> Engine::open_ports(const std::vector<PortPlan>& plans) {
@@ -187,8 +242,13 @@ void Engine::connect_port(const Port& port) {
   for (auto& worker : workers_) {
     WorkerState& w = worker->state();
     w.ports[port.id] = {port.rss, port.twin, jumbo};
+    if (port.inline_crypto != nullptr) {
+      w.inline_ports.store(true, std::memory_order_relaxed);
+      w.transmit.guard();
+    }
     w.transmit.open(port.id, port.tx_queues);
   }
+  if (port.inline_crypto != nullptr) associations_->add_port(port.inline_crypto);
 }
 
 void Engine::disconnect_port(const Port& port) {
@@ -218,7 +278,10 @@ void Engine::close_ports_except(const std::vector<std::string>& interfaces) {
   for (const Port& port : closing) disconnect_port(port);
   // When every worker has taken its list, none polls the ports and none has frames for them left.
   spread_queues(Spread::kToAll);
-  for (const Port& port : closing) close_port(port);
+  for (const Port& port : closing) {
+    associations_->remove_port(port.id);
+    close_port(port);
+  }
 }
 
 uint64_t Engine::oldest_in_use() const {

@@ -51,6 +51,8 @@ class Engine {
   std::vector<PlanError> prepare(const WorkerPlan& workers, const std::vector<PortPlan>& ports,
                                  const std::vector<std::string>& crypto_devices);
   void close_ports_except(const std::vector<std::string>& interfaces);
+  // Those of the list that are not ports (crypto/fake_inline.h); prepare() does it, too.
+  std::vector<PlanError> set_crypto_devices(const std::vector<std::string>& crypto_devices);
 
   void publish(const flow::Generation* generation) { slot_.current.store(generation, std::memory_order_release); }
   uint64_t oldest_in_use() const;
@@ -75,6 +77,7 @@ class Engine {
   Engine() = default;
   std::vector<PlanError> start_workers(const WorkerPlan& plan);
   std::vector<PlanError> open_ports(const std::vector<PortPlan>& ports);
+  std::vector<PlanError> plan_fakes(const std::vector<std::string>& crypto_devices, std::vector<PortPlan>& plans) const;
   base::Result<void> open_twin(const PortPlan& plan, Port& port);
   void connect_port(const Port& port);
   void disconnect_port(const Port& port);

@@ -47,6 +47,7 @@ struct Carry {
   uint16_t to_peer = flow::kNoPeer;         // another worker has decided that it goes into the tunnel of this one
   uint8_t path = flow::kActivePath;         // by this path of `to_peer`: a probe
   bool for_us = false;                      // see Findings
+  uint16_t sealed_for;                      // of an outgoing frame that a NIC has to encrypt: by this port only
 };
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }

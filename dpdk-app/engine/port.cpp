@@ -31,11 +31,14 @@ bool can_rss(const rte_eth_dev_info& info) {
   return (info.flow_type_rss_offloads & kNeeded) == kNeeded && bus != nullptr && std::strcmp(bus, "vdev") != 0;
 }
 
-rte_eth_conf configuration(const PortRequest& request, const rte_eth_dev_info& info, bool rss) {
+rte_eth_conf configuration(const PortRequest& request, const rte_eth_dev_info& info, bool rss,
+                           const crypto::InlineOffloads& inline_crypto) {
   rte_eth_conf conf{};
   conf.rxmode.mtu = request.mtu;
   conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
   conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  conf.rxmode.offloads |= inline_crypto.rx;
+  conf.txmode.offloads |= inline_crypto.tx;
   if (rss) {
     static auto key = flow::rss_key();
     conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
@@ -95,7 +98,7 @@ base::Result<void> configure(const PortRequest& request, Buffers& buffers, Port&
   if (!pool) return base::Error{pool.error()};
 
   // Devices that cannot be told their MTU keep the one they have; the packet path enforces ours.
-  rte_eth_conf conf = configuration(request, info, rss);
+  rte_eth_conf conf = configuration(request, info, rss, crypto::offloads_of(port.id));
   int status = rte_eth_dev_configure(port.id, port.rx_queues, port.tx_queues, &conf);
   if (status == -EINVAL && request.mtu > RTE_ETHER_MTU) {
     conf.rxmode.mtu = 0;
@@ -141,12 +144,36 @@ bool kernel_says_up(uint16_t port) {
 
 }  // namespace
 
+namespace {
+
+// What the device offers by itself, or what stands in for that.
+base::Result<void> add_inline_crypto(const PortRequest& request, Port& port) {
+  if (request.fake_inline.empty()) {
+    port.inline_crypto = crypto::InlinePort::of_device(port.id, request.interface, port.tx_queues);
+    return {};
+  }
+  const std::string name = device_name(request.fake_inline);
+  const auto arguments = request.fake_inline.substr(std::min(name.size() + 1, request.fake_inline.size()));
+  auto settings = crypto::read_fake_inline(arguments);
+  if (!settings) return base::Error{name + ": " + settings.error()};
+  auto fake = crypto::FakeInline::make(*settings);
+  if (fake == nullptr || !fake->attach(port.id, port.rx_queues, port.tx_queues))
+    return base::Error{name + ": cannot stand before the queues of " + request.interface};
+  auto made = crypto::InlinePort::of_fake(port.id, name, port.tx_queues, std::move(fake));
+  if (!made) return base::Error{made.error()};
+  port.inline_crypto = std::move(*made);
+  return {};
+}
+
+}  // namespace
+
 base::Result<Port> open_port(const PortRequest& request, Buffers& buffers) {
   const std::string name = device_name(request.device);
   Port port;
   port.interface = request.interface;
   port.device = request.device;
   port.mtu = request.mtu;
+  port.fake_inline = request.fake_inline;
   if (rte_eth_dev_get_port_by_name(name.c_str(), &port.id) == 0)
     return base::Error{"device \"" + name + "\" is in use by another interface"};
   if (const int s = rte_dev_probe(request.device.c_str()); s != 0)
@@ -156,6 +183,7 @@ base::Result<Port> open_port(const PortRequest& request, Buffers& buffers) {
   }
   auto ready = configure(request, buffers, port);
   if (ready.ok()) ready = set_addresses(request, port);
+  if (ready.ok()) ready = add_inline_crypto(request, port);
   if (!ready) {
     close_port(port);
     return base::Error{ready.error()};
@@ -167,6 +195,7 @@ void close_port(const Port& port) {
   rte_eth_dev_info info{};
   const bool known = rte_eth_dev_info_get(port.id, &info) == 0;
   (void)rte_eth_dev_stop(port.id);
+  if (port.inline_crypto != nullptr && port.inline_crypto->fake() != nullptr) port.inline_crypto->fake()->detach();
   (void)rte_eth_dev_close(port.id);
   if (known) (void)rte_dev_remove(info.device);
 }

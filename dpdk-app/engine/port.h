@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "base/address.h"
 #include "base/result.h"
 #include "engine/buffers.h"
+#include "engine/crypto/inline_port.h"
 
 namespace penstock::engine {
 
@@ -19,6 +21,7 @@ struct PortRequest {
   base::MacAddress mac;
   bool promiscuous = false;
   unsigned workers = 1;
+  std::string fake_inline;  // crypto/fake_inline.h: name and arguments; empty: none
 };
 
 struct Port {
@@ -30,6 +33,8 @@ struct Port {
   bool rss = false;        // spreads by our key: a packet arrives at its owner
   uint16_t twin = 0xffff;  // its kernel twin's port id
   bool is_twin = false;
+  std::string fake_inline;                            // as requested
+  std::shared_ptr<crypto::InlinePort> inline_crypto;  // null: it has none
 };
 
 constexpr uint16_t kRxDescriptors = 1024;
@@ -37,7 +42,7 @@ constexpr uint16_t kTxDescriptors = 1024;
 
 // Probes, configures and starts the device. On an error it is as it was before.
 base::Result<Port> open_port(const PortRequest& request, Buffers& buffers);
-void close_port(const Port& port);
+void close_port(const Port& port);  // its `inline_crypto` has no keys any more
 
 struct LinkState {
   bool up = false;

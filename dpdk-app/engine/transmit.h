@@ -35,6 +35,8 @@ class Transmit {
   // has ended: it may still have frames for it.
   void open(uint16_t port, uint16_t queues);
   void close(uint16_t port);
+  // Some port encrypts by itself: from now on no frame that waits for one leaves by another.
+  void guard() { guards_.store(true, std::memory_order_relaxed); }
 
   // Takes the frame. The egress interface is counted by the caller.
   void send(uint16_t port, rte_mbuf* frame) {
@@ -60,11 +62,13 @@ class Transmit {
 
   void flush(uint16_t port);
   void refuse(rte_mbuf* frame, flow::DropReason reason);
+  void hold_back_strays(uint16_t port);
 
   const unsigned worker_;
   Mesh& mesh_;
   flow::WorkerCounters& counters_;
   Watch& watch_;
+  std::atomic<bool> guards_{false};
   std::array<Out, flow::kMaxPorts> ports_{};
 };
 

@@ -1,11 +1,13 @@
 #include "engine/watch.h"
 
+#include <rte_ether.h>
 #include <rte_mempool.h>
 
 #include <algorithm>
 
 #include "engine/packet.h"
 #include "flow/flow_table.h"
+#include "wire/parse.h"
 
 namespace penstock::engine {
 
@@ -34,12 +36,29 @@ void Watch::install(const flow::TraceCommand& command) {
   trace_left_ = command.filter != nullptr ? command.packets : 0;
 }
 
+namespace {
+
+// What the wire carries in cipher stays out of captures, too, where a NIC makes and takes it: how much of the frame is
+// not that.
+uint32_t clear_part(const rte_mbuf* frame) {
+  if ((frame->ol_flags & (RTE_MBUF_F_TX_SEC_OFFLOAD | RTE_MBUF_F_RX_SEC_OFFLOAD)) == 0) return frame->pkt_len;
+  constexpr unsigned kEspHeaderAndIv = 16;
+  const auto* data = rte_pktmbuf_mtod(frame, const uint8_t*);
+  wire::Headers h;
+  const bool known = wire::parse({data, frame->data_len}, frame->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, h) ==
+                         wire::ParseError::kNone &&
+                     h.family != 0;
+  return std::min<uint32_t>(frame->pkt_len, known ? h.l4_offset + kEspHeaderAndIv : RTE_ETHER_HDR_LEN);
+}
+
+}  // namespace
+
 void Watch::capture(flow::CapturePoint point, rte_mbuf* frame, flow::DropReason reason) {
   const auto* data = rte_pktmbuf_mtod(frame, const uint8_t*);
   for (Capture& c : captures_) {
     if ((c.points & static_cast<uint8_t>(point)) == 0) continue;
     if (!c.filter->matches(data, frame->pkt_len, frame->data_len)) continue;
-    const uint32_t keep = std::min<uint32_t>(frame->pkt_len, c.snap_length);
+    const uint32_t keep = std::min<uint32_t>(clear_part(frame), c.snap_length);
     rte_mbuf* copy = c.ring->room() == 0 ? nullptr : rte_pktmbuf_copy(frame, copies, 0, keep);
     if (copy == nullptr) {
       counters_.capture_lost.add(1);

@@ -5,6 +5,7 @@
 #include <rte_mbuf.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -104,6 +105,7 @@ struct WorkerState {
 
   LocalHost* host = nullptr;               // of this worker; null: what listens is only shown
   const WorkerAssociations* associations;  // never null
+  std::atomic<bool> inline_ports{false};   // some port encrypts and decrypts by itself, or did; before it has a key
 
   std::unique_ptr<flow::WorkerCounters> counters;
   base::RegionArray<base::PacketCounter> rules_;  // what `counters` points to

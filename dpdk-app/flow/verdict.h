@@ -127,6 +127,8 @@ enum class Severity : uint8_t {
   X(esp_identity_missing, "no identity header where the association has one", kPeer)                               \
   X(esp_identity_unexpected, "identity header where the association has none", kPeer)                              \
   X(esp_identity_malformed, "identity header cut short, of another version, or reserved bits set", kPeer)          \
+  X(esp_inline_unknown, "decrypted by a NIC that has no key of its association", kFault)                           \
+  X(esp_inline_strayed, "waits for a NIC to encrypt it, and would leave by another", kFault)                       \
   X(esp_unknown_spi, "ESP with an SPI of no association", kPeer)                                                   \
   X(clear_refused, "in clear, from where encryption is required", kPeer)                                           \
   X(clear_not_sent, "would leave in clear, to where encryption is required", kFault)                               \

@@ -84,7 +84,7 @@ void EngineDataplane::close_ports_not_in(const model::Node& node) {
   for (const model::Interface& each : node.interfaces) keep.push_back(each.name);
   engine_.close_ports_except(keep);
   // Those of a change that failed; else it has them already.
-  if (!engine_.workers().empty()) engine_.associations().set_devices(node.crypto_devices);
+  if (!engine_.workers().empty()) engine_.set_crypto_devices(node.crypto_devices);
 }
 
 std::vector<loop::WorkerInfo> EngineDataplane::workers() const {

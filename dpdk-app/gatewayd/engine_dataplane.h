@@ -25,6 +25,7 @@ class EngineDataplane : public loop::Dataplane {
                                    MissingKeys missing) override;
   void commit_peers() override;
   void abandon_peers() override;
+  void tidy_peers() override;
   std::vector<loop::AssociationInfo> associations() const override;
   base::Result<mesh::Made> make_inbound(uint16_t peer, const std::string& identity, uint64_t epoch,
                                         unsigned senders) override;
@@ -75,7 +76,8 @@ class EngineDataplane : public loop::Dataplane {
     Terms terms;
     uint64_t hard_packets = 0, hard_bytes = 0;  // of agreed outbound associations, from the next ones on
     bool carries_v6 = false;
-    bool without_keys = false;  // agreed by hand, and could not be read
+    bool without_keys = false;    // agreed by hand, and could not be read
+    std::vector<uint16_t> ports;  // by which it is reached
   };
   using Tunnels = std::map<uint16_t, Tunnel>;  // by slot
 

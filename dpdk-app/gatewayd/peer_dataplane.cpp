@@ -25,6 +25,22 @@ crypto::Cipher cipher_of(model::PeerCipher cipher) {
   return crypto::Cipher::kAesGcm128;
 }
 
+// The ports by which the underlay of a peer is reached, whichever of its paths is in use.
+std::vector<uint16_t> ports_towards(const flow::Generation& g, const flow::Peer& peer) {
+  std::vector<uint16_t> ports;
+  for (const flow::PeerPath& path : peer.paths) {
+    const flow::RouteResult& route = g.routes->at(path.route);
+    const size_t slots = route.hops > 1 ? flow::kEcmpSlots : route.hops;
+    for (uint32_t slot = 0; slot < slots; ++slot) {
+      const uint16_t interface = g.routes->next_hop(g.routes->next_hop_in(route, slot)).interface;
+      if (interface >= g.interfaces->by_id.size()) continue;
+      const uint16_t port = g.interfaces->by_id[interface].port;
+      if (std::find(ports.begin(), ports.end(), port) == ports.end()) ports.push_back(port);
+    }
+  }
+  return ports;
+}
+
 bool carries_v6(const model::Peer& peer) {
   return std::any_of(peer.prefixes.begin(), peer.prefixes.end(), [](const auto& p) { return !p.is_v4(); });
 }
@@ -95,6 +111,7 @@ model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& genera
     const auto slash = way.name.find('/');
     const model::Name name{way.name.substr(0, slash), way.name.substr(slash + 1)};
     Tunnel& wanted = next[way.slot] = tunnel_of(*peers.at(name), way);
+    wanted.ports = ports_towards(generation, way);
     const auto now = tunnels_.find(way.slot);
     const bool same = now != tunnels_.end() && now->second.terms == wanted.terms;
     if (!wanted.terms.identity.empty()) {
@@ -132,13 +149,22 @@ model::FieldErrors EngineDataplane::prepare_peers(const flow::Generation& genera
 
 void EngineDataplane::commit_peers() {
   if (engine_.workers().empty()) return;
+  if (next_tunnels_) {
+    tunnels_ = *std::exchange(next_tunnels_, std::nullopt);
+    engine::InlineKeyring::Ways ways;
+    for (const auto& [slot, tunnel] : tunnels_) ways[slot] = tunnel.ports;
+    engine_.associations().set_ways(std::move(ways));
+  }
   engine_.associations().commit();
-  if (next_tunnels_) tunnels_ = *std::exchange(next_tunnels_, std::nullopt);
 }
 
 void EngineDataplane::abandon_peers() {
   next_tunnels_.reset();
   if (!engine_.workers().empty()) engine_.associations().abandon();
+}
+
+void EngineDataplane::tidy_peers() {
+  if (!engine_.workers().empty()) engine_.associations().tidy();
 }
 
 std::vector<loop::CryptoDeviceInfo> EngineDataplane::crypto_devices() const {

@@ -1,5 +1,6 @@
 // peer show|rekey: tunnels to other gateways, their security associations, and how keys for them are agreed.
 #include <iostream>
+#include <set>
 
 #include "control/api/node.grpc.pb.h"
 #include "tools/penstock/cli.h"
@@ -51,16 +52,16 @@ void print_peer(const v1::PeerStatus& peer) {
     return;
   }
   Table table({"DIRECTION", "SPI", "CIPHER", "WORKER", "PATH", "DEVICE", "PACKETS", "BYTES", "REFUSED"});
-  std::string why;
+  std::set<std::string> reasons;
   for (const v1::Association& each : peer.associations()) {
     uint64_t refused = 0;
     for (const auto& [reason, count] : each.refused()) refused += count;
     table.add({each.direction(), spi_text(each.spi()), each.cipher(), count_text(each.worker()), each.path(),
                each.device(), count_text(each.packets()), count_text(each.bytes()), count_text(refused)});
-    if (why.empty()) why = each.why_not_better();
+    if (!each.why_not_better().empty()) reasons.insert(each.why_not_better());
   }
   table.print();
-  if (!why.empty()) std::cout << "  no better path: " << why << "\n";
+  for (const std::string& why : reasons) std::cout << "  no better path: " << why << "\n";
 }
 
 int run_show(const Shared& shared, const std::string& name) {

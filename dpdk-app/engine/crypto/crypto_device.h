@@ -12,8 +12,8 @@
 //
 // Memory: a device owns its session pool, which is locked, left out of core dumps, and wiped session by session; it
 // must outlive its sessions. Threads: open, make and free sessions on the control thread only; fail(), fault() on any.
-// Failure: an Error that names the device. Does not: carry packets (esp_lane.h), do inline ESP (rte_security on a NIC),
-// or choose keys.
+// Failure: an Error that names the device. Does not: carry packets (esp_lane.h), do inline ESP (inline_port.h), or
+// choose keys.
 #pragma once
 
 #include <atomic>

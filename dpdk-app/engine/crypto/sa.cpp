@@ -65,6 +65,13 @@ std::string Sa::why_not_better() const {
          cold_->best.device()->why_failed();
 }
 
+std::shared_ptr<const InlineKeys> Sa::set_inline_keys(std::shared_ptr<const InlineKeys> next, std::string why_not) {
+  inline_keys_.store(next.get(), std::memory_order_release);
+  cold_->inline_keys.swap(next);
+  cold_->why_not_inline = std::move(why_not);
+  return next;
+}
+
 void Sa::fall_back() {
   if (fell_back_) return;
   fell_back_ = true;

@@ -40,6 +40,8 @@ constexpr uint64_t kSequenceMargin = uint64_t{1} << 24;
 constexpr uint64_t kMaxForgeries = uint64_t{1} << 36;  // RFC 9001 §6.6 for ChaCha20-Poly1305: then the key is changed
 constexpr size_t kMaxOuterLength = wire::kIpv6Length + wire::kUdpLength;
 
+struct InlineKeys;
+
 constexpr size_t kCacheLine = 64;
 constexpr size_t kHotLinesOut = 4;  // of an SA: what EspLane fetches ahead
 constexpr size_t kHotLinesIn = 3;   // and the word of the replay window, once its place is known
@@ -90,9 +92,19 @@ class Sa {
   // changes. What the device still has of it is lost. Again: nothing.
   void fall_back();
   bool fell_back() const { return fell_back_; }
+  // The keys that NICs have of it (inline_port.h), beside the session; null: none has.
+  const InlineKeys* inline_keys() const { return inline_keys_.load(std::memory_order_acquire); }
   // Scratch of the lane: this SA's group in the burst at work (esp_lane.h). Means nothing between bursts.
   uint8_t group() const { return group_; }
   void set_group(uint8_t group) { group_ = group; }
+
+  // The control thread. The keys of NICs from now on, and why those on its way that have none have none ("": all have).
+  // What it returns the owner may still be reading, until it has begun another round.
+  [[nodiscard]] std::shared_ptr<const InlineKeys> set_inline_keys(std::shared_ptr<const InlineKeys> next,
+                                                                  std::string why_not);
+  // The control thread; others only while it is kept from the one above.
+  const std::shared_ptr<const InlineKeys>& held_inline_keys() const { return cold_->inline_keys; }
+  const std::string& why_not_inline() const { return cold_->why_not_inline; }
 
   // On DPDK's heap; null when that is full.
   static void* operator new(size_t bytes, std::align_val_t alignment) noexcept;
@@ -108,6 +120,8 @@ class Sa {
     SaSpec spec;
     std::string why_not_better;
     CryptoSession best, standby;
+    std::shared_ptr<const InlineKeys> inline_keys;
+    std::string why_not_inline;
     uint64_t soft_bytes, soft_packets;
     std::array<base::PacketCounter, kEspVerdicts> refusals;  // by verdict
   };
@@ -139,6 +153,7 @@ class Sa {
   bool esn_, udp_encapsulation_, identities_;
   // Third, with what the direction adds.
   std::unique_ptr<Cold> cold_;
+  std::atomic<const InlineKeys*> inline_keys_{nullptr};  // cold_->inline_keys
 };
 
 static_assert(alignof(Sa) == kCacheLine);

@@ -43,7 +43,8 @@ namespace penstock::crypto {
   X(congestion_lost, "outer header marked CE, inner flow cannot be told (RFC 6040 4.2)")               \
   X(identity_missing, "no identity header where the association has one")                              \
   X(identity_unexpected, "identity header where the association has none")                             \
-  X(identity_malformed, "identity header cut short, of another version, or reserved bits set")
+  X(identity_malformed, "identity header cut short, of another version, or reserved bits set")         \
+  X(inline_unknown, "decrypted by a NIC that has no key of its association")
 
 enum class EspVerdict : uint8_t {
 #define PENSTOCK_ESP_ID(name, sentence) name,

@@ -4,6 +4,7 @@
 
 #include "engine/clear_text.h"
 #include "engine/crypto/esp_in.h"
+#include "engine/inline_crypto.h"
 #include "engine/probe.h"
 #include "engine/stages/parse.h"
 #include "engine/tracking.h"
@@ -118,8 +119,11 @@ void decrypt(Burst& burst, WorkerState& w) {
     if (!is_esp(p, peers) || !prepare(p, w, found[count])) continue;
     who[count++] = static_cast<uint8_t>(i);
   }
+  unsigned in_cipher = count;
+  if (w.inline_ports.load(std::memory_order_relaxed)) [[unlikely]]
+    in_cipher = unseal_inline(burst, w, found, who, count);
   if (count == 0) return;
-  w.associations->lane()->decrypt({found, count}, w.now_ns);
+  w.associations->lane()->decrypt({found, in_cipher}, w.now_ns);
   for (unsigned k = 0; k < count; ++k) settle(burst.packets[who[k]], found[k], burst, w);
 }
 
@@ -129,9 +133,9 @@ flow::DropReason drop_reason_of(crypto::EspVerdict verdict) {
   // The two lists go side by side; the packet path's has the prefix.
   constexpr auto kShift =
       static_cast<unsigned>(DropReason::esp_shared_buffer) - static_cast<unsigned>(EspVerdict::shared_buffer);
-  static_assert(static_cast<unsigned>(DropReason::esp_identity_malformed) ==
-                static_cast<unsigned>(EspVerdict::identity_malformed) + kShift);
-  static_assert(static_cast<unsigned>(EspVerdict::identity_malformed) + 1 == crypto::kEspVerdicts);
+  static_assert(static_cast<unsigned>(DropReason::esp_inline_unknown) ==
+                static_cast<unsigned>(EspVerdict::inline_unknown) + kShift);
+  static_assert(static_cast<unsigned>(EspVerdict::inline_unknown) + 1 == crypto::kEspVerdicts);
   return static_cast<DropReason>(static_cast<unsigned>(verdict) + kShift);
 }
 

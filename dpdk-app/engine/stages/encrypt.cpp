@@ -4,6 +4,7 @@
 
 #include "engine/crypto/sa.h"
 #include "engine/fragment.h"
+#include "engine/inline_crypto.h"
 #include "engine/stages/decrypt.h"
 #include "wire/headers.h"
 
@@ -175,7 +176,10 @@ void Encrypt::run(Burst& burst, WorkerState& w) {
     }
   }
   if (count == 0) return;
-  w.associations->lane()->encrypt({leaving, count}, w.now_ns);
+  unsigned to_lane = count;
+  if (w.inline_ports.load(std::memory_order_relaxed)) [[unlikely]]
+    to_lane = seal_inline(burst, w, leaving, who, count);
+  w.associations->lane()->encrypt({leaving, to_lane}, w.now_ns);
   for (unsigned k = 0; k < count; ++k) settle(burst.packets[who[k]], leaving[k].verdict);
 }
 

@@ -91,6 +91,8 @@ void resolve(Packet& p, WorkerState& w) {
     return send_fragments(p, w, out, *neighbour);
   if (neighbour->reachable) [[likely]]
     return;
+  // The NIC may have forgotten its key by then (Encrypt looks first, so none comes here).
+  if ((p.mbuf->ol_flags & RTE_MBUF_F_TX_SEC_OFFLOAD) != 0) return drop(p, DropReason::esp_inline_strayed);
   carry_of(p.mbuf).in = p.in;
   if (w.neighbours.wait(*neighbour, p.mbuf, p.out, out.port, w.generation->settings.neighbour_queue)) {
     p.verdict = Verdict::kHeld;

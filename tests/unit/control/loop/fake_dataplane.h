@@ -122,6 +122,7 @@ class FakeDataplane : public Dataplane {
     ++commits;
   }
   void abandon_peers() override {}
+  void tidy_peers() override {}
   std::vector<AssociationInfo> associations() const override {
     const std::lock_guard lock(mutex_);
     return associations_;
