@@ -19,6 +19,9 @@ class LocalHost {
   // TCP packets to own addresses, keys filled. Those of connections that are open get `terminates`, and the state that
   // the filter lets answers pass with.
   virtual void recognise(Packet* const* packets, unsigned count) = 0;
+  // An ICMP error about a packet of its own, which it quotes; `key` is that of the answer that will not come. False: it
+  // is about no connection of this worker.
+  virtual bool learn(const Packet& error, const flow::FlowKey& key, base::Nanos now) = 0;
   // Packets for connections and listeners: state changes only, nothing is said yet.
   virtual void absorb(Packet* const* packets, unsigned count, base::Nanos now) = 0;
   // Up to `room` packets that begin with an Ethernet header whose addresses are still open; 0: nothing more to say now.

@@ -61,6 +61,13 @@ void WorkerStack::adopt(const flow::Generation& generation) {
     if (!each.wanted) stack_.stop_listening(each.tcp);
   std::erase_if(open_, [](const Open& each) { return !each.wanted; });
   proxy_.adopt(config, worker_.id);
+  if (generation.settings.draining == draining_) return;
+  draining_ = generation.settings.draining;
+  if (draining_) {
+    proxy_.drain(tcp::Connection::kNever, worker_.now_ns);  // how long is the business of who stops the process
+  } else {
+    proxy_.resume_service();
+  }
 }
 
 void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
@@ -74,9 +81,32 @@ void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
   }
 }
 
+// Only that a packet was too long is believed, and only of a segment in flight (RFC 5927): what else ICMP says of a
+// connection, its own timers find out.
+bool WorkerStack::learn(const engine::Packet& error, const flow::FlowKey& key, base::Nanos now) {
+  const tcp::Tuple tuple{.local = key.dst, .remote = key.src, .local_port = key.dst_port, .remote_port = key.src_port};
+  if (key.protocol != wire::kProtocolTcp || stack_.find(tuple) == tcp::kNone) return false;
+  const uint8_t* icmp = error.data + error.headers.l4_offset;
+  const bool v4 = error.headers.family == 4;
+  const bool too_big = v4 ? icmp[wire::kIcmpTypeAt] == wire::kIcmpUnreachable &&
+                                icmp[wire::kIcmpCodeAt] == wire::kIcmpFragmentationNeeded
+                          : icmp[wire::kIcmpTypeAt] == wire::kIcmpv6PacketTooBig;
+  const base::Bytes quote{icmp + wire::kIcmpLength,
+                          static_cast<size_t>(error.headers.end - error.headers.l4_offset) - wire::kIcmpLength};
+  wire::Headers inner;
+  if (!too_big || wire::parse_ip(quote, wire::Whole::kQuoted, wire::Ipv4Checksum::kVerifiedByDevice, inner) !=
+                      wire::ParseError::kNone)
+    return true;
+  const uint32_t mtu = v4 ? base::load_be16(icmp + wire::kIcmpMtuAt) : base::load_be32(icmp + wire::kIcmpv6MtuAt);
+  const Way narrow{.source = {}, .mtu = static_cast<uint16_t>(std::min<uint32_t>(mtu, 0xffff))};
+  stack_.on_path_mss(tuple, mss_of(narrow, v4), base::load_be32(quote.data() + inner.l4_offset + wire::kTcpSeqAt), now);
+  return true;
+}
+
 void WorkerStack::absorb(engine::Packet* const* packets, unsigned count, base::Nanos now) {
   for (unsigned i = 0; i < count; ++i) {
     const engine::Packet& p = *packets[i];
+    if (p.headers.protocol != wire::kProtocolTcp) continue;  // an error that was learned from
     const base::Bytes segment{p.data + p.headers.l4_offset, static_cast<size_t>(p.headers.end - p.headers.l4_offset)};
     tcp::Segment parsed;
     if (!tcp::parse_segment(segment, static_cast<tcp::Ecn>(p.headers.traffic_class & 3), parsed)) continue;

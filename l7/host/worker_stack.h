@@ -32,6 +32,7 @@ class WorkerStack final : public engine::LocalHost {
 
   void adopt(const flow::Generation& generation) override;
   void recognise(engine::Packet* const* packets, unsigned count) override;
+  bool learn(const engine::Packet& error, const flow::FlowKey& key, base::Nanos now) override;
   void absorb(engine::Packet* const* packets, unsigned count, base::Nanos now) override;
   unsigned act(base::Nanos now, rte_mbuf** out, unsigned room) override;
   bool busy() const override { return stack_.connections() != 0; }
@@ -58,6 +59,7 @@ class WorkerStack final : public engine::LocalHost {
   proxy::Proxy<StackNet> proxy_;
   PacketWriter writer_;
   std::vector<Open> open_;
+  bool draining_ = false;
 };
 
 }  // namespace penstock::host

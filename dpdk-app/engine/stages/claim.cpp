@@ -1,6 +1,7 @@
 #include "engine/stages/claim.h"
 
 #include "engine/local_host.h"
+#include "engine/tracking.h"
 #include "wire/checksum.h"
 #include "wire/headers.h"
 
@@ -11,9 +12,15 @@ namespace {
 using flow::DropReason;
 using flow::Verdict;
 
-bool is_candidate(const Packet& p, const WorkerState& w) {
-  return p.verdict == Verdict::kContinue && p.headers.family != 0 && p.headers.protocol == wire::kProtocolTcp &&
-         p.flow == nullptr && p.exact == nullptr && w.generation->routes->at(p.route).kind == flow::RouteKind::kLocal;
+bool is_for_us(const Packet& p, const WorkerState& w) {
+  return p.verdict == Verdict::kContinue && p.headers.family != 0 && p.flow == nullptr && p.exact == nullptr &&
+         !p.headers.is(wire::kIsFragment) && w.generation->routes->at(p.route).kind == flow::RouteKind::kLocal;
+}
+
+// An error about what one of our connections sent.
+void take_error(Packet& p, WorkerState& w) {
+  flow::FlowKey key;
+  if (w.host != nullptr && quoted_key(p, key) && w.host->learn(p, key, w.now_ns)) p.verdict = Verdict::kTerminate;
 }
 
 bool checksum_holds(const Packet& p) {
@@ -27,7 +34,9 @@ void Claim::run(Burst& burst, WorkerState& w) {
   Packet* who[kBurst];
   unsigned count = 0;
   for (Packet& p : burst) {
-    if (!is_candidate(p, w) || p.headers.is(wire::kIsFragment)) continue;
+    if (!is_for_us(p, w)) continue;
+    if (wire::is_icmp_error(p.headers)) take_error(p, w);
+    if (p.headers.protocol != wire::kProtocolTcp) continue;
     fill_key(p, w.secret);
     who[count++] = &p;
   }

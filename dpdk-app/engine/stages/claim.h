@@ -1,4 +1,5 @@
-// Claim: TCP to the gateway's own addresses that this worker's connections or listeners take (engine/local_host.h).
+// Claim: TCP to the gateway's own addresses that this worker's connections or listeners take (engine/local_host.h), and
+// ICMP errors about what they sent.
 // After Route, which knows what is local; before Filter, which lets answers of known connections pass, and Open, which
 // makes no flow for them.
 #pragma once
