@@ -169,8 +169,7 @@ grpc::Status ConfigService::Get(grpc::ServerContext*, const v1::GetRequest* requ
   model::FieldErrors errors;
   if (!to_model(request->key(), key, errors)) return {grpc::StatusCode::INVALID_ARGUMENT, errors.front().to_string()};
   const auto state = context_.loop.state();
-  if (!find_object(*state, key, *response))
-    return {grpc::StatusCode::NOT_FOUND, key.to_string() + " does not exist"};
+  if (!find_object(*state, key, *response)) return {grpc::StatusCode::NOT_FOUND, key.to_string() + " does not exist"};
   StatusWriter(*state).write(key, *response);
   return grpc::Status::OK;
 }

@@ -100,14 +100,22 @@ class L7Compiler {
   }
 
   bool assign(const std::vector<Door>& doors) {
-    std::vector<std::string> listeners, actions;
-    for (const Door& door : doors) listeners.push_back(door.name);
+    std::vector<std::string> listeners, actions, routes;
+    for (const Door& door : doors) {
+      listeners.push_back(door.name);
+      for (const model::ListenerView* each : door.listeners)
+        if (has_end(door, *each)) routes.push_back(each->name());
+    }
+    std::sort(routes.begin(), routes.end());
+    routes.erase(std::unique(routes.begin(), routes.end()), routes.end());
+    for (const auto& [name, route] : http_) routes.push_back(name.to_string());
     for (const auto& [name, route] : http_)
       for (size_t i = 0; i < route->rules.size(); ++i) actions.push_back(rule_name(*route, i));
     for (const auto& [name, route] : tcp_) actions.push_back(tcp_name(*route));
     actions.push_back(kRefused);
     if (part_.listener_slots.assign(listeners, round_.last, round_.retired) &&
-        part_.action_slots.assign(actions, round_.last, round_.retired))
+        part_.action_slots.assign(actions, round_.last, round_.retired) &&
+        part_.route_slots.assign(routes, round_.last, round_.retired))
       return true;
     round_.errors.push_back({"bundle", "",
                              "there is no room for more listeners and rules of routes until every worker "
@@ -236,13 +244,16 @@ class L7Compiler {
   // The listener of a host is the one with the most specific hostname, and only its routes serve the host (Gateway API,
   // Listener.hostname). So what its routes leave over must not fall to those of a wider one: it ends here, with a 404.
   void add_ends(const Door& door, std::vector<config::Route>& routes) const {
-    if (door.listeners.size() == 1) return;
     for (const model::ListenerView* each : door.listeners) {
-      if (each->listener->hostname.empty()) continue;
-      config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}};
+      if (!has_end(door, *each)) continue;
+      config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}, part_.route_slots.at(each->name())};
       end.rules.push_back({"", {}, part_.action_slots.at(kRefused)});
       routes.push_back(std::move(end));
     }
+  }
+
+  static bool has_end(const Door& door, const model::ListenerView& each) {
+    return door.listeners.size() > 1 && !each.listener->hostname.empty();
   }
 
   // Whether all of the hostname's hosts belong to a listener beside `own` with a more specific hostname.
@@ -263,7 +274,8 @@ class L7Compiler {
   std::optional<config::Route> route_of(const model::AttachedHttp& attached, const model::ListenerView& listener,
                                         const Door& door) const {
     const model::HttpRoute& route = *attached.route;
-    config::Route out{route.name.to_string(), route.created, {}, {}};
+    config::Route out{route.name.to_string(), route.created, {}, {}, 0};
+    out.slot = part_.route_slots.at(out.name);
     for (const std::string& hostname : attached.hostnames)
       if (!belongs_elsewhere(hostname, listener, door)) out.hostnames.push_back(hostname);
     if (out.hostnames.empty() && !attached.hostnames.empty()) return std::nullopt;
@@ -329,9 +341,6 @@ class L7Compiler {
   route::L7Config out_;
 };
 
-}  // namespace
-
-namespace {
 // For the packet path, which only asks whether somebody listens.
 std::shared_ptr<const flow::ListenerTable> places_of(const route::L7Config* config) {
   auto table = std::make_shared<flow::ListenerTable>();

@@ -42,6 +42,8 @@ struct L7Part {  // l7.cpp
 
   // Actions are only indices; 16 rules of each route.
   NamedSlots listener_slots{config::kMaxListeners}, action_slots{16 * model::kMaxHttpRoutes};
+  // Counters of workers: routes, and for requests that none serves, listeners.
+  NamedSlots route_slots{route::kMaxRoutes};
   ClusterPart clusters;
   std::shared_ptr<const Tables> tables = std::make_shared<Tables>();
   size_t workers = 0;

@@ -320,6 +320,10 @@ TEST(L7, SlotsAreStable) {
   EXPECT_EQ(slots.size(), 7U);
   ASSERT_EQ(second->l7->listeners.size(), 2U);
   EXPECT_EQ(second->l7->listeners[1].slot, listener.slot);
+  EXPECT_EQ(second->l7->listeners[0].table, second->l7->listeners[1].table);  // the same routes behind both ports
+  ASSERT_EQ(second->l7->routes.size(), 2U);
+  EXPECT_EQ(second->l7->routes[0].slot, first->l7->routes[0].slot);
+  EXPECT_NE(second->l7->routes[1].slot, first->l7->routes[0].slot);
 
   // A dry run leaves nothing behind.
   state.http_routes.erase(named("zoo"));
