@@ -26,6 +26,7 @@ ROOMS = {
     "l7/tcp": ["base", "wire"],
     "l7/host": ["base", "wire", "flow", "engine", "l7/config", "l7/proxy", "l7/route", "l7/tcp"],
     "l7/proxy": ["base", "l7/http", "l7/h1", "l7/config", "l7/route", "l7/proxy_protocol", "l7/tcp"],
+    "l7/log": ["base", "l7/http", "l7/h1", "l7/config", "l7/route", "l7/proxy"],
     "control/model": ["base", "control/pki", "l7/http", "l7/config"],
     "control/store": ["base", "control/model"],
     "control/pki": ["base"],
