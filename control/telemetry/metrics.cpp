@@ -1,47 +1,16 @@
 #include "control/telemetry/metrics.h"
 
-#include <prometheus/client_metric.h>
-#include <prometheus/metric_family.h>
-#include <prometheus/metric_type.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <utility>
 
+#include "control/telemetry/builder.h"
+
 namespace penstock::telemetry {
 namespace {
 
-using Label = prometheus::ClientMetric::Label;
-using Labels = std::vector<Label>;
-
 constexpr double kNano = 1e-9, kMicro = 1e-6;
-
-// Families in the order of their first sample.
-class Builder {
- public:
-  void counter(const char* name, const char* help, Labels labels, uint64_t value) {
-    auto& metric = add(name, help, prometheus::MetricType::Counter, std::move(labels));
-    metric.counter.value = static_cast<double>(value);
-  }
-  void gauge(const char* name, const char* help, Labels labels, double value) {
-    auto& metric = add(name, help, prometheus::MetricType::Gauge, std::move(labels));
-    metric.gauge.value = value;
-  }
-  std::vector<prometheus::MetricFamily> take() && { return std::move(families_); }
-
- private:
-  prometheus::ClientMetric& add(const char* name, const char* help, prometheus::MetricType type, Labels labels) {
-    const auto [at, added] = index_.try_emplace(name, families_.size());
-    if (added) families_.push_back({name, help, type, {}});
-    auto& metric = families_[at->second].metric.emplace_back();
-    metric.label = std::move(labels);
-    return metric;
-  }
-
-  std::vector<prometheus::MetricFamily> families_;
-  std::map<std::string, size_t> index_;
-};
 
 void add_ports(const Snapshot& s, Builder& b) {
   for (const auto& p : s.ports) {
@@ -462,7 +431,8 @@ void add_health(const Snapshot& s, Builder& b) {
 
 }  // namespace
 
-std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const std::string& version) {
+std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const std::string& version,
+                                                 const L7Stats& l7) {
   Builder builder;
   add_control(snapshot, builder, version);
   add_ports(snapshot, builder);
@@ -478,6 +448,7 @@ std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const
   add_links(snapshot, builder);
   add_peers(snapshot, builder);
   add_health(snapshot, builder);
+  add_l7(l7, builder);
   return std::move(builder).take();
 }
 

@@ -3,7 +3,7 @@
 // Bounded cardinality: labels are names of the configuration and of lists in the code, never addresses or ports of
 // traffic. The first kMax*Series objects of a kind (in the order of the generation, which is stable) have series of
 // their own; the others are summed under the label value "_other". With everything at its bound one scrape is about
-// 130,000 series and 15 MB; an ordinary gateway has a few hundred.
+// 170,000 series and 20 MB; an ordinary gateway has a few hundred.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/telemetry/l7_stats.h"
 #include "control/telemetry/snapshot.h"
 
 namespace prometheus {
@@ -29,15 +30,19 @@ constexpr size_t kMaxRuleSeries = 2000;
 constexpr size_t kMaxLimitSeries = 2000;
 constexpr size_t kMaxHealthSeries = 10000;
 constexpr size_t kMaxAssociationSeries = 4000;
+constexpr size_t kMaxL7Series = 1000;  // of listeners, routes and services each
+constexpr size_t kMaxL7EndpointSeries = 2000;
 
 // All families of a snapshot; without series where there is nothing.
-std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const std::string& version);
+std::vector<prometheus::MetricFamily> to_metrics(const Snapshot& snapshot, const std::string& version,
+                                                 const L7Stats& l7 = {});
 
 // Serves GET /metrics over HTTP on `address` ("127.0.0.1:9100"), a snapshot per scrape, on threads of its own.
 class MetricsServer {
  public:
   static base::Result<std::unique_ptr<MetricsServer>> start(const std::string& address, std::string version,
-                                                            std::function<Snapshot()> snapshot);
+                                                            std::function<Snapshot()> snapshot,
+                                                            std::function<L7Stats()> l7);
   ~MetricsServer();
 
  private:

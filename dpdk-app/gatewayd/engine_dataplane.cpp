@@ -69,6 +69,7 @@ model::FieldErrors EngineDataplane::prepare(const model::Node& node, std::vector
 }
 
 void EngineDataplane::publish(std::shared_ptr<const flow::Generation> generation) {
+  on_publish_(live().get(), *generation);
   engine_.publish(generation.get());
   const std::lock_guard lock(live_lock_);
   live_ = std::move(generation);

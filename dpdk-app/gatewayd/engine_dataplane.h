@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -18,7 +19,10 @@ std::string why_too_small(uint16_t path_mtu, uint16_t inner);
 
 class EngineDataplane : public loop::Dataplane {
  public:
-  explicit EngineDataplane(engine::Engine& engine) : engine_(engine) {}
+  // Called with the generation in force (null: none yet) and the next one, before a worker can adopt it.
+  using OnPublish = std::function<void(const flow::Generation*, const flow::Generation&)>;
+
+  EngineDataplane(engine::Engine& engine, OnPublish on_publish) : engine_(engine), on_publish_(std::move(on_publish)) {}
 
   model::FieldErrors prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) override;
   model::FieldErrors prepare_peers(const flow::Generation& generation, const model::Objects<model::Peer>& peers,
@@ -87,6 +91,7 @@ class EngineDataplane : public loop::Dataplane {
   const Tunnel* agreed(uint16_t peer, const std::string& identity) const;  // null: it is not that peer's tunnel
 
   engine::Engine& engine_;
+  const OnPublish on_publish_;
   Tunnels tunnels_;  // control thread, this and the next
   std::optional<Tunnels> next_tunnels_;
   mutable std::mutex live_lock_;

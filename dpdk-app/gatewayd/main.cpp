@@ -3,7 +3,6 @@
 // Exit status: 0 after a drain or SIGINT, 1 when something it needs is missing (one line says what), 2 for wrong
 // options.
 #include <signal.h>
-#include <sys/random.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -14,10 +13,10 @@
 #include "control/store/store.h"
 #include "control/telemetry/metrics.h"
 #include "engine/pipeline.h"
+#include "gatewayd/access_log.h"
 #include "gatewayd/config_file.h"
 #include "gatewayd/engine_dataplane.h"
 #include "gatewayd/options.h"
-#include "l7/host/worker_stack.h"
 
 namespace penstock::gatewayd {
 namespace {
@@ -29,16 +28,6 @@ loop::ControlLoop::Options loop_options() {
   for (const char* name : engine::Pipeline::kNames) options.stages.emplace_back(name);
   for (const char* name : engine::OwnPipeline::kNames) options.stages.push_back(std::string("own_") + name);
   return options;
-}
-
-// The stack of each worker has secrets of its own: nothing about one tells of another.
-std::unique_ptr<engine::LocalHost> make_host(engine::WorkerState& worker) {
-  struct {
-    tcp::HashKey key;
-    uint32_t seed;
-  } secret{};
-  if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return nullptr;
-  return std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now());
 }
 
 int fail(const std::string& why) {
@@ -53,8 +42,12 @@ sigset_t blocked_signals() {
   return set;
 }
 
-void reload(const Options& options, loop::ControlLoop& loop) {
-  if (options.config.empty()) return log::warn("SIGHUP without --config: nothing to read");
+void reload(const Options& options, loop::ControlLoop& loop, AccessLog& access_log) {
+  if (!options.access_log.file.empty()) {
+    access_log.reopen();
+    if (options.config.empty()) return;
+  }
+  if (options.config.empty()) return log::warn("SIGHUP without --config or --access-log: nothing to read");
   auto applied = apply_config(options.config, loop);
   if (!applied) return log::error("configuration refused, the old one stays", {{"reason", applied.error()}});
   log::info("configuration applied",
@@ -79,7 +72,7 @@ void drain(loop::ControlLoop& loop, const sigset_t& signals) {
 }
 
 // Answers signals and the service manager's watchdog until it is time to leave.
-void serve(const Options& options, loop::ControlLoop& loop, const sigset_t& signals) {
+void serve(const Options& options, loop::ControlLoop& loop, AccessLog& access_log, const sigset_t& signals) {
   uint64_t watchdog_us = 0;
   const bool watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
   const uint64_t pause_us = watched ? watchdog_us / 2 : 1'000'000;
@@ -90,7 +83,7 @@ void serve(const Options& options, loop::ControlLoop& loop, const sigset_t& sign
     if (got == SIGINT) return;
     if (got == SIGHUP) {
       sd_notify(0, "RELOADING=1");
-      reload(options, loop);
+      reload(options, loop, access_log);
       sd_notify(0, "READY=1");
     }
     if (got == SIGTERM) {
@@ -124,13 +117,20 @@ int run(const Options& options) {
   auto store = store::Store::open(options.store, codec);
   if (!store) return fail(store.error());
   engine::EngineOptions engine_options = options.engine;
-  engine_options.make_host = make_host;
+  Hosts hosts;
+  engine_options.make_host = [&hosts](engine::WorkerState& worker) { return hosts.make(worker); };
   auto engine = engine::Engine::start(engine_options);
   if (!engine) return fail(engine.error());
   if (!(*engine)->huge_pages()) log::info("running without hugepages: slower, and --memory bounds buffers and routes");
   if (!options.engine.key_log.empty())
     log::warn("the keys of associations are written to a file", {{"file", options.engine.key_log}});
-  EngineDataplane dataplane(**engine);
+  auto access_log = AccessLog::start(options.access_log, hosts);
+  if (!access_log) return fail(access_log.error());
+  telemetry::L7Baselines baselines;
+  EngineDataplane dataplane(**engine, [&](const flow::Generation* before, const flow::Generation& next) {
+    (*access_log)->on_publish(next.l7);
+    baselines.on_publish(before == nullptr ? nullptr : before->l7.get(), next.l7.get(), hosts.counters());
+  });
   loop::ControlLoop loop(dataplane, std::move(*store), loop_options());
   if (auto started = loop.start(); !started) return fail(started.error());
   if (!options.config.empty()) {
@@ -140,20 +140,26 @@ int run(const Options& options) {
   api::PeerLink peer_link(loop);
   auto server = api::Server::start(options.server, loop, peer_link);
   if (!server) return fail(server.error());
+  const auto l7 = [&] {
+    const auto generation = loop.generation();
+    return telemetry::collect_l7(generation == nullptr ? nullptr : generation->l7.get(), hosts.counters(), baselines,
+                                 (*access_log)->stats());
+  };
   std::unique_ptr<telemetry::MetricsServer> metrics;
   if (!options.metrics.empty()) {
-    auto started = telemetry::MetricsServer::start(options.metrics, PENSTOCK_VERSION,
-                                                   [&] { return with_links(loop.stats(), peer_link); });
+    auto started = telemetry::MetricsServer::start(
+        options.metrics, PENSTOCK_VERSION, [&] { return with_links(loop.stats(), peer_link); }, l7);
     if (!started) return fail(started.error());
     metrics = std::move(*started);
   }
   log::info("ready", {{"socket", options.server.socket}, {"version", PENSTOCK_VERSION}});
   sd_notify(0, "READY=1");
-  serve(options, loop, signals);
+  serve(options, loop, **access_log, signals);
   (*server)->stop();
   metrics.reset();
   peer_link.stop();
   loop.stop();
+  (*access_log)->stop();
   log::info("stopped");
   return 0;
 }

@@ -8,6 +8,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
   Options options;
   std::string level = "info", format = "keyvalue";
   bool no_huge = false;
+  uint64_t access_log_mb = 0;
   CLI::App app{"The Penstock gateway: a DPDK packet engine with its gRPC control service.", "penstock-gatewayd"};
   app.set_version_flag("--version", "penstock-gatewayd " PENSTOCK_VERSION);
   app.add_option("--config", options.config,
@@ -29,6 +30,17 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
       "--debug-esp-keys", options.engine.key_log,
       "new file for the keys of all associations, as Wireshark reads them (esp_sa): for debugging, as whoever "
       "reads the file reads the traffic");
+  app.add_option("--access-log", options.access_log.file,
+                 "file of one line a request or TCP connection, or - for standard output; opened again at SIGHUP");
+  app.add_option("--access-log-format", options.access_log.format,
+                 "json, or text with Envoy's operators such as '%REQ(:METHOD)% %RESPONSE_CODE%'")
+      ->capture_default_str();
+  app.add_option("--access-log-sample", options.access_log.sample, "log every how many-th record")
+      ->check(CLI::Range(1, 1'000'000'000))
+      ->capture_default_str();
+  app.add_option("--access-log-max-mb", access_log_mb,
+                 "MiB at which the file becomes FILE.1, in place of an older one; 0: never")
+      ->check(CLI::Range(0, 1 << 20));
   app.add_option("--log-level", level, "debug, info, warn or error")->capture_default_str();
   app.add_option("--log-format", format, "keyvalue or json")->capture_default_str();
   try {
@@ -38,6 +50,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& status) {
     return std::nullopt;
   }
   options.engine.huge_pages = !no_huge;
+  options.access_log.most_bytes = access_log_mb << 20;
   const auto parsed_level = loop::log::parse_level(level);
   const auto parsed_format = loop::log::parse_format(format);
   if (!parsed_level || !parsed_format) {

@@ -8,6 +8,7 @@
 #include "control/api/server.h"
 #include "control/loop/log.h"
 #include "engine/engine.h"
+#include "gatewayd/access_log.h"
 
 namespace penstock::gatewayd {
 
@@ -17,6 +18,7 @@ struct Options {
   std::string metrics;  // address:port; empty: no endpoint
   api::ServerOptions server;
   engine::EngineOptions engine;
+  AccessLogOptions access_log;
   loop::log::Level log_level = loop::log::Level::kInfo;
   loop::log::Format log_format = loop::log::Format::kKeyValue;
 };

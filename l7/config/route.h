@@ -18,8 +18,6 @@
 
 namespace penstock::config {
 
-constexpr uint32_t kNoSlot = 0xffffffff;
-
 enum class PathKind : uint8_t {
   kExact,
   kPrefix,  // by whole segments: "/abc" serves "/abc", "/abc/" and "/abc/def", not "/abcd"; "/abc/" means the same
@@ -60,7 +58,7 @@ struct Route {
   int64_t created = 0;                 // seconds since 1970: the first tie-break, older first
   std::vector<std::string> hostnames;  // none: every host
   std::vector<Rule> rules;
-  uint32_t slot = 0;  // stable: counters of the same route from generation to generation; kNoSlot: no user's route
+  uint32_t slot = 0;  // stable: counters of the same route from generation to generation
   bool operator==(const Route&) const = default;
 };
 

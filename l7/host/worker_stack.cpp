@@ -27,6 +27,12 @@ tcp::Tuple tuple_of(const engine::Packet& p) {
   return {.local = p.key.dst, .remote = p.key.src, .local_port = p.key.dst_port, .remote_port = p.key.src_port};
 }
 
+void add(ListenerCounts& sum, const tcp::Listener& listener) {
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += listener.counters[i];
+}
+
+constexpr base::Nanos kPublishEvery = 10'000'000;
+
 }  // namespace
 
 WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
@@ -57,8 +63,11 @@ void WorkerStack::adopt(const flow::Generation& generation) {
         open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i, .wanted = true});
     }
   }
-  for (const Open& each : open_)
-    if (!each.wanted) stack_.stop_listening(each.tcp);
+  for (const Open& each : open_) {
+    if (each.wanted) continue;
+    add(closed_, stack_.listener(each.tcp));
+    stack_.stop_listening(each.tcp);
+  }
   std::erase_if(open_, [](const Open& each) { return !each.wanted; });
   proxy_.adopt(config, worker_.id);
   if (generation.settings.draining == draining_) return;
@@ -126,7 +135,20 @@ void WorkerStack::tell(base::Nanos now) {
   for (tcp::Ready ready; stack_.next_event(ready);) proxy_.on_events(ready.id, ready.events, now);
 }
 
+void WorkerStack::publish_counters(base::Nanos now) {
+  publish_at_ = now + kPublishEvery;
+  const tcp::Shared& shared = stack_.shared();
+  for (size_t i = 0; i < counters_.counts.size(); ++i) counters_.counts[i].set(shared.counters[i]);
+  ListenerCounts listeners = closed_;
+  for (const Open& each : open_) add(listeners, stack_.listener(each.tcp));
+  for (size_t i = 0; i < listeners.size(); ++i) counters_.listeners[i].set(listeners[i]);
+  counters_.connections.set(stack_.connections());
+  counters_.chunks.set(shared.chunks.taken());
+  counters_.chunks_capacity.set(shared.chunks.capacity());
+}
+
 unsigned WorkerStack::act(base::Nanos now, rte_mbuf** out, unsigned room) {
+  if (now >= publish_at_) publish_counters(now);
   if (writer_.done()) tell(now);
   unsigned count = 0;
   while (count < room) {

@@ -14,6 +14,7 @@
 #include "engine/worker_state.h"
 #include "l7/host/packets.h"
 #include "l7/host/stack_net.h"
+#include "l7/host/tcp_counters.h"
 #include "l7/proxy/proxy.h"
 #include "l7/route/l7_config.h"
 #include "l7/tcp/stack.h"
@@ -39,6 +40,7 @@ class WorkerStack final : public engine::LocalHost {
 
   tcp::Stack& stack() { return stack_; }
   proxy::Proxy<StackNet>& proxy() { return proxy_; }
+  const TcpCounters& tcp_counters() const { return counters_; }  // any thread
 
  private:
   static constexpr uint32_t kSegmentsAtOnce = 16;  // of a connection, before another has its turn
@@ -52,6 +54,7 @@ class WorkerStack final : public engine::LocalHost {
   };
 
   void tell(base::Nanos now);
+  void publish_counters(base::Nanos now);
 
   const engine::WorkerState& worker_;
   tcp::Stack stack_;
@@ -60,6 +63,9 @@ class WorkerStack final : public engine::LocalHost {
   PacketWriter writer_;
   std::vector<Open> open_;
   bool draining_ = false;
+  TcpCounters counters_;
+  ListenerCounts closed_{};  // of listeners that are no more
+  base::Nanos publish_at_ = 0;
 };
 
 }  // namespace penstock::host

@@ -16,7 +16,7 @@ Names::Names(std::shared_ptr<const route::L7Config> config) : config_(std::move(
   if (config_ == nullptr) return;
   for (const config::Listener& each : config_->listeners) listeners_[each.slot] = &each;
   for (const config::Route& each : config_->routes)
-    if (each.slot != config::kNoSlot) routes_[each.slot] = &each;
+    if (each.slot != route::kNoRouteSlot) routes_[each.slot] = &each;
   for (const config::Cluster& each : config_->clusters) clusters_[each.slot] = &each;
 }
 

@@ -46,6 +46,12 @@ enum class Count : uint8_t {
 };
 constexpr size_t kCounts = static_cast<size_t>(Count::kCount);
 
+inline constexpr std::array<const char*, kCounts> kCountSentences = {
+#define PENSTOCK_PROXY_COUNT_SENTENCE(name, sentence) sentence,
+    PENSTOCK_PROXY_COUNTS(PENSTOCK_PROXY_COUNT_SENTENCE)
+#undef PENSTOCK_PROXY_COUNT_SENTENCE
+};
+
 inline constexpr std::array<const char*, kCounts> kCountNames = {
 #define PENSTOCK_PROXY_COUNT_NAME(name, sentence) #name,
     PENSTOCK_PROXY_COUNTS(PENSTOCK_PROXY_COUNT_NAME)
@@ -88,6 +94,7 @@ class Counters {
       flags_[static_cast<size_t>(__builtin_ctz(flags))].add(1);
     if (record.refusal != h1::Refusal::kNone) refusals_[static_cast<size_t>(record.refusal)].add(1);
     durations_[duration_bucket(record.ended - record.began)].add(1);
+    duration_sum_.add(record.ended - record.began);
     listeners_.add(record.listener, record);
     routes_.add(record.route, record);
     clusters_.add(record.cluster, record);
@@ -98,6 +105,7 @@ class Counters {
   uint64_t of(Flag flag) const { return flags_[static_cast<size_t>(__builtin_ctz(flag))].read(); }
   uint64_t of(h1::Refusal refusal) const { return refusals_[static_cast<size_t>(refusal)].read(); }
   uint64_t duration(size_t bucket) const { return durations_[bucket].read(); }
+  base::Nanos duration_sum() const { return duration_sum_.read(); }
   // Null: no such slot.
   const ExchangeCounters* listener(uint32_t slot) const { return listeners_.find(slot); }
   const ExchangeCounters* route(uint32_t slot) const { return routes_.find(slot); }
@@ -122,6 +130,7 @@ class Counters {
   std::array<base::Counter, kFlags> flags_;
   std::array<base::Counter, h1::kRefusals> refusals_;
   std::array<base::Counter, kDurationBuckets> durations_;
+  base::Counter duration_sum_;
   Table listeners_, routes_, clusters_, endpoints_;
 };
 

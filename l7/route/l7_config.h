@@ -33,6 +33,8 @@ class Shared {
   std::shared_ptr<T> value_;
 };
 
+constexpr uint32_t kNoRouteSlot = 0xffffffff;  // of a route that is no user's: nothing is counted for it
+
 struct L7Config {
   std::vector<config::Listener> listeners;
   std::vector<Shared<const RouteTable>> tables;  // kept while their routes stay the same: compiling them is slow

@@ -1,0 +1,159 @@
+#include "control/telemetry/collect_l7.h"
+
+#include <algorithm>
+#include <map>
+
+namespace penstock::telemetry {
+
+namespace {
+
+using Table = L7Baselines::Table;
+using Numbers = L7Baselines::Numbers;
+using Workers = std::vector<L7Worker>;
+// The owner of each slot that has one. A route stands once for each of its listeners, under one slot.
+using Owners = std::map<uint32_t, std::string>;
+
+const proxy::ExchangeCounters* find(const proxy::Counters& counters, Table table, uint32_t slot) {
+  switch (table) {
+    case L7Baselines::kListeners:
+      return counters.listener(slot);
+    case L7Baselines::kRoutes:
+      return counters.route(slot);
+    case L7Baselines::kClusters:
+      return counters.cluster(slot);
+    case L7Baselines::kEndpoints:
+      return counters.endpoint(slot);
+    case L7Baselines::kTables:
+      break;
+  }
+  return nullptr;
+}
+
+Numbers sum_of(const Workers& workers, Table table, uint32_t slot) {
+  Numbers sum{};
+  for (const L7Worker& worker : workers) {
+    const proxy::ExchangeCounters* counters = find(*worker.counters, table, slot);
+    if (counters == nullptr) continue;
+    for (size_t i = 0; i < proxy::kResponseClasses; ++i) sum[i] += counters->responses[i].read();
+    sum[proxy::kResponseClasses] += counters->bytes_received.read();
+    sum[proxy::kResponseClasses + 1] += counters->bytes_sent.read();
+  }
+  return sum;
+}
+
+std::string address_of(const config::Endpoint& endpoint) {
+  const std::string address = endpoint.address.to_string();
+  const std::string host = endpoint.address.is_v6() ? "[" + address + "]" : address;
+  return host + ":" + std::to_string(endpoint.port);
+}
+
+std::array<Owners, L7Baselines::kTables> owners_of(const route::L7Config* config) {
+  std::array<Owners, L7Baselines::kTables> all;
+  if (config == nullptr) return all;
+  for (const config::Listener& each : config->listeners) all[L7Baselines::kListeners][each.slot] = each.name;
+  for (const config::Route& each : config->routes)
+    if (each.slot != route::kNoRouteSlot) all[L7Baselines::kRoutes][each.slot] = each.name;
+  for (const config::Cluster& cluster : config->clusters) {
+    all[L7Baselines::kClusters][cluster.slot] = cluster.name;
+    for (const config::Endpoint& each : cluster.endpoints)
+      all[L7Baselines::kEndpoints][each.slot] = cluster.name + " " + address_of(each);
+  }
+  return all;
+}
+
+class Reader {
+ public:
+  Reader(const Workers& workers, const L7Baselines& baselines) : workers_(workers), marks_(baselines.marks()) {}
+
+  ExchangeStats read(Table table, uint32_t slot, std::string name) const {
+    Numbers sum = sum_of(workers_, table, slot);
+    if (const auto at = marks_[table].find(slot); at != marks_[table].end())
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] -= at->second[i];
+    ExchangeStats out;
+    out.name = std::move(name);
+    std::copy_n(sum.begin(), proxy::kResponseClasses, out.responses.begin());
+    out.bytes_received = sum[proxy::kResponseClasses];
+    out.bytes_sent = sum[proxy::kResponseClasses + 1];
+    return out;
+  }
+
+ private:
+  const Workers& workers_;
+  const L7Baselines::Marks marks_;
+};
+
+// What is counted by enumerations and not by objects of the configuration.
+void read_whole(const Workers& workers, L7Stats& out) {
+  out.events.resize(proxy::kCounts);
+  out.durations.resize(proxy::kDurationBuckets);
+  for (const char* letters : proxy::kFlagLetters) out.flags.emplace_back(letters, 0);
+  for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals.emplace_back(h1::info(static_cast<h1::Refusal>(i)).name, 0);
+  for (const L7Worker& worker : workers) {
+    const proxy::Counters& counters = *worker.counters;
+    for (size_t i = 0; i < out.events.size(); ++i) out.events[i] += counters.of(static_cast<proxy::Count>(i));
+    for (size_t i = 0; i < out.durations.size(); ++i) out.durations[i] += counters.duration(i);
+    out.duration_sum += counters.duration_sum();
+    for (size_t i = 0; i < out.flags.size(); ++i) out.flags[i].second += counters.of(static_cast<proxy::Flag>(1u << i));
+    for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals[i - 1].second += counters.of(static_cast<h1::Refusal>(i));
+  }
+}
+
+void add(NamedCounts& sum, const NamedCounts& more) {
+  if (sum.empty()) {
+    sum = more;
+    return;
+  }
+  for (size_t i = 0; i < sum.size(); ++i) sum[i].second += more[i].second;
+}
+
+}  // namespace
+
+void L7Baselines::on_publish(const route::L7Config* before, const route::L7Config* next, const Workers& workers) {
+  if (next == before || next == nullptr) return;
+  const auto old = owners_of(before), now = owners_of(next);
+  const std::lock_guard lock(mutex_);
+  for (size_t table = 0; table < kTables; ++table) {
+    for (const auto& [slot, name] : now[table]) {
+      const auto at = old[table].find(slot);
+      if (at != old[table].end() && at->second == name) continue;
+      const Numbers numbers = sum_of(workers, static_cast<Table>(table), slot);
+      if (numbers == Numbers{}) {
+        marks_[table].erase(slot);
+      } else {
+        marks_[table][slot] = numbers;
+      }
+    }
+  }
+}
+
+L7Baselines::Marks L7Baselines::marks() const {
+  const std::lock_guard lock(mutex_);
+  return marks_;
+}
+
+L7Stats collect_l7(const route::L7Config* config, const Workers& workers, const L7Baselines& baselines,
+                   const AccessLogStats& access_log) {
+  L7Stats out;
+  if (workers.empty()) return out;
+  out.access_log = access_log;
+  read_whole(workers, out);
+  for (const L7Worker& worker : workers) {
+    add(out.tcp, worker.tcp);
+    add(out.tcp_listeners, worker.tcp_listeners);
+    out.gauges.push_back(worker.gauges);
+  }
+  if (config == nullptr) return out;
+  const Reader reader(workers, baselines);
+  for (const config::Listener& each : config->listeners)
+    out.listeners.push_back(reader.read(L7Baselines::kListeners, each.slot, each.name));
+  for (const auto& [slot, name] : owners_of(config)[L7Baselines::kRoutes])
+    out.routes.push_back(reader.read(L7Baselines::kRoutes, slot, name));
+  for (const config::Cluster& cluster : config->clusters) {
+    out.services.push_back(reader.read(L7Baselines::kClusters, cluster.slot, cluster.name));
+    for (const config::Endpoint& each : cluster.endpoints)
+      out.endpoints.push_back({cluster.name, reader.read(L7Baselines::kEndpoints, each.slot, address_of(each))});
+  }
+  return out;
+}
+
+}  // namespace penstock::telemetry

@@ -1,0 +1,35 @@
+// From the workers' counters of requests and the names of the live configuration to L7Stats.
+//
+// Bounded by the configuration: a slot that it does not name is not shown. Threads and baselines as in collect.h.
+#pragma once
+
+#include <array>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "control/telemetry/l7_stats.h"
+#include "l7/route/l7_config.h"
+
+namespace penstock::telemetry {
+
+// What a slot had counted when its present owner appeared.
+class L7Baselines {
+ public:
+  enum Table : uint8_t { kListeners, kRoutes, kClusters, kEndpoints, kTables };
+  using Numbers = std::array<uint64_t, proxy::kResponseClasses + 2>;
+  using Marks = std::array<std::unordered_map<uint32_t, Numbers>, kTables>;
+
+  // Null: nothing was, or is, configured.
+  void on_publish(const route::L7Config* before, const route::L7Config* next, const std::vector<L7Worker>& workers);
+  Marks marks() const;
+
+ private:
+  mutable std::mutex mutex_;
+  Marks marks_;
+};
+
+L7Stats collect_l7(const route::L7Config* config, const std::vector<L7Worker>& workers, const L7Baselines& baselines,
+                   const AccessLogStats& access_log);
+
+}  // namespace penstock::telemetry

@@ -1,0 +1,56 @@
+// What the gateway's own connections and requests come to, as plain values: what a Snapshot is for packets.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "l7/proxy/counters.h"
+
+namespace penstock::telemetry {
+
+using NamedCounts = std::vector<std::pair<std::string, uint64_t>>;
+
+struct ExchangeStats {  // requests, and TCP connections that were passed on
+  std::string name;
+  std::array<uint64_t, proxy::kResponseClasses> responses{};  // by class: no answer, 1xx, ... 5xx
+  uint64_t bytes_received = 0, bytes_sent = 0;                // content, as clients see it
+};
+
+struct L7EndpointStats {
+  std::string service;
+  ExchangeStats exchanges;  // its name is the address
+};
+
+struct AccessLogStats {  // lines
+  uint64_t written = 0, lost = 0;
+};
+
+// What one worker's TCP holds now.
+struct TcpGauges {
+  unsigned worker = 0;
+  uint64_t connections = 0, chunks = 0, chunks_capacity = 0;
+};
+
+struct L7Stats {
+  std::vector<ExchangeStats> listeners, routes, services;
+  std::vector<L7EndpointStats> endpoints;
+  NamedCounts flags, refusals;
+  std::vector<uint64_t> events;     // by proxy::Count; empty: no worker terminates connections
+  std::vector<uint64_t> durations;  // by bucket, see proxy::duration_bucket
+  base::Nanos duration_sum = 0;
+  NamedCounts tcp, tcp_listeners;
+  std::vector<TcpGauges> gauges;
+  AccessLogStats access_log;
+};
+
+// One worker, as collect_l7() reads it.
+struct L7Worker {
+  const proxy::Counters* counters = nullptr;
+  NamedCounts tcp, tcp_listeners;
+  TcpGauges gauges;
+};
+
+}  // namespace penstock::telemetry

@@ -1,0 +1,120 @@
+// The page's part about requests and TCP: penstock_l7_*, penstock_tcp_*, penstock_access_log_*.
+#include <cmath>
+#include <limits>
+
+#include "control/telemetry/builder.h"
+#include "control/telemetry/l7_stats.h"
+#include "control/telemetry/metrics.h"
+
+namespace penstock::telemetry {
+
+namespace {
+
+constexpr const char* kClasses[proxy::kResponseClasses] = {"none", "1xx", "2xx", "3xx", "4xx", "5xx"};
+
+void add_exchanges(const std::string& what, const ExchangeStats& stats, const Labels& labels, Builder& b) {
+  for (size_t i = 0; i < stats.responses.size(); ++i) {
+    Labels with = labels;
+    with.push_back({"class", kClasses[i]});
+    b.counter("penstock_l7_" + what + "_requests_total",
+              "Requests that ended, by class of the answer; a TCP connection that was passed on counts as none.", with,
+              stats.responses[i]);
+  }
+  for (const auto& [direction, n] : {std::pair{"received", stats.bytes_received}, {"sent", stats.bytes_sent}}) {
+    Labels with = labels;
+    with.push_back({"direction", direction});
+    b.counter("penstock_l7_" + what + "_bytes_total", "Bytes of content from and to clients.", with, n);
+  }
+}
+
+void sum_up(ExchangeStats& to, const ExchangeStats& from) {
+  for (size_t i = 0; i < to.responses.size(); ++i) to.responses[i] += from.responses[i];
+  to.bytes_received += from.bytes_received;
+  to.bytes_sent += from.bytes_sent;
+}
+
+void add_named(const std::string& what, const std::vector<ExchangeStats>& all, size_t most, Builder& b) {
+  ExchangeStats others;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i < most) {
+      add_exchanges(what, all[i], {{what, all[i].name}}, b);
+    } else {
+      sum_up(others, all[i]);
+    }
+  }
+  if (all.size() > most) add_exchanges(what, others, {{what, "_other"}}, b);
+}
+
+void add_endpoints(const L7Stats& stats, Builder& b) {
+  ExchangeStats others;
+  for (size_t i = 0; i < stats.endpoints.size(); ++i) {
+    const L7EndpointStats& each = stats.endpoints[i];
+    if (i < kMaxL7EndpointSeries) {
+      add_exchanges("endpoint", each.exchanges, {{"service", each.service}, {"endpoint", each.exchanges.name}}, b);
+    } else {
+      sum_up(others, each.exchanges);
+    }
+  }
+  if (stats.endpoints.size() > kMaxL7EndpointSeries)
+    add_exchanges("endpoint", others, {{"service", "_other"}, {"endpoint", "_other"}}, b);
+}
+
+void add_durations(const L7Stats& stats, Builder& b) {
+  prometheus::ClientMetric::Histogram histogram;
+  for (size_t i = 0; i < stats.durations.size(); ++i) {
+    histogram.sample_count += stats.durations[i];
+    const bool last = i + 1 == stats.durations.size();
+    const double bound = last ? std::numeric_limits<double>::infinity() : std::ldexp(1e-6, static_cast<int>(i));
+    histogram.bucket.push_back({histogram.sample_count, bound});
+  }
+  histogram.sample_sum = static_cast<double>(stats.duration_sum) * 1e-9;
+  b.histogram("penstock_l7_request_duration_seconds",
+              "From the first byte of a request to the last of its answer; of TCP their whole life.", {},
+              std::move(histogram));
+}
+
+void add_tcp(const L7Stats& stats, Builder& b) {
+  for (const auto& [event, n] : stats.tcp)
+    b.counter("penstock_tcp_events_total", "What the gateway's own TCP refused, repeated and sent.", {{"event", event}},
+              n);
+  for (const auto& [event, n] : stats.tcp_listeners)
+    b.counter("penstock_tcp_listener_events_total", "What became of connections that clients began.",
+              {{"event", event}}, n);
+  for (const TcpGauges& each : stats.gauges) {
+    const Labels worker = {{"worker", std::to_string(each.worker)}};
+    b.gauge("penstock_tcp_connections", "Connections of both sides, those in TIME-WAIT included.", worker,
+            static_cast<double>(each.connections));
+    b.gauge("penstock_tcp_chunks", "Pieces of buffer that hold stream bytes.", worker,
+            static_cast<double>(each.chunks));
+    b.gauge("penstock_tcp_chunks_capacity", "Pieces of buffer there may be.", worker,
+            static_cast<double>(each.chunks_capacity));
+  }
+}
+
+}  // namespace
+
+void add_l7(const L7Stats& stats, Builder& b) {
+  if (stats.events.empty()) return;
+  for (size_t i = 0; i < stats.events.size(); ++i)
+    b.counter(std::string("penstock_l7_") + proxy::kCountNames[i] + "_total", proxy::kCountSentences[i], {},
+              stats.events[i]);
+  add_durations(stats, b);
+  add_named("listener", stats.listeners, kMaxL7Series, b);
+  add_named("route", stats.routes, kMaxL7Series, b);
+  add_named("service", stats.services, kMaxL7Series, b);
+  add_endpoints(stats, b);
+  for (const auto& [flag, n] : stats.flags)
+    b.counter("penstock_l7_response_flags_total", "Answers that are not what the backend said, by Envoy's letters.",
+              {{"flag", flag}}, n);
+  for (const auto& [reason, n] : stats.refusals)
+    b.counter("penstock_l7_refused_messages_total", "Requests and answers that are not HTTP, by reason.",
+              {{"reason", reason}}, n);
+  add_tcp(stats, b);
+  b.counter("penstock_access_log_lines_total", "Lines written to the file of the access log.", {},
+            stats.access_log.written);
+  b.counter("penstock_access_log_lost_total",
+            "Lines that the file did not take; records that did not get that far are penstock_l7_log_lost_total.", {},
+            stats.access_log.lost);
+}
+
+}  // namespace penstock::telemetry

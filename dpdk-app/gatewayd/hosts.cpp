@@ -1,0 +1,44 @@
+#include "gatewayd/hosts.h"
+
+#include <sys/random.h>
+
+namespace penstock::gatewayd {
+
+// The stack of each worker has secrets of its own: nothing about one tells of another.
+std::unique_ptr<engine::LocalHost> Hosts::make(engine::WorkerState& worker) {
+  struct {
+    tcp::HashKey key;
+    uint32_t seed;
+  } secret{};
+  if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return nullptr;
+  auto made =
+      std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now());
+  const std::lock_guard lock(lock_);
+  all_.push_back(made.get());
+  return made;
+}
+
+std::vector<host::WorkerStack*> Hosts::all() const {
+  const std::lock_guard lock(lock_);
+  return all_;
+}
+
+std::vector<telemetry::L7Worker> Hosts::counters() const {
+  std::vector<telemetry::L7Worker> read;
+  for (host::WorkerStack* each : all()) {
+    const host::TcpCounters& tcp = each->tcp_counters();
+    telemetry::L7Worker& out = read.emplace_back();
+    out.counters = &each->proxy().counters();
+    for (size_t i = 0; i < tcp.counts.size(); ++i)
+      out.tcp.emplace_back(tcp::to_string(static_cast<tcp::Count>(i)), tcp.counts[i].read());
+    for (size_t i = 0; i < tcp.listeners.size(); ++i)
+      out.tcp_listeners.emplace_back(host::kListenerCountNames[i], tcp.listeners[i].read());
+    out.gauges = {.worker = static_cast<unsigned>(read.size() - 1),
+                  .connections = tcp.connections.read(),
+                  .chunks = tcp.chunks.read(),
+                  .chunks_capacity = tcp.chunks_capacity.read()};
+  }
+  return read;
+}
+
+}  // namespace penstock::gatewayd

@@ -1,0 +1,27 @@
+// The workers' stacks, for those who read what they wrote: access records and counters.
+//
+// The engine owns the stacks and keeps them until it ends; Hosts must not be asked after that. Any thread.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "control/telemetry/collect_l7.h"
+#include "l7/host/worker_stack.h"
+
+namespace penstock::gatewayd {
+
+class Hosts {
+ public:
+  // EngineOptions::make_host. Null: the system has no secrets to give.
+  std::unique_ptr<engine::LocalHost> make(engine::WorkerState& worker);
+  std::vector<host::WorkerStack*> all() const;  // by worker
+  std::vector<telemetry::L7Worker> counters() const;
+
+ private:
+  mutable std::mutex lock_;
+  std::vector<host::WorkerStack*> all_;
+};
+
+}  // namespace penstock::gatewayd
