@@ -101,13 +101,7 @@ class L7Compiler {
 
   bool assign(const std::vector<Door>& doors) {
     std::vector<std::string> listeners, actions, routes;
-    for (const Door& door : doors) {
-      listeners.push_back(door.name);
-      for (const model::ListenerView* each : door.listeners)
-        if (has_end(door, *each)) routes.push_back(each->name());
-    }
-    std::sort(routes.begin(), routes.end());
-    routes.erase(std::unique(routes.begin(), routes.end()), routes.end());
+    for (const Door& door : doors) listeners.push_back(door.name);
     for (const auto& [name, route] : http_) routes.push_back(name.to_string());
     for (const auto& [name, route] : http_)
       for (size_t i = 0; i < route->rules.size(); ++i) actions.push_back(rule_name(*route, i));
@@ -245,15 +239,11 @@ class L7Compiler {
   // Listener.hostname). So what its routes leave over must not fall to those of a wider one: it ends here, with a 404.
   void add_ends(const Door& door, std::vector<config::Route>& routes) const {
     for (const model::ListenerView* each : door.listeners) {
-      if (!has_end(door, *each)) continue;
-      config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}, part_.route_slots.at(each->name())};
+      if (door.listeners.size() == 1 || each->listener->hostname.empty()) continue;
+      config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}, route::kNoRouteSlot};
       end.rules.push_back({"", {}, part_.action_slots.at(kRefused)});
       routes.push_back(std::move(end));
     }
-  }
-
-  static bool has_end(const Door& door, const model::ListenerView& each) {
-    return door.listeners.size() > 1 && !each.listener->hostname.empty();
   }
 
   // Whether all of the hostname's hosts belong to a listener beside `own` with a more specific hostname.
