@@ -63,15 +63,15 @@ class Inline(Mesh):
         return {name: count for name, count in dropped.items() if name.startswith(("esp_", "clear_", "link_", "no_assoc"))}
 
     def carry_on(self, until, what):
-        """A transfer by digest and a pulse, all captured, until something has happened, and on after it; nothing is in clear."""
+        """Transfers by digest in both directions, all captured, until something has happened, and on after it; nothing is in clear."""
         before = {own: site.gateway.drops() for own, site in self.site.items()}
         self.echo()
         capture = self.capture()
         self.assertIn(MARK.decode(), self.ask(MARK) or "")
         hosts = self.site[1].workload, self.site[2].workload
-        with traffic.Transfer(*hosts, self.site[2].address(), 7000) as transfer, \
-                traffic.Transfer(*reversed(hosts), self.site[1].address(), 7001) as answer, \
-                traffic.Pulse(self.site[1].workload, self.site[2].address(), 5000, 200) as pulse:
+        slowly = 8 << 20   # what two workers on cores of others can do
+        with traffic.Transfer(*hosts, self.site[2].address(), 7000, slowly) as transfer, \
+                traffic.Transfer(*reversed(hosts), self.site[1].address(), 7001, slowly) as answer:
             rig.wait_until(until, 60, 0.1, what)
             so_far = transfer.bytes, answer.bytes
             rig.wait_until(lambda: min(transfer.bytes - so_far[0], answer.bytes - so_far[1]) > 4 << 20, 60, 0.1, "4 MiB more each")
@@ -83,9 +83,7 @@ class Inline(Mesh):
         self.assertGreater(capture.protocols()["ESP"], 100)
         for own in self.site:
             self.assertEqual(self.drops_by_crypto(own, before[own]), {})
-        # None by the gateways; the virtual devices' rings may overflow on a busy machine.
-        self.assertLessEqual(pulse.lost, pulse.sent // 100, f"of {pulse.sent}, first {pulse.first_lost}")
-        print(f"\n    {transfer.bytes >> 20} and {answer.bytes >> 20} MiB, {pulse.lost} of {pulse.sent} datagrams lost", end=" ")
+        print(f"\n    {transfer.bytes >> 20} and {answer.bytes >> 20} MiB", end=" ")
         self.assert_balanced()
 
     def test_traffic_and_key_changes(self):
