@@ -49,12 +49,11 @@ bool seal(const Packet& p, WorkerState& w, EspPacket& leaving) {
   const flow::Interface& out = w.generation->interfaces->by_id[p.out];
   const crypto::InlineSession* nic = keys->on(out.port);
   if (nic == nullptr || !is_neighbour_known(p, w)) return false;
-  if (!crypto::seal(*p.association, *nic, leaving, w.now_ns)) return false;
+  const uint8_t l2_length = out.vlan != 0 ? 18 : 14;  // as Resolve writes it
+  if (!crypto::seal(*p.association, *nic, leaving, l2_length, w.now_ns)) return false;
   if (leaving.verdict != EspVerdict::done) return true;
   rte_mbuf* m = leaving.packet;
   const bool v6 = p.association->outer_policy().v6;
-  m->l2_len = out.vlan != 0 ? 18 : 14;  // as Resolve writes it
-  m->l3_len = v6 ? wire::kIpv6Length : wire::kIpv4MinLength;
   m->ol_flags |= v6 ? RTE_MBUF_F_TX_IPV6 : RTE_MBUF_F_TX_IPV4;
   carry_of(m).sealed_for = out.port;
   return true;

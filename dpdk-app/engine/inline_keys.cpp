@@ -39,14 +39,28 @@ void InlineKeyring::put(crypto::Sa& sa, const Keys& next, std::string why_not) {
 }
 
 // Those on its way, and those that have a key and must forget it.
-uint32_t InlineKeyring::openers(const std::vector<uint16_t>& way, const crypto::InlineKeys* now) const {
+uint32_t InlineKeyring::openers(const std::vector<uint16_t>& way, const crypto::Sa& sa) const {
+  const crypto::InlineKeys* now = sa.held_inline_keys().get();
   uint32_t openers = 0;
   for (const auto& port : ports_) {
     const uint32_t bit = 1u << port->id();
-    const bool on_way = std::find(way.begin(), way.end(), port->id()) != way.end();
+    const bool on_way = std::find(way.begin(), way.end(), port->id()) != way.end() &&
+                        port->lacks(sa.spec(), sa.direction()).empty() && !is_forgetting(*port, sa);
     openers |= on_way || (now != nullptr && (now->opened_by & bit) != 0) ? bit : 0;
   }
   return openers;
+}
+
+// The NIC still has another key under the association's SPI: its word may be about that one.
+bool InlineKeyring::is_forgetting(const crypto::InlinePort& port, const crypto::Sa& sa) const {
+  const auto names = [&](const Keys& keys) {
+    return keys != sa.held_inline_keys() &&
+           std::any_of(keys->sessions.begin(), keys->sessions.end(), [&](const Session& each) {
+             return &each->port() == &port && each->spi() == sa.spec().spi && each->direction() == sa.direction();
+           });
+  };
+  return std::any_of(taken_.begin(), taken_.end(), names) ||
+         std::any_of(draining_.begin(), draining_.end(), [&](const Draining& each) { return names(each.keys); });
 }
 
 void InlineKeyring::place(uint16_t peer, unsigned worker, crypto::Sa& sa) {
@@ -57,7 +71,7 @@ void InlineKeyring::place(uint16_t peer, unsigned worker, crypto::Sa& sa) {
   const auto because = [&why](const std::string& reason) { why += (why.empty() ? "" : "; ") + reason; };
   Keys keys = sa.held_inline_keys();
   // Before a NIC has the key its word must count: it opens what comes the moment after.
-  if (const uint32_t by = openers(way, keys.get()); by != (keys == nullptr ? 0 : keys->opened_by)) {
+  if (const uint32_t by = openers(way, sa); by != (keys == nullptr ? 0 : keys->opened_by)) {
     keys = std::make_shared<const crypto::InlineKeys>(keys == nullptr ? Sessions{} : keys->sessions, by);
     put(sa, keys, sa.why_not_inline());
   }
@@ -73,6 +87,9 @@ void InlineKeyring::place(uint16_t peer, unsigned worker, crypto::Sa& sa) {
       next.push_back(std::move(there));
     } else if (sa.direction() == crypto::Direction::kOutbound && worker >= port->tx_queues()) {
       because(port->name() + " has no transmit queue for worker " + std::to_string(worker));
+    } else if (is_forgetting(*port, sa)) {
+      because(port->name() + " still has the key that its SPI had before");
+      refused_ = true;
     } else if (auto made = port->make_session(sa.spec(), sa.direction()); made.ok()) {
       next.push_back(*made);
     } else {
@@ -96,7 +113,8 @@ void InlineKeyring::drain(base::Nanos now) {
 }
 
 void InlineKeyring::note_failures() {
-  changed_ |= std::any_of(ports_.begin(), ports_.end(), [](const auto& each) { return each->failed(); });
+  const auto failed = std::count_if(ports_.begin(), ports_.end(), [](const auto& each) { return each->failed(); });
+  changed_ |= failed != std::exchange(failed_, failed);
 }
 
 std::string inline_devices_of(const crypto::Sa& sa) {

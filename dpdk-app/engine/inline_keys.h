@@ -66,11 +66,13 @@ class InlineKeyring {
     base::Nanos since = 0;
   };
   crypto::InlinePort* port_of(uint16_t id) const;
-  uint32_t openers(const std::vector<uint16_t>& way, const crypto::InlineKeys* now) const;
+  uint32_t openers(const std::vector<uint16_t>& way, const crypto::Sa& sa) const;
+  bool is_forgetting(const crypto::InlinePort& port, const crypto::Sa& sa) const;
   void put(crypto::Sa& sa, const Keys& next, std::string why_not);
 
   bool used_ = false, changed_ = false;
-  bool refused_ = false;  // some port did not take a key
+  bool refused_ = false;       // some port did not take a key
+  std::ptrdiff_t failed_ = 0;  // ports, when their keys were last looked at
   std::vector<std::shared_ptr<crypto::InlinePort>> ports_;
   Ways ways_;
   std::vector<Keys> taken_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "engine/buffers.h"
 #include "engine/packet.h"
 #include "wire/build.h"
 #include "wire/checksum.h"
@@ -14,6 +15,7 @@ namespace {
 
 constexpr size_t kEthernet = 14;
 constexpr size_t kMostHeaders = kEthernet + wire::kIpv6Length + 60;
+static_assert(engine::kStandardRoom - RTE_PKTMBUF_HEADROOM - kMostHeaders >= kLeastPayload);
 
 // What only the first, or only the last packet of a cut segment says.
 uint8_t flags_of(uint8_t flags, bool first, bool last) {

@@ -13,6 +13,9 @@
 
 namespace penstock::host {
 
+// Payload that a buffer of the standard size holds behind the longest headers.
+constexpr uint32_t kLeastPayload = 1900;
+
 class PacketWriter {
  public:
   explicit PacketWriter(rte_mempool* pool) : pool_(pool) {}

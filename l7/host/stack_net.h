@@ -30,10 +30,13 @@ class StackNet {
     stack_.touch(id);
     return taken;
   }
-  // What the pool has for this connection alone counts too: nothing that was allowed is refused.
+  // Nothing that was allowed is refused; and nobody takes more than a share of what is free, so that those who do not
+  // read leave something to the others. Who gets nothing hears of it when there is memory again.
   size_t writable(uint32_t id) {
-    const size_t memory = size_t{stack_.shared().chunks.available()} * tcp::kChunkBytes;
-    return std::min(stack_.at(id).writable(), memory > kReserve ? memory - kReserve : 0);
+    const size_t wanted = stack_.at(id).writable();
+    const size_t chunks = stack_.shared().chunks.available() / kShare;
+    if (wanted != 0 && chunks <= 1) stack_.starve(id);
+    return std::min(wanted, chunks > 1 ? (chunks - 1) * tcp::kChunkBytes : 0);  // one begins or ends unaligned
   }
   void finish(uint32_t id, base::Nanos now) {
     stack_.at(id).finish(now);
@@ -57,7 +60,7 @@ class StackNet {
   uint64_t ports_exhausted() const { return ports_exhausted_; }
 
  private:
-  static constexpr size_t kReserve = size_t{64} * tcp::kChunkBytes;  // chunks that begin and end unaligned
+  static constexpr size_t kShare = 8;
 
   tcp::Stack& stack_;
   const engine::WorkerState& worker_;

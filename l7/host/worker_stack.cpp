@@ -44,9 +44,23 @@ WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, 
       writer_(worker.pool) {}
 
 // Listeners that stay keep their number in the stack, and so what waits to be accepted there.
+// Before others are opened, so that there is room for those.
+void WorkerStack::close_unwanted(const route::L7Config& config) {
+  std::erase_if(open_, [&](const Open& open) {
+    const bool wanted = std::any_of(config.listeners.begin(), config.listeners.end(), [&](const auto& each) {
+      return each.port == open.port &&
+             std::find(each.addresses.begin(), each.addresses.end(), open.address) != each.addresses.end();
+    });
+    if (wanted) return false;
+    add(closed_, stack_.listener(open.tcp));
+    stack_.stop_listening(open.tcp);
+    return true;
+  });
+}
+
 void WorkerStack::adopt(const flow::Generation& generation) {
   const route::L7Config& config = generation.l7 != nullptr ? *generation.l7 : kNothing;
-  for (Open& each : open_) each.wanted = false;
+  close_unwanted(config);
   for (uint32_t i = 0; i < config.listeners.size(); ++i) {
     const config::Listener& listener = config.listeners[i];
     for (const base::IpAddress& address : listener.addresses) {
@@ -55,20 +69,12 @@ void WorkerStack::adopt(const flow::Generation& generation) {
       });
       if (same != open_.end()) {
         same->index = i;
-        same->wanted = true;
         continue;
       }
       const uint32_t id = stack_.listen({.address = address, .first_port = listener.port, .last_port = listener.port});
-      if (id != tcp::kNone)
-        open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i, .wanted = true});
+      if (id != tcp::kNone) open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i});
     }
   }
-  for (const Open& each : open_) {
-    if (each.wanted) continue;
-    add(closed_, stack_.listener(each.tcp));
-    stack_.stop_listening(each.tcp);
-  }
-  std::erase_if(open_, [](const Open& each) { return !each.wanted; });
   proxy_.adopt(config, worker_.id);
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;
@@ -154,7 +160,7 @@ unsigned WorkerStack::act(base::Nanos now, rte_mbuf** out, unsigned room) {
   while (count < room) {
     if (writer_.done()) {
       // A segment is never left half said: its bytes may be gone when the round is over.
-      if (room - count < kSegmentsAtOnce) break;
+      if (room - count < kMostPackets) break;
       if (!stack_.next_segment({.max_segments = kSegmentsAtOnce}, now, writer_.tuple, writer_.segment)) break;
       writer_.begin();
     }

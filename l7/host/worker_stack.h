@@ -44,15 +44,18 @@ class WorkerStack final : public engine::LocalHost {
 
  private:
   static constexpr uint32_t kSegmentsAtOnce = 16;  // of a connection, before another has its turn
+  // That a segment of 64 KiB may become in buffers of the standard size, whatever its segment size. One is begun only
+  // when all of them have room: after the round its bytes may be another connection's.
+  static constexpr uint32_t kMostPackets = (65535 + kLeastPayload - 1) / kLeastPayload;
 
   struct Open {  // a listener of the generation, as the stack knows it
     base::IpAddress address;
     uint16_t port;
     uint32_t tcp;    // number in the stack
     uint32_t index;  // in L7Config::listeners
-    bool wanted;
   };
 
+  void close_unwanted(const route::L7Config& config);
   void tell(base::Nanos now);
   void publish_counters(base::Nanos now);
 

@@ -56,7 +56,8 @@ void Connection::take_ack(const Segment& s, base::Nanos now) {
       rtt_.sample(std::max<base::Nanos>(elapsed * kMillisecond, kClockGranularity));
   }
   const bool reopened = update_window(s, now);
-  if (probing) progress_at_ = now;  // RFC 1122 §4.2.2.17: as long as probes are answered the connection stays
+  if (probing && !orphan_)
+    progress_at_ = now;  // RFC 1122 §4.2.2.17: as long as probes are answered the connection stays
   take_ecn_echo(s, now);
   const bool duplicate = acked == 0 && s.length() == 0 && snd_wnd_ == old_window && outstanding();
   // After a timeout everything counts as lost: duplicates tell of earlier transmissions, not of what is in flight.

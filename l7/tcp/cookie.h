@@ -22,6 +22,8 @@ struct Tuple {
 };
 uint64_t hash_of(const HashKey& key, const Tuple& tuple);
 
+constexpr base::Nanos kCookieLife = 128 * base::kNanosPerSecond;  // two periods
+
 Seq initial_sequence(const HashKey& key, const Tuple& tuple, base::Nanos now);  // a clock of 4 µs plus a keyed hash
 uint32_t timestamp_offset(const HashKey& key, const Tuple& tuple);
 

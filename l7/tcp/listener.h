@@ -35,7 +35,8 @@ struct Listener {
   ListenSpec spec;
   bool live = true;
   uint32_t half_open = 0;
-  Fifo<uint32_t> ready;  // established connections, oldest first
+  base::Nanos last_cookie = 0;  // when one was sent: answers to older ones, or to none, are guesses
+  Fifo<uint32_t> ready;         // established connections, oldest first
   std::array<uint64_t, static_cast<size_t>(ListenerCount::kCount)> counters{};
   void count(ListenerCount c) { ++counters[static_cast<size_t>(c)]; }
 };

@@ -20,7 +20,8 @@ uint32_t Stack::find(const Tuple& tuple) const {
 }
 
 uint32_t Stack::insert(const Tuple& tuple) {
-  const uint32_t id = entries_.take();
+  uint32_t id = entries_.take();
+  if (id == kNone && make_room()) id = entries_.take();
   if (id == kNone) return kNone;
   Entry& e = entries_.at(id);
   e = Entry{.tuple = tuple, .connection = Connection(shared_)};
@@ -31,6 +32,23 @@ uint32_t Stack::insert(const Tuple& tuple) {
   return id;
 }
 
+// TIME-WAIT gives way to those who come: what it guards against is unlikely, and a table that is full is not.
+bool Stack::make_room() {
+  while (!lingering_.empty()) {
+    const uint32_t id = lingering_.front();
+    lingering_.pop();
+    const Entry& e = entries_.at(id);
+    if (!e.lingers || e.dirty || e.noticed) continue;
+    remove(id);
+    return true;
+  }
+  return false;
+}
+
+void Stack::starve(uint32_t id) {
+  if (!std::exchange(entries_.at(id).starved, true)) starved_.push(id);
+}
+
 void Stack::remove(uint32_t id) {
   Entry& e = entries_.at(id);
   end_half_open(e);
@@ -39,6 +57,7 @@ void Stack::remove(uint32_t id) {
   while (*link != id) link = &entries_.at(*link).next;
   *link = e.next;
   e.tuple = {};  // nobody guesses it any more
+  e.lingers = e.starved = false;
   wheel_.cancel(id);
   entries_.give(id);
 }
@@ -104,7 +123,8 @@ void Stack::on_stranger(const Tuple& tuple, const Segment& s, base::Nanos now, u
   Opening opening;
   PeerOffer offer;
   Listener& l = listeners_.at(listener);
-  if (!check_cookie(key_, tuple, s, shared_.tuning, now, opening, offer)) {
+  if (now - l.last_cookie > kCookieLife || l.last_cookie == 0 ||
+      !check_cookie(key_, tuple, s, shared_.tuning, now, opening, offer)) {
     l.count(ListenerCount::kCookiesRefused);
     return answer(tuple, reset_for(s));
   }
@@ -126,6 +146,7 @@ void Stack::on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base
   const uint64_t source = source_hash(tuple);
   if (listeners_.wants_cookie(listener, source)) {
     l.count(ListenerCount::kCookiesSent);
+    l.last_cookie = now;
     Outgoing cookie = cookie_answer(key_, tuple, s, shared_.tuning, now);
     if (mss != 0) cookie.options.mss = std::min(cookie.options.mss, mss);
     return answer(tuple, cookie);
@@ -140,6 +161,14 @@ void Stack::on_syn(const Tuple& tuple, const Segment& s, uint32_t listener, base
   touch(id);
 }
 
+void Stack::stop_listening(uint32_t listener) {
+  listeners_.remove(listener);
+  for (uint32_t id; (id = accept(listener)) != kNone;) {
+    at(id).abort();
+    release(id);
+  }
+}
+
 // A passive connection that reached ESTABLISHED (or went beyond within one segment) waits for accept().
 void Stack::note_established(uint32_t id) {
   Entry& e = entries_.at(id);
@@ -147,6 +176,11 @@ void Stack::note_established(uint32_t id) {
   e.announced = e.waiting = true;
   end_half_open(e);
   Listener& l = listeners_.at(e.listener);
+  if (!l.live) {  // it went while the handshake was under way
+    e.waiting = false;
+    e.connection.abort();
+    return release(id);
+  }
   l.count(ListenerCount::kAccepted);
   l.ready.push(id);
 }
@@ -179,6 +213,14 @@ bool Stack::next_event(Ready& out) {
       out = {id, events};
       return true;
     }
+  }
+  while (!starved_.empty() && shared_.chunks.available() > shared_.chunks.capacity() / kPlenty) {
+    const uint32_t id = starved_.front();
+    starved_.pop();
+    Entry& e = entries_.at(id);
+    if (!std::exchange(e.starved, false) || !is_told(e)) continue;
+    out = {id, kWritable};
+    return true;
   }
   return false;
 }
@@ -213,6 +255,7 @@ void Stack::settle(uint32_t id, base::Nanos) {
     if (nobody || e.released) remove(id);
     return;
   }
+  if (e.released && e.connection.state() == State::kTimeWait && !std::exchange(e.lingers, true)) lingering_.push(id);
   const base::Nanos at = e.connection.deadline();
   if (at == Connection::kNever) {
     wheel_.cancel(id);

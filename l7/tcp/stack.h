@@ -23,8 +23,8 @@ class Stack {
   Stack(const Tuning& tuning, const Limits& limits, uint32_t capacity, const HashKey& key, base::Nanos now);
 
   uint32_t listen(const ListenSpec& spec) { return listeners_.add(spec); }
-  void stop_listening(uint32_t listener) { listeners_.remove(listener); }  // its connections live on
-  uint32_t accept(uint32_t listener);  // the oldest established connection; kNone: none
+  void stop_listening(uint32_t listener);  // what was accepted lives on, what waits for that is reset
+  uint32_t accept(uint32_t listener);      // the oldest established connection; kNone: none
   uint32_t connect(const Tuple& tuple, base::Nanos now, uint16_t mss = 0);
 
   // `mss`: what the way back carries, for connections that begin with this segment; 0: as tuned. `guess`: the
@@ -40,6 +40,8 @@ class Stack {
   const Tuple& tuple_of(uint32_t id) const { return entries_.at(id).tuple; }
   void touch(uint32_t id);    // after a call of the application
   void release(uint32_t id);  // the application is done; what must still be said is said, then the entry is free
+  // The application found no memory to write into: kWritable when there is some again.
+  void starve(uint32_t id);
   uint32_t find(const Tuple& tuple) const;
 
   Shared& shared() { return shared_; }
@@ -60,11 +62,14 @@ class Stack {
     bool waiting = false;  // in TIME-WAIT or to be accepted: the application does not hold it
     bool released = false;
     bool announced = false;  // passive: kConnected seen
+    bool starved = false;
+    bool lingers = false;  // released and in TIME-WAIT
   };
   struct Stray {
     Tuple tuple;
     Outgoing segment;
   };
+  static constexpr uint32_t kPlenty = 32;    // a 32nd of all chunks is enough to let those go on who waited for some
   static constexpr size_t kMaxStrays = 256;  // resets and cookies of one round; more are dropped, the peers try again
 
   uint32_t insert(const Tuple& tuple);
@@ -75,6 +80,7 @@ class Stack {
   void note_established(uint32_t id);
   static bool is_told(const Entry& e);
   void answer(const Tuple& tuple, const Outgoing& segment);
+  bool make_room();
   void end_half_open(Entry& e);
   uint64_t source_hash(const Tuple& tuple) const;
   size_t bucket_of(const Tuple& tuple) const { return hash_of(key_, tuple) & (buckets_.size() - 1); }
@@ -87,7 +93,9 @@ class Stack {
   TimerWheel wheel_;
   Fifo<uint32_t> dirty_;  // their turn in next_segment()
 
-  Fifo<uint32_t> noticed_;  // their events wait
+  Fifo<uint32_t> noticed_;    // their events wait
+  Fifo<uint32_t> starved_;    // for memory
+  Fifo<uint32_t> lingering_;  // in TIME-WAIT, the oldest first; some have ended since
   Fifo<Stray> strays_;
 };
 

@@ -39,7 +39,7 @@ class Inline(Mesh):
         """Gateway 1 has the NIC, gateway 2 has not."""
         for own, other in ((1, 2), (2, 1)):
             node = self.node(own, nic if own == 1 else "", queues)
-            self.site[own].gateway.replace(node, self.trusted_peer(own, other, **spec))
+            self.site[own].gateway.replace(node, self.trusted_peer(own, other, **{"extendedSequenceNumbers": False, **spec}))
         self.wait_for_state("Up", 1, 2)
 
     def echo(self):
@@ -202,7 +202,7 @@ class Inline(Mesh):
         without["spec"]["interfaces"] = [each for each in without["spec"]["interfaces"] if each["name"] != "fabric"]
         gateway.replace(without)
         time.sleep(2)   # the device is closed when nobody uses it any more
-        gateway.replace(self.node(1), self.trusted_peer(1, 2))
+        gateway.replace(self.node(1), self.trusted_peer(1, 2, extendedSequenceNumbers=False))
         self.wait_for_state("Up", 1, 2)
         self.assertEqual(self.paths(1), {"cpu"})
         self.assertEqual(traffic.ping(site.workload, self.site[2].address(), timeout=3), 3)

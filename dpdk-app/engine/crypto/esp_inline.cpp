@@ -9,7 +9,7 @@
 
 namespace penstock::crypto {
 
-bool seal(OutboundSa& sa, const InlineSession& nic, EspPacket& p, base::Nanos now) {
+bool seal(OutboundSa& sa, const InlineSession& nic, EspPacket& p, uint8_t l2_length, base::Nanos now) {
   EspJob job;
   const uint32_t length = p.packet->pkt_len;
   p.verdict = prepare_out(sa, p.packet, p.identity, now, job);
@@ -22,7 +22,10 @@ bool seal(OutboundSa& sa, const InlineSession& nic, EspPacket& p, base::Nanos no
   uint8_t* icv = rte_pktmbuf_mtod_offset(p.packet, uint8_t*, p.packet->data_len - kIcvLength);
   std::memset(icv, 0, kIcvLength);
   if (sa.esn()) base::store_be32(icv, static_cast<uint32_t>(job.sequence >> 32));
-  if (!nic.port().mark(p.packet, nic.handle())) {
+  p.packet->tx_offload = 0;  // of the buffer's last use
+  p.packet->l2_len = l2_length;
+  p.packet->l3_len = sa.outer_length();
+  if (!nic.port().mark(p.packet, nic.handle(), job.sequence)) {
     nic.port().fail();
     undo_out(sa, p.packet);
     return false;

@@ -12,9 +12,9 @@
 
 namespace penstock::crypto {
 
-// True: `p` has a verdict; done: the outer packet, ready for the NIC but for where its headers end (l2_len, l3_len).
+// True: `p` has a verdict; done: the outer packet, ready for the NIC behind a link header of `l2_length` bytes.
 // False: the NIC refuses, its port has failed, and the packet is as it was.
-bool seal(OutboundSa& sa, const InlineSession& nic, EspPacket& p, base::Nanos now);
+bool seal(OutboundSa& sa, const InlineSession& nic, EspPacket& p, uint8_t l2_length, base::Nanos now);
 
 // What a NIC has decrypted. `forged`: it found the ICV wrong.
 void unseal(InboundSa& sa, EspPacket& p, bool forged, base::Nanos now);

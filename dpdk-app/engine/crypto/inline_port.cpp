@@ -124,6 +124,9 @@ std::string InlinePort::lacks(const SaSpec& spec, Direction direction) const {
   if (!is_gcm(spec.cipher)) return name_ + " is asked for AES-GCM only";
   if (!offers_gcm(*can, traits_of(spec.cipher).key_length)) return name_ + " does not offer this key or tag length";
   if (spec.esn && can->ipsec.options.esn == 0) return name_ + " does not offer extended sequence numbers";
+  // The NIC checks with a high half of its own, and does not say which: what is old could pass for what is new.
+  if (spec.esn && direction == Direction::kInbound)
+    return name_ + " is not asked to open extended sequence numbers (extendedSequenceNumbers: false)";
   if (spec.udp_encapsulation) return name_ + " is not asked for ESP in UDP";
   const uint32_t strips =
       direction == Direction::kOutbound ? RTE_SECURITY_TX_HW_TRAILER_OFFLOAD : RTE_SECURITY_RX_HW_TRAILER_OFFLOAD;
@@ -164,7 +167,7 @@ base::Result<std::shared_ptr<const InlineSession>> InlinePort::make_session(cons
       return base::Error{name_ + " takes no rule that leads the packets to the key"};
     }
   }
-  return std::make_shared<const InlineSession>(*this, handle, rule);
+  return std::make_shared<const InlineSession>(*this, spec.spi, direction, handle, rule);
 }
 
 // What arrives for this key is decrypted, and goes on by whatever spreads packets over the queues: some drivers are
@@ -196,14 +199,15 @@ rte_flow* InlinePort::steer(const SaSpec& spec, void* session) {
     actions[0] = {.type = RTE_FLOW_ACTION_TYPE_SECURITY, .conf = session};
     actions[1].type = after;
     actions[2].type = RTE_FLOW_ACTION_TYPE_END;
-    if (rte_flow_validate(id_, &attributes, pattern.data(), actions.data(), &error) == 0)
-      return rte_flow_create(id_, &attributes, pattern.data(), actions.data(), &error);
+    // Not asked before: some drivers take a key already when they are asked whether they would.
+    if (rte_flow* rule = rte_flow_create(id_, &attributes, pattern.data(), actions.data(), &error); rule != nullptr)
+      return rule;
   }
   return nullptr;
 }
 
-bool InlinePort::set_metadata(rte_mbuf* packet, void* session) const {
-  return rte_security_set_pkt_metadata(context_, session, packet, nullptr) == 0;
+bool InlinePort::set_metadata(rte_mbuf* packet, void* session, uint64_t sequence) const {
+  return rte_security_set_pkt_metadata(context_, session, packet, &sequence) == 0;
 }
 
 // As with crypto devices, the pool hands sessions out on the control thread only.

@@ -50,15 +50,20 @@ class InlinePort;
 // A key on a NIC. Frees and wipes itself.
 class InlineSession {
  public:
-  InlineSession(InlinePort& port, void* handle, rte_flow* rule) : port_(port), handle_(handle), rule_(rule) {}
+  InlineSession(InlinePort& port, uint32_t spi, Direction direction, void* handle, rte_flow* rule)
+      : port_(port), spi_(spi), direction_(direction), handle_(handle), rule_(rule) {}
   ~InlineSession();
   InlineSession(const InlineSession&) = delete;
   InlineSession& operator=(const InlineSession&) = delete;
   InlinePort& port() const { return port_; }
+  uint32_t spi() const { return spi_; }
+  Direction direction() const { return direction_; }
   void* handle() const { return handle_; }
 
  private:
   InlinePort& port_;
+  const uint32_t spi_;
+  const Direction direction_;
   void* const handle_;
   rte_flow* const rule_;
 };
@@ -93,11 +98,11 @@ class InlinePort {
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
   void fail() { failed_.store(true, std::memory_order_relaxed); }
   std::string why_failed() const { return name_ + " failed: refused a packet that it has the key for"; }
-  // The packet is complete but for its ciphertext and ICV, and will leave by this port. False: it is refused, and
-  // unmarked.
-  bool mark(rte_mbuf* packet, void* session) const {
+  // The packet is complete but for its ciphertext and ICV, its l2_len and l3_len are those with which it will leave by
+  // this port. False: it is refused, and unmarked. `sequence`: all 64 bits; some drivers take the high half from here.
+  bool mark(rte_mbuf* packet, void* session, uint64_t sequence) const {
     packet->ol_flags |= RTE_MBUF_F_TX_SEC_OFFLOAD;
-    if (!wants_metadata_ || set_metadata(packet, session)) return true;
+    if (!wants_metadata_ || set_metadata(packet, session, sequence)) return true;
     packet->ol_flags &= ~RTE_MBUF_F_TX_SEC_OFFLOAD;
     return false;
   }
@@ -109,7 +114,7 @@ class InlinePort {
   InlinePort(uint16_t id, std::string name, uint16_t tx_queues, rte_security_ctx* context)
       : id_(id), name_(std::move(name)), tx_queues_(tx_queues), context_(context) {}
   base::Result<void> make_pool();
-  bool set_metadata(rte_mbuf* packet, void* session) const;
+  bool set_metadata(rte_mbuf* packet, void* session, uint64_t sequence) const;
   rte_flow* steer(const SaSpec& spec, void* session);
   void free_session(void* handle, rte_flow* rule);
 

@@ -19,7 +19,7 @@ struct WithNic : Gateway {
   explicit WithNic(unsigned n, unsigned workers = 1, unsigned lanes = 1,
                    const crypto::FakeInlineSettings& settings = {}, std::vector<uint16_t> way = {kFabric},
                    uint16_t tx_queues = 1)
-      : Gateway(n, workers, lanes, lanes) {
+      : Gateway(n, workers, lanes, lanes, crypto::CryptoUse::kAny, {}, false) {
     auto made = crypto::InlinePort::of_fake(kFabric, "nic", tx_queues, crypto::FakeInline::make(settings));
     EXPECT_TRUE(made.ok()) << made.error();
     nic = std::move(*made);
@@ -90,7 +90,7 @@ size_t carried(WithNic& a, Gateway& b, const std::vector<uint8_t>& inner) {
 
 TEST(EngineInline, BothDirections) {
   WithNic a(0);
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   for (uint16_t port = 1000; port < 1010; ++port) {
     EXPECT_EQ(carried(a, b, there(port)), 1u);
     b.world.arrive(1, back(port));
@@ -144,7 +144,7 @@ TEST(EngineInline, ATagMovesTheHeaders) {
 // It would wait in clear, and the key may go meanwhile.
 TEST(EngineInline, WhatWaitsForANeighbourIsTheCpus) {
   WithNic a(0);
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   a.peer.remote = ip("198.51.100.77");
   a.publish();
   a.world.arrive(1, there());
@@ -186,7 +186,7 @@ TEST(EngineInline, APortOnNobodysWayGetsNoKey) {
 
 TEST(EngineInline, ANicThatRefusesIsLeftWithoutALoss) {
   WithNic a(0, 1, 1, {.fault = crypto::InlineFault::kMetadata, .after = 20});
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   size_t arrived = 0;
   for (uint16_t i = 0; i < 60; ++i) arrived += carried(a, b, there(static_cast<uint16_t>(1000 + i % 8)));
   EXPECT_EQ(arrived, 60u);
@@ -217,7 +217,7 @@ TEST(EngineInline, ANicThatRefusesIsLeftWithoutALoss) {
 
 TEST(EngineInline, WithoutRoomForAKeyTheCpuStandsIn) {
   WithNic a(0, 1, 1, {.keys = 1});
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   EXPECT_STREQ(a.facts(crypto::Direction::kOutbound).path, "inline");
   const AssociationFacts without = a.facts(crypto::Direction::kInbound);
   EXPECT_STREQ(without.path, "cpu");
@@ -232,7 +232,7 @@ TEST(EngineInline, WithoutRoomForAKeyTheCpuStandsIn) {
 
 TEST(EngineInline, OtherWorkersGetTheirsFromTheSamePort) {
   WithNic a(0, 2, 2);
-  Gateway b(1, 2, 2, 2);
+  Gateway b(1, 2, 2, 2, crypto::CryptoUse::kAny, {}, false);
   EXPECT_STREQ(a.facts(crypto::Direction::kOutbound, 0).path, "inline");
   EXPECT_EQ(
       a.facts(crypto::Direction::kOutbound, 1).why_not_better.find("inline: nic has no transmit queue for worker 1"),
@@ -255,7 +255,7 @@ TEST(EngineInline, OtherWorkersGetTheirsFromTheSamePort) {
 
 TEST(EngineInline, ForgedPacketsAreNamed) {
   WithNic a(0);
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   b.world.arrive(1, back());
   for (const Out& sent : b.world.take()) {
     auto frame = on_the_wire(sent);
@@ -274,7 +274,7 @@ TEST(EngineInline, ForgedPacketsAreNamed) {
 // A NIC's word counts only where it was given the key.
 TEST(EngineInline, WhatWasOpenedWithoutAKeyOfOursIsDropped) {
   WithNic a(0, 1, 1, {}, {1});
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   b.world.arrive(1, back());
   for (const Out& sent : b.world.take()) a.receive(on_the_wire(sent), RTE_MBUF_F_RX_SEC_OFFLOAD);
   EXPECT_EQ(a.world.drops(DropReason::esp_inline_unknown), 1u);
@@ -298,7 +298,7 @@ TEST(EngineInline, WhatWaitsForANicLeavesByNoOther) {
 
 TEST(EngineInline, NewAssociationsTakeTheirKeysAndOldOnesGiveThemBack) {
   WithNic a(0);
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   for (uint32_t round = 1; round <= 5; ++round) {
     const auto next = [&](const Gateway& of, uint32_t spi) {
       std::vector<crypto::SaSpec> specs;
@@ -320,7 +320,7 @@ TEST(EngineInline, NewAssociationsTakeTheirKeysAndOldOnesGiveThemBack) {
 
 TEST(EngineInline, APortThatGoesTakesItsKeysAlong) {
   WithNic a(0);
-  Gateway b(1, 1, 1, 1);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
   EXPECT_EQ(carried(a, b, there()), 1u);
   a.associations.remove_port(kFabric);
   EXPECT_EQ(a.nic->fake()->keys(), 0u);

@@ -14,8 +14,10 @@ inline constexpr uint32_t kSpi[2] = {0x10000, 0x20000};  // of what gateway 0 an
 class Gateway {
  public:
   Gateway(unsigned n, unsigned workers, unsigned out_lanes, unsigned in_lanes,
-          crypto::CryptoUse use = crypto::CryptoUse::kAny, const std::vector<std::string>& crypto_devices = {})
-      : world(workers),
+          crypto::CryptoUse use = crypto::CryptoUse::kAny, const std::vector<std::string>& crypto_devices = {},
+          bool with_extended_numbers = true)
+      : extended_numbers(with_extended_numbers),
+        world(workers),
         associations(
             workers, [this](unsigned id, auto table) { world.worker(id).set_associations(std::move(table)); }, use) {
     const std::string own = std::to_string(n + 1), other = std::to_string(2 - n);
@@ -55,6 +57,7 @@ class Gateway {
     key[0] = static_cast<uint8_t>(spi);
     auto taken = crypto::Key::take(key);
     s.key = std::move(*taken);
+    s.esn = extended_numbers;
     s.local = peer.local;
     s.remote = peer.remote;
     return s;
@@ -87,6 +90,7 @@ class Gateway {
     for (int i = 0; i < 4; ++i) world.round();
   }
 
+  const bool extended_numbers;
   World world;
   flow::Peer peer;
   bool esp_in_udp = false;

@@ -28,10 +28,11 @@ class Inline : public testing::TestWithParam<std::tuple<Cipher, bool, bool>> {
     port_ = nic(settings);
     tunnel_ = tunnel_of(outline(), {cpu_}, first);
     auto out = port_->make_session(tunnel_.out->spec(), Direction::kOutbound);
-    auto in = port_->make_session(tunnel_.in->spec(), Direction::kInbound);
     ASSERT_TRUE(out.ok()) << out.error();
-    ASSERT_TRUE(in.ok()) << in.error();
     out_ = *out;
+    if (outline().esn) return;  // the CPU opens what comes
+    auto in = port_->make_session(tunnel_.in->spec(), Direction::kInbound);
+    ASSERT_TRUE(in.ok()) << in.error();
     in_ = *in;
   }
   void forget() {
@@ -48,14 +49,12 @@ class Inline : public testing::TestWithParam<std::tuple<Cipher, bool, bool>> {
   // As the stages do.
   EspPacket sealed(const std::vector<uint8_t>& inner) {
     EspPacket p{.packet = buffer_of(inner), .sa = tunnel_.out.get()};
-    EXPECT_TRUE(seal(*tunnel_.out, *out_, p, 0));
+    EXPECT_TRUE(seal(*tunnel_.out, *out_, p, kEthernet, 0));
     EXPECT_EQ(p.verdict, EspVerdict::done);
     rte_pktmbuf_prepend(p.packet, kEthernet);
     auto* ethernet = rte_pktmbuf_mtod(p.packet, uint8_t*);
     std::memset(ethernet, 0, kEthernet);
     base::store_be16(ethernet + 12, outline().outer_v6 ? 0x86dd : 0x0800);
-    p.packet->l2_len = kEthernet;
-    p.packet->l3_len = outline().outer_v6 ? 40 : 20;
     return p;
   }
   std::vector<uint8_t> sent(const std::vector<uint8_t>& inner) {
@@ -126,7 +125,7 @@ TEST_P(Inline, WhatTheCpuEncryptsTheNicDecrypts) {
     const Outcome closed = lane_.encrypt(*tunnel_.out, inner);
     ASSERT_EQ(closed.verdict, EspVerdict::done);
     const Opened opened = received(framed(closed.bytes));
-    EXPECT_NE(opened.flags & RTE_MBUF_F_RX_SEC_OFFLOAD, 0u);
+    EXPECT_EQ((opened.flags & RTE_MBUF_F_RX_SEC_OFFLOAD) != 0, !outline().esn);
     EXPECT_EQ(opened.verdict, EspVerdict::done);
     EXPECT_EQ(opened.bytes, inner);
   }
@@ -155,7 +154,7 @@ TEST_P(Inline, AForgedPacketIsNamedAndMovesNothing) {
   auto forged = frame;
   forged[forged.size() - 40] ^= 1;
   const Opened refused = received(forged);
-  EXPECT_NE(refused.flags & RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED, 0u);
+  EXPECT_EQ((refused.flags & RTE_MBUF_F_RX_SEC_OFFLOAD_FAILED) != 0, !outline().esn);
   EXPECT_EQ(refused.verdict, EspVerdict::failed_authentication);
   EXPECT_EQ(tunnel_.in->packets(EspVerdict::failed_authentication), 1u);
   EXPECT_EQ(received(frame).verdict, EspVerdict::done) << "the window has not moved";
@@ -195,7 +194,7 @@ TEST_P(Inline, ARefusalLeavesThePacketToTheCpu) {
   const auto inner = inner_packet(false, 203);
   port_->fake()->fail(InlineFault::kMetadata);
   EspPacket p{.packet = buffer_of(inner), .sa = tunnel_.out.get()};
-  EXPECT_FALSE(seal(*tunnel_.out, *out_, p, 0));
+  EXPECT_FALSE(seal(*tunnel_.out, *out_, p, kEthernet, 0));
   EXPECT_TRUE(port_->failed());
   EXPECT_EQ(p.packet->ol_flags & RTE_MBUF_F_TX_SEC_OFFLOAD, 0u);
   EXPECT_EQ(bytes_of(p.packet), inner);
@@ -217,7 +216,7 @@ TEST_P(Inline, ANicThatDecryptsNothingLeavesItToTheCpu) {
 
 TEST_P(Inline, WhatEspRefusesIsRefusedBeforeTheNic) {
   EspPacket p{.packet = buffer_of(inner_packet(false, 1480)), .sa = tunnel_.out.get()};
-  EXPECT_TRUE(seal(*tunnel_.out, *out_, p, 0));
+  EXPECT_TRUE(seal(*tunnel_.out, *out_, p, kEthernet, 0));
   EXPECT_EQ(p.verdict, EspVerdict::too_big);
   EXPECT_EQ(p.packet->ol_flags & RTE_MBUF_F_TX_SEC_OFFLOAD, 0u);
   EXPECT_EQ(tunnel_.out->packets(EspVerdict::too_big), 1u);
@@ -244,6 +243,9 @@ TEST(InlinePort, SaysWhatItLacks) {
   const auto port = nic({.esn = false});
   EXPECT_EQ(port->lacks(spec_of({.esn = false}), Direction::kOutbound), "");
   EXPECT_EQ(port->lacks(spec_of({.esn = true}), Direction::kInbound), "nic0 does not offer extended sequence numbers");
+  EXPECT_NE(nic({.esn = true})->lacks(spec_of({.esn = true}), Direction::kInbound), "")
+      << "a NIC does not say which high half it checked with: an old packet would pass for one of the next epoch";
+  EXPECT_EQ(nic({.esn = true})->lacks(spec_of({.esn = true}), Direction::kOutbound), "");
   EXPECT_EQ(port->lacks(spec_of({.cipher = Cipher::kChaCha20Poly1305, .esn = false}), Direction::kInbound),
             "nic0 is asked for AES-GCM only");
   EXPECT_EQ(port->lacks(spec_of({.esn = false, .udp = true}), Direction::kOutbound),
@@ -254,7 +256,7 @@ TEST(InlinePort, HasRoomForSoManyKeysAndForThatManyAgain) {
   const auto port = nic({.keys = 2});
   for (int round = 0; round < 3; ++round) {
     auto first = port->make_session(spec_of({}), Direction::kOutbound);
-    auto second = port->make_session(spec_of({}, true), Direction::kInbound);
+    auto second = port->make_session(spec_of({.esn = false}, true), Direction::kInbound);
     EXPECT_TRUE(first.ok() && second.ok());
     const auto third = port->make_session(spec_of({}), Direction::kOutbound);
     ASSERT_FALSE(third.ok());
