@@ -1,6 +1,10 @@
 // Kinds of Gateway API as YAML: every field arrives, comes back, and what is not served is named.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "control/api/codec.h"
 #include "control/api/gateway_status.h"
 #include "control/api/manifest.h"
@@ -47,11 +51,15 @@ T one(const std::string& yaml) {
   const std::string text = write_yaml({message});
   const Read again = read(text);
   EXPECT_EQ(again.faults, "") << text;
-  if (!again.objects.empty()) EXPECT_TRUE(std::get<T>(again.objects[0]) == object) << text;
+  if (!again.objects.empty()) {
+    EXPECT_TRUE(std::get<T>(again.objects[0]) == object) << text;
+  }
   const ProtobufCodec codec;
   const auto decoded = codec.decode(model::key_of(result.objects[0]), codec.encode(result.objects[0]));
   EXPECT_TRUE(decoded.ok()) << decoded.error();
-  if (decoded.ok()) EXPECT_TRUE(decoded.value() == result.objects[0]);
+  if (decoded.ok()) {
+    EXPECT_TRUE(decoded.value() == result.objects[0]);
+  }
   return object;
 }
 
@@ -353,6 +361,32 @@ TEST(GatewayStatus, IsWrittenAndPassedOver) {
     ASSERT_TRUE(find_object(state, {kind, named(name)}, object));
     EXPECT_TRUE(again.objects.at(0) == object) << yaml;
   }
+}
+
+// What the documents show is fine, as it stands, on a gateway that has nothing but a Node.
+TEST(Examples, AreAcceptedAndResolved) {
+  size_t examples = 0;
+  for (const auto& file : std::filesystem::directory_iterator(PENSTOCK_EXAMPLES)) {
+    std::ifstream stream(file.path());
+    const Read result = read({std::istreambuf_iterator<char>(stream), {}});
+    ASSERT_EQ(result.faults, "") << file.path();
+    model::FieldErrors errors;
+    model::Change change{result.objects, {}};
+    change.apply.emplace_back(model::sample_node());
+    const model::State state = model::with_change({}, change, errors);
+    ASSERT_TRUE(errors.empty());
+    EXPECT_EQ(model::faults_of(state), "") << file.path();
+    StatusWriter statuses(state);
+    for (const model::Object& object : result.objects) {
+      v1::Object message;
+      to_message(object, message);
+      statuses.write(model::key_of(object), message);
+      for (const auto& parent : message.http_route().status().parents())
+        for (const auto& condition : parent.conditions()) EXPECT_EQ(condition.status(), "True") << condition.message();
+    }
+    ++examples;
+  }
+  EXPECT_GT(examples, 0U);
 }
 
 }  // namespace
