@@ -79,7 +79,9 @@ template <Net N>
 bool Proxy<N>::begin_exchange(uint32_t index) {
   DownstreamSession& client = clients_.at(index);
   uint32_t message = kNone;
-  if (!client.tcp && (message = messages_.take(limits_.codec.head)) == kNone) {
+  if (!client.tcp) message = messages_.take(limits_.codec.head);
+  if (!client.tcp && message == kNone && evict_head()) message = messages_.take(limits_.codec.head);
+  if (!client.tcp && message == kNone) {
     counters_.count(Count::messages_exhausted);
     return false;
   }
@@ -101,7 +103,37 @@ bool Proxy<N>::begin_exchange(uint32_t index) {
     x.stream_timeout = listener->timeouts.stream;
     if (!client.tcp && listener->timeouts.header != 0) x.header_until = now_ + listener->timeouts.header;
   }
-  if (message != kNone) x.down.begin(messages_.at(message).request);
+  if (message != kNone) {
+    x.down.begin(messages_.at(message).request);
+    enter_heads(x);
+  }
+  return true;
+}
+
+template <Net N>
+void Proxy<N>::enter_heads(Exchange& x) {
+  const uint32_t index = client_of(x).exchange;
+  x.in_heads = true;
+  x.previous_waiting = newest_head_;
+  (newest_head_ == kNone ? oldest_head_ : exchanges_.at(newest_head_).next_waiting) = index;
+  newest_head_ = index;
+}
+
+template <Net N>
+void Proxy<N>::leave_heads(Exchange& x) {
+  if (!x.in_heads) return;
+  x.in_heads = false;
+  (x.previous_waiting == kNone ? oldest_head_ : exchanges_.at(x.previous_waiting).next_waiting) = x.next_waiting;
+  (x.next_waiting == kNone ? newest_head_ : exchanges_.at(x.next_waiting).previous_waiting) = x.previous_waiting;
+  x.next_waiting = x.previous_waiting = kNone;
+}
+
+// Who holds memory by sending slowly does not keep others out (slowloris).
+template <Net N>
+bool Proxy<N>::evict_head() {
+  if (oldest_head_ == kNone || now_ - exchanges_.at(oldest_head_).record.began < kHeadPatience) return false;
+  counters_.count(Count::heads_evicted);
+  break_off(exchanges_.at(oldest_head_), kStreamIdle | kOverload);
   return true;
 }
 
@@ -172,6 +204,7 @@ void Proxy<N>::on_client_time(uint32_t index) {
 // Gives back all that the exchange held; the client's connection is the caller's to go on with.
 template <Net N>
 void Proxy<N>::over(Exchange& x) {
+  leave_heads(x);
   leave_backend(x, false);
   leave_cluster(x);
   drop_mirrors(x);

@@ -19,6 +19,7 @@ namespace penstock::proxy {
 
 struct ClusterState {
   uint32_t connections = 0;  // connecting, idle and busy ones; not those of mirrors
+  uint32_t mirrors = 0;      // connections that carry copies
   uint32_t requests = 0;     // under way, waiting ones included
   uint32_t waiting = 0;      // for a connection, in a list of exchanges
   uint32_t first_waiting = kNone, last_waiting = kNone;

@@ -20,6 +20,7 @@ namespace penstock::proxy {
   X(exchanges, "requests and TCP connections that ended, in whatever way")                        \
   X(exchanges_exhausted, "requests and TCP connections refused: Limits::exchanges are under way") \
   X(messages_exhausted, "requests refused: Limits::messages are under way")                       \
+  X(heads_evicted, "clients reset: they sent a head slowly, and others needed its memory")        \
   X(connects, "connections to endpoints that were begun")                                         \
   X(connect_failures, "of them those that did not come about")                                    \
   X(connect_timeouts, "of them those that took too long")                                         \

@@ -91,7 +91,7 @@ struct ExchangeState {
   uint32_t cluster = kNone;                                 // slot
   uint32_t endpoint = kNone;                                // slot, of the running or last try
   uint32_t avoid = kNone;                                   // slot, of the try that failed
-  uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster
+  uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster; in kHead, by age
 
   // Deadlines; 0: none.
   base::Nanos header_until = 0, request_until = 0, try_until = 0;
@@ -106,8 +106,9 @@ struct ExchangeState {
   bool upgrade = false;
   bool expects_continue = false;
 
-  bool counted = false;  // among the cluster's requests
-  bool reused = false;   // the connection had served before
+  bool in_heads = false;  // among those whose head is read
+  bool counted = false;   // among the cluster's requests
+  bool reused = false;    // the connection had served before
   bool stale_retried = false;
   bool content_taken = false;   // cannot be replayed any more
   bool request_ending = false;  // its end waits for room

@@ -16,6 +16,8 @@ constexpr uint32_t kMaxRouteSlots = 65536;  // as many as one table has routes
 
 // How long bytes of a client are thrown away after the last answer, so that it is read before a reset (RFC 9112 9.6).
 constexpr base::Nanos kLinger = 2 * base::kNanosPerSecond;
+// When all messages are lent, the head that is read for longest gives way if it took longer than this: heads_evicted.
+constexpr base::Nanos kHeadPatience = base::kNanosPerSecond;
 // What a mirrored request may take until its connection is closed, answered or not.
 constexpr base::Nanos kMirrorLife = 15 * base::kNanosPerSecond;
 constexpr uint32_t kMaxMirrors = 4;              // of one request; those beyond count as mirrors_dropped

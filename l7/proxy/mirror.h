@@ -30,7 +30,9 @@ template <Net N>
 void Proxy<N>::begin_mirror(Exchange& x, MirrorCopy& copy) {
   const config::Endpoint* endpoint = clusters_.pick(copy.cluster, kNone, random_);
   const bool plain = !x.upgrade && x.method != http::Method::kConnect;
-  const uint32_t index = endpoint != nullptr && plain ? upstreams_.take() : kNone;
+  const bool room =
+      endpoint != nullptr && clusters_.cluster(copy.cluster).mirrors < clusters_.find(copy.cluster)->limits.connections;
+  const uint32_t index = room && plain ? upstreams_.take() : kNone;
   if (index == kNone) return counters_.count(Count::mirrors_dropped);
   const uint32_t id = net_.connect(*endpoint, now_);
   if (id == kNone || id >= sides_.size()) {
@@ -47,6 +49,7 @@ void Proxy<N>::begin_mirror(Exchange& x, MirrorCopy& copy) {
   upstream.until = now_ + kMirrorLife;
   sides_[id] = index * 2 + kUpstreamSide;
   copy.session = index;
+  ++clusters_.cluster(copy.cluster).mirrors;
   arm(limits_.clients + index, upstream.until);
 
   const http::RequestHead& head = message_of(x).request;

@@ -70,6 +70,9 @@ class Proxy {
   void resume(uint32_t client);
   bool begin_exchange(uint32_t client);
   void refuse_client(uint32_t client);
+  void enter_heads(Exchange& x);
+  void leave_heads(Exchange& x);
+  bool evict_head();
   void end_client(uint32_t client, bool in_peace);
   void close_client(uint32_t client, bool all_read);
   void linger(uint32_t client);
@@ -171,7 +174,8 @@ class Proxy {
   std::vector<uint32_t> sides_;  // by number of connection
   Clusters clusters_;
   UpstreamPool pool_;
-  uint32_t first_freed_ = kNone;  // clusters that have room and somebody who waits
+  uint32_t oldest_head_ = kNone, newest_head_ = kNone;  // exchanges whose head is read
+  uint32_t first_freed_ = kNone;                        // clusters that have room and somebody who waits
 
   tcp::TimerWheel wheel_;  // members: clients, then upstreams
   std::vector<base::Nanos> armed_;

@@ -73,6 +73,7 @@ Proxy<N>::Ran Proxy<N>::read_head(Exchange& x) {
 template <Net N>
 void Proxy<N>::on_request_head(Exchange& x) {
   http::RequestHead& head = message_of(x).request;
+  leave_heads(x);
   x.header_until = 0;
   x.method = head.method;
   x.version = x.record.version = head.version;
@@ -292,6 +293,7 @@ void Proxy<N>::answer(Exchange& x, uint16_t status, uint32_t flags) {
 template <Net N>
 void Proxy<N>::begin_answer(Exchange& x) {
   http::ResponseHead& head = message_of(x).response;
+  leave_heads(x);
   leave_cluster(x);
   const size_t size = x.body_filters != nullptr ? x.body_filters->direct->body.size() : 0;
   head.content = {};

@@ -148,7 +148,9 @@ template <Net N>
 void Proxy<N>::close_upstream(uint32_t index, bool in_peace) {
   UpstreamSession& upstream = upstreams_.at(index);
   if (upstream.state == UpstreamSession::State::kIdle) pool_.remove(index);
-  if (upstream.state != UpstreamSession::State::kMirror) {
+  if (upstream.state == UpstreamSession::State::kMirror) {
+    --clusters_.cluster(upstream.cluster).mirrors;
+  } else {
     --clusters_.cluster(upstream.cluster).connections;
     note_room(upstream.cluster);
   }

@@ -216,6 +216,40 @@ TEST(Failure, NoRoomForAnotherRequest) {
   EXPECT_TRUE(full.net.at(nowhere).aborted);
 }
 
+TEST(Failure, SlowHeadsGiveWayToOthers) {
+  Limits limits = small_limits();
+  limits.messages = 4;
+  Rig rig(plain_config(), limits);
+  std::vector<uint32_t> slow;
+  for (int i = 0; i < 4; ++i) {
+    slow.push_back(rig.client());
+    rig.send(slow.back(), "GET / HT");
+    rig.pass(400 * kMs);
+  }
+  const uint32_t client = rig.client();
+  EXPECT_EQ(body_of(rig.exchange(client, get("/"), answer(200, "ok"))), "ok");
+  EXPECT_TRUE(rig.net.at(slow[0]).aborted);
+  EXPECT_EQ(rig.flags(), "-");
+  EXPECT_EQ(rig.proxy.counters().of(Count::heads_evicted), 1u);
+  rig.send(slow[2], "TP/1.1\r\nHost: a\r\n\r\n");  // who goes on in time is served
+  rig.send(rig.backend(), answer(200, "two"));
+  EXPECT_EQ(body_of(rig.take(slow[2])), "two");
+  const uint32_t late = rig.client(), later = rig.client();
+  rig.send(late, "GET");
+  rig.send(later, "GET");
+  EXPECT_EQ(rig.proxy.messages(), 4u);
+  const uint32_t last = rig.client();
+  rig.send(last, "GET");
+  EXPECT_TRUE(rig.net.at(slow[1]).aborted);
+  const uint32_t refused = rig.client();
+  rig.send(refused, get("/"));
+  EXPECT_FALSE(rig.net.at(slow[3]).aborted);  // it has been reading for less than a second
+  EXPECT_EQ(status_of(rig.take(refused)), 503);
+  rig.pass(70'000 * kMs);
+  EXPECT_EQ(rig.proxy.clients(), 0u);
+  rig.expect_no_leak();
+}
+
 TEST(Failure, TheLogIsLostBeforeAnybodyWaits) {
   Limits limits = small_limits();
   limits.log_records = 2;

@@ -216,6 +216,28 @@ TEST(Filter, MirrorsGetACopyAndAreForgotten) {
   rig.expect_no_leak();
 }
 
+// A mirror that never answers holds no more connections than its cluster may have.
+TEST(Filter, MirrorsAreBounded) {
+  ConfigBuilder builder;
+  const uint32_t main = builder.cluster(1), mirror = builder.cluster(1, {.connections = 3});
+  config::Filters filters;
+  filters.mirrors = {{mirror, 1, 1}};
+  builder.route("/", builder.action(ConfigBuilder::to(main, builder.filters(filters))));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  for (int i = 0; i < 10; ++i) {
+    rig.send(client, get("/"));
+    rig.send(rig.net.connects[0], answer(200, "ok"));
+    EXPECT_EQ(body_of(rig.take(client)), "ok");
+  }
+  EXPECT_EQ(rig.proxy.counters().of(Count::mirrors), 3u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::mirrors_dropped), 7u);
+  rig.pass(kMirrorLife + kMs);
+  EXPECT_EQ(rig.proxy.upstreams(), 1u);
+  rig.send(client, get("/"));
+  EXPECT_EQ(rig.proxy.counters().of(Count::mirrors), 4u);
+}
+
 TEST(Filter, OfABackendAlone) {
   ConfigBuilder builder;
   config::Filters filters;
