@@ -146,7 +146,8 @@ L7Stats collect_l7(const route::L7Config* config, const Workers& workers, const 
   const Reader reader(workers, baselines);
   for (const config::Listener& each : config->listeners)
     out.listeners.push_back(reader.read(L7Baselines::kListeners, each.slot, each.name));
-  for (const auto& [slot, name] : owners_of(config)[L7Baselines::kRoutes])
+  const auto owners = owners_of(config);
+  for (const auto& [slot, name] : owners[L7Baselines::kRoutes])
     out.routes.push_back(reader.read(L7Baselines::kRoutes, slot, name));
   for (const config::Cluster& cluster : config->clusters) {
     out.services.push_back(reader.read(L7Baselines::kClusters, cluster.slot, cluster.name));

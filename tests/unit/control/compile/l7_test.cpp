@@ -1,6 +1,9 @@
 // Gateways and routes as a route::L7Config: what serves a request, what stays the same, what is told.
 #include <gtest/gtest.h>
 
+#include <map>
+#include <set>
+
 #include "l7/route/l7_config.h"
 #include "sample_compiler.h"
 #include "tests/unit/control/model/sample_gateway.h"
@@ -330,6 +333,34 @@ TEST(L7, SlotsAreStable) {
   EXPECT_EQ(bench.errors_of(state), "");
   const auto third = bench(state);
   EXPECT_EQ(third->l7->clusters.size(), 2U);
+}
+
+// What is counted for a route is found again after a change, and never under another's name.
+TEST(L7, RoutesHaveSlotsOfTheirOwnThatStay) {
+  const auto slots = [](const flow::Generation& g) {
+    std::map<std::string, std::set<uint32_t>> out;
+    for (const config::Route& each : g.l7->routes) out[each.name].insert(each.slot);
+    return out;
+  };
+  Bench bench;
+  model::State state = sample_l7_state();
+  put(state.http_routes, sample_route("zoo", "/zoo"));
+  edit(state.gateways, named("edge"), [](auto& gateway) { gateway.listeners.push_back(sample_listener("low", 81)); });
+  const auto first = bench(state);
+  ASSERT_TRUE(first) << bench.last_errors;
+  const auto before = slots(*first);
+  ASSERT_EQ(before.size(), 2U);
+  EXPECT_EQ(before.at("default/shop").size(), 1U) << "one slot for all its listeners";
+  EXPECT_NE(before.at("default/shop"), before.at("default/zoo"));
+
+  put(state.http_routes, sample_route("aaa", "/aaa"));
+  const auto second = bench(state);
+  ASSERT_TRUE(second) << bench.last_errors;
+  const auto after = slots(*second);
+  EXPECT_EQ(after.at("default/shop"), before.at("default/shop"));
+  EXPECT_EQ(after.at("default/zoo"), before.at("default/zoo"));
+  EXPECT_NE(after.at("default/aaa"), before.at("default/zoo"));
+  EXPECT_NE(after.at("default/aaa"), before.at("default/shop"));
 }
 
 TEST(L7, FiltersAndFaults) {

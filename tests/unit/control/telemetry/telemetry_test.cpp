@@ -294,15 +294,18 @@ TEST(Metrics, ACryptoDeviceThatFailed) {
 }
 
 TEST(MetricsServer, SaysWhenItCannotListen) {
-  auto server = MetricsServer::start("256.1.1.1:99999", "0.1.0", [] { return Snapshot{}; });
+  auto server = MetricsServer::start(
+      "256.1.1.1:99999", "0.1.0", [] { return Snapshot{}; }, [] { return L7Stats{}; });
   ASSERT_FALSE(server.ok());
   EXPECT_NE(server.error().find("cannot listen on 256.1.1.1:99999"), std::string::npos);
 }
 
 TEST(MetricsServer, TwoOnOneAddress) {
-  auto first = MetricsServer::start("127.0.0.1:39871", "0.1.0", [] { return Snapshot{}; });
+  auto first = MetricsServer::start(
+      "127.0.0.1:39871", "0.1.0", [] { return Snapshot{}; }, [] { return L7Stats{}; });
   if (!first) GTEST_SKIP() << first.error();
-  auto second = MetricsServer::start("127.0.0.1:39871", "0.1.0", [] { return Snapshot{}; });
+  auto second = MetricsServer::start(
+      "127.0.0.1:39871", "0.1.0", [] { return Snapshot{}; }, [] { return L7Stats{}; });
   ASSERT_FALSE(second.ok());
 }
 
