@@ -5,6 +5,7 @@
 // Durations of operators are whole milliseconds since the request began. What clients sent is escaped (text.h), and cut
 // where the record cut it. A line ends with a newline.
 //
+// REQ(:AUTHORITY) is the host without its port, REQ(:PATH) the path as it was before any rewrite, without the query.
 // Not here: headers besides those the record keeps (REQ of others and RESP are refused), START_TIME with a format.
 #pragma once
 
