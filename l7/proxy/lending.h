@@ -20,32 +20,31 @@ class Lending {
   // `arguments` make the object when none is left that was made before.
   template <typename... Arguments>
   uint32_t take(const Arguments&... arguments) {
-    if (free_.empty()) {
+    if (free_count_ == 0) {
       if (all_.size() == capacity_) return kNone;
       grow(arguments...);
     }
-    const uint32_t index = free_.back();
-    free_.pop_back();
-    return index;
+    return free_[--free_count_];
   }
-  void give(uint32_t index) { free_.push_back(index); }  // room for all is there since grow()
+  void give(uint32_t index) { free_[free_count_++] = index; }  // room for all is there since grow()
 
   T& at(uint32_t index) { return *all_[index]; }
   const T& at(uint32_t index) const { return *all_[index]; }
   uint32_t made() const { return static_cast<uint32_t>(all_.size()); }
-  uint32_t lent() const { return static_cast<uint32_t>(all_.size() - free_.size()); }
+  uint32_t lent() const { return static_cast<uint32_t>(all_.size()) - free_count_; }
 
  private:
   template <typename... Arguments>
-  void grow(const Arguments&... arguments) {
+  [[gnu::noinline, gnu::cold]] void grow(const Arguments&... arguments) {
     all_.push_back(std::make_unique<T>(arguments...));
-    free_.reserve(all_.capacity());
-    free_.push_back(static_cast<uint32_t>(all_.size() - 1));
+    free_.resize(all_.capacity());
+    give(static_cast<uint32_t>(all_.size() - 1));
   }
 
   uint32_t capacity_;
   std::vector<std::unique_ptr<T>> all_;
-  std::vector<uint32_t> free_;
+  std::vector<uint32_t> free_;  // those that are not lent
+  uint32_t free_count_ = 0;
 };
 
 }  // namespace penstock::proxy
