@@ -7,6 +7,7 @@ namespace penstock::proxy {
 
 template <Net N>
 const config::Listener* Proxy<N>::listener_of(const DownstreamSession& client) const {
+  if (client.listener == kNone) return nullptr;
   const uint32_t number = listener_numbers_[client.listener];
   return number == kNone ? nullptr : &config_->listeners[number];
 }
@@ -99,10 +100,10 @@ bool Proxy<N>::begin_exchange(uint32_t index) {
   x.record.listener = client.listener;
   x.record.peer = net_.peer_address(client.connection);
   x.record.peer_port = net_.peer_port(client.connection);
-  if (const config::Listener* listener = listener_of(client)) {
-    x.stream_timeout = listener->timeouts.stream;
-    if (!client.tcp && listener->timeouts.header != 0) x.header_until = now_ + listener->timeouts.header;
-  }
+  const config::Listener* listener = listener_of(client);
+  const config::ListenerTimeouts timeouts = listener != nullptr ? listener->timeouts : config::ListenerTimeouts{};
+  x.stream_timeout = timeouts.stream;
+  if (!client.tcp && timeouts.header != 0) x.header_until = now_ + timeouts.header;
   if (message != kNone) {
     x.down.begin(messages_.at(message).request);
     enter_heads(x);
@@ -192,7 +193,7 @@ void Proxy<N>::on_client_time(uint32_t index) {
   if (until > now_) return arm(index, until);
   if (!open) {
     counters_.count(Count::lingers_cut);
-    end_client(index, false);
+    end_client(index, true);  // TCP still sends what is left of the answer, and resets whoever goes on sending
   } else if (client.exchange == kNone) {
     end_client(index, true);
   } else {

@@ -115,7 +115,8 @@ struct ExchangeState {
   bool request_done = false;
   bool interim_waits = false;  // an interim answer waits for room
   bool interim_sent = false;
-  bool head_waits = false;  // the answer's head waits for room
+  bool head_waits = false;        // the answer's head waits for room
+  bool without_trailers = false;  // of the request
   bool response_begun = false;
   bool response_ending = false;
   bool close_client = false;     // the answer is the last one

@@ -29,6 +29,13 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
   wheel_.grow(limits.clients + limits.upstreams);
 }
 
+// A name that another protocol, port or address has now is another listener.
+inline bool is_same_door(const config::Listener& a, const config::Listener& b) {
+  return a.protocol == b.protocol && a.port == b.port &&
+         std::find_first_of(a.addresses.begin(), a.addresses.end(), b.addresses.begin(), b.addresses.end()) !=
+             a.addresses.end();
+}
+
 template <Net N>
 void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
   keep_filters();
@@ -41,11 +48,13 @@ void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
       listener_numbers_[slot] = number;
   clusters_.adopt(config);
   adopt_upstreams();
-  for (size_t slot = 0; slot < known.size(); ++slot)
-    if (known[slot] != kNone && listener_numbers_[slot] == kNone) {
-      adopt_clients();
-      break;
-    }
+  std::vector<bool> gone(known.size());
+  for (size_t slot = 0; slot < known.size(); ++slot) {
+    const uint32_t now = listener_numbers_[slot];
+    gone[slot] =
+        known[slot] != kNone && (now == kNone || !is_same_door(before->listeners[known[slot]], config.listeners[now]));
+  }
+  if (std::find(gone.begin(), gone.end(), true) != gone.end()) adopt_clients(gone);
   for (const route::L7Config* each : {before, config_}) {
     if (each == nullptr) continue;
     for (const config::Cluster& cluster : each->clusters)  // gone, or with other limits
@@ -93,12 +102,14 @@ void Proxy<N>::adopt_upstreams() {
 }
 
 template <Net N>
-void Proxy<N>::adopt_clients() {
+void Proxy<N>::adopt_clients(const std::vector<bool>& gone) {
   for (uint32_t i = 0; i < clients_.made(); ++i) {
     DownstreamSession& client = clients_.at(i);
-    if (client.connection == kNone || client.state != DownstreamSession::State::kOpen || listener_of(client) != nullptr)
+    if (client.connection == kNone || client.state != DownstreamSession::State::kOpen || client.listener == kNone ||
+        !gone[client.listener])
       continue;
     client.draining = true;
+    client.listener = kNone;  // for good: its slot may be another's one day
     if (client.exchange == kNone) resume(i);
   }
 }

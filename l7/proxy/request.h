@@ -151,6 +151,8 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
     (of_rule ? x.rule_filters : x.backend_filters) = &filters;
     (of_rule ? x.rule_origin : x.backend_origin) = verdict.origin;
   }
+  // A trailer must not say what a filter sets or removes.
+  x.without_trailers = x.without_trailers || !filters.request.empty();
   choose_mirrors(x, filters);
   return true;
 }
@@ -242,6 +244,7 @@ Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
 
 template <Net N>
 Proxy<N>::Ran Proxy<N>::end_request(Exchange& x) {
+  if (x.without_trailers) message_of(x).request.trailers.clear();
   const Sent sent = x.up.out.end(net_, backend_of(x).connection, message_of(x).request.trailers, now_, scratch());
   if (sent == Sent::kLater) return Ran::kWaits;
   x.request_ending = false;
@@ -302,6 +305,7 @@ void Proxy<N>::begin_answer(Exchange& x) {
     head.content.declared = true;
     if (size != 0 && x.method != http::Method::kHead) head.content.kind = http::Content::Kind::kLength;
   }
+  x.head_waits = x.interim_waits = false;
   x.own_answer = true;
   x.try_until = 0;
   x.phase = Phase::kAnswering;
@@ -364,7 +368,7 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
       return fail_try(x, Failure::kConnect);
     case Phase::kSending:
     case Phase::kStreaming:
-      if (x.response_begun) return time_out(x, kUpstreamTimeout);
+      if (x.response_begun || x.head_waits) return time_out(x, kUpstreamTimeout);
       return fail_try(x, Failure::kTimeout);
     case Phase::kHead:
     case Phase::kWaiting:

@@ -7,6 +7,7 @@ namespace penstock::proxy {
 
 template <Net N>
 void Proxy<N>::start_try(Exchange& x) {
+  x.head_waits = x.interim_waits = false;  // what an earlier try had brought
   const config::Cluster* cluster = clusters_.find(x.cluster);
   const config::Endpoint* endpoint = clusters_.pick(x.cluster, x.avoid, random_);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;

@@ -10,7 +10,9 @@ namespace penstock::engine {
 
 struct Decrypt {
   static constexpr const char* kName = "decrypt";
-  static bool wanted(const Burst&, const WorkerState& w) { return w.has_peers || w.refuses_clear || w.inline_ports.load(std::memory_order_relaxed); }
+  static bool wanted(const Burst&, const WorkerState& w) {
+    return w.has_peers || w.refuses_clear || w.inline_ports.load(std::memory_order_relaxed);
+  }
   static void run(Burst& burst, WorkerState& w);
 };
 
