@@ -225,4 +225,4 @@ def table(results):
 
 
 if __name__ == "__main__":
-    main("perf/lab/l7.sh", measure_all, table)
+    main("perf/lab/l7.sh", measure_all, table, through="proxies, over veth with af_packet and (_kernel_free) memif,")

@@ -94,7 +94,7 @@ def spread(values):
     return (max(values) - min(values)) / statistics.median(values)
 
 
-def main(program, measure_all, table, about=None):
+def main(program, measure_all, table, about=None, through="input and output of all: net_pcap,infinite_rx=1"):
     """A lab from its command line to its JSON. measure_all(lab, options, huge) gives rows, table(rows) prints them."""
     parser = argparse.ArgumentParser(prog=program)
     parser.add_argument("--json", metavar="FILE")
@@ -110,7 +110,7 @@ def main(program, measure_all, table, about=None):
         lab.close()
     place = {**machine(), "memory": "2 MB pages" if huge else "ordinary pages", "core": options.core, **(about or {})}
     table(results)
-    print(f"input and output of all: net_pcap,infinite_rx=1 on core {options.core}, {place['memory']}; "
+    print(f"{through} on core {options.core}, {place['memory']}; "
           f"medians of {options.runs} runs that took turns")
     if options.json:
         pathlib.Path(options.json).write_text(json.dumps({"machine": place, "results": results}, indent=2) + "\n")
