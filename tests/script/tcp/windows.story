@@ -88,6 +88,22 @@ story a_window_update_between_two_shut_windows
   read 4000
   > . 1(0) ack 4001 win 4000
 
+# Who has let go of a connection is not kept by a peer that only answers probes.
+story answered_probes_do_not_keep_an_orphan
+  option user_timeout_ms 2000
+  use ESTABLISHED
+  < . 1(0) ack 1 win 0
+  write 100
+  close
+  +0.3 > . 1:2(1) ack 1
+  < . 1(0) ack 1 win 0
+  +0.6 > . 1:2(1) ack 1
+  < . 1(0) ack 1 win 0
+  +1.2 > . 1:2(1) ack 1
+  < . 1(0) ack 1 win 0
+  +0.2 > R. 1:1(0) ack 1
+  state CLOSED
+
 # The intervals grow to 60 s and no further (section 3.8.6.1; RFC 6298 section 2.5).
 story probes_at_most_a_minute_apart
   use ESTABLISHED

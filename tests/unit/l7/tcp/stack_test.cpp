@@ -193,5 +193,95 @@ TEST(TimerWheel, FiresInOrderNeverEarlyAndAtMostATickLate) {
   EXPECT_EQ(fired, 2000 - 286U);
 }
 
+// Connections that ended and only wait for late segments, as many as the table has room for.
+void fill_with_time_wait(Host& a, Host& b, uint32_t listener, uint32_t count) {
+  for (uint16_t port = 1; port <= count; ++port) {
+    const uint32_t id = a.stack.connect(client(port), kStart);
+    ASSERT_NE(id, kNone);
+    settle(a, b, kStart);
+    const uint32_t peer = b.stack.accept(listener);
+    a.stack.at(id).close(kStart);
+    a.stack.release(id);
+    settle(a, b, kStart);
+    b.stack.at(peer).close(kStart);
+    b.stack.release(peer);
+    settle(a, b, kStart);
+    (void)events_of(a, id);
+  }
+}
+
+TEST(Stack, TimeWaitGivesWayWhenTheTableIsFull) {
+  Host a({}, 16), b;
+  const uint32_t listener = b.stack.listen({.first_port = 80, .last_port = 80});
+  fill_with_time_wait(a, b, listener, 16);
+  EXPECT_EQ(a.stack.connections(), 16U);
+  EXPECT_EQ(b.stack.connections(), 0U);
+  const uint32_t id = a.stack.connect(client(100), kStart);
+  ASSERT_NE(id, kNone);
+  EXPECT_EQ(a.stack.find(client(1)), kNone) << "the oldest";
+  EXPECT_NE(a.stack.find(client(2)), kNone);
+  settle(a, b, kStart);
+  EXPECT_EQ(a.stack.at(id).state(), State::kEstablished);
+}
+
+TEST(Stack, AListenerThatGoesResetsWhatWaitsForIt) {
+  Host a, b;
+  const uint32_t listener = b.stack.listen({.first_port = 80, .last_port = 80});
+  const uint32_t waiting = a.stack.connect(client(1), kStart);
+  settle(a, b, kStart);
+  const uint32_t opening = a.stack.connect(client(2), kStart);
+  Tuple t;
+  Outgoing out;
+  std::vector<uint8_t> bytes;
+  while (a.stack.next_segment({}, kStart, t, out)) b.stack.absorb(reversed(t), copy(out, bytes), kStart);
+  b.stack.stop_listening(listener);
+  settle(a, b, kStart);
+  EXPECT_EQ(a.stack.at(waiting).end(), End::kReset);
+  EXPECT_EQ(a.stack.at(opening).end(), End::kReset);
+  EXPECT_EQ(b.stack.connections(), 0U);
+}
+
+TEST(Stack, WhoFoundNoMemoryHearsOfItWhenThereIsSome) {
+  Host a, b;
+  const uint32_t listener = b.stack.listen({.first_port = 80, .last_port = 80});
+  const uint32_t id = a.stack.connect(client(1), kStart);
+  settle(a, b, kStart);
+  ASSERT_NE(b.stack.accept(listener), kNone);
+  (void)events_of(a, id);
+  ChunkPool& chunks = a.stack.shared().chunks;
+  std::vector<uint32_t> taken;
+  while (chunks.available() != 0) taken.push_back(chunks.take());
+  a.stack.starve(id);
+  a.stack.starve(id);
+  EXPECT_EQ(events_of(a, id), 0);
+  for (const uint32_t each : taken) chunks.give(each);
+  Ready ready;
+  ASSERT_TRUE(a.stack.next_event(ready));
+  EXPECT_EQ(ready.id, id);
+  EXPECT_EQ(ready.events, kWritable);
+  EXPECT_FALSE(a.stack.next_event(ready)) << "once";
+}
+
+TEST(Stack, AGuessedCookieIsRefusedWhereNoneWasSent) {
+  Host b;
+  b.stack.listen({.first_port = 80, .last_port = 80});
+  std::vector<uint8_t> bytes;
+  Segment syn;
+  syn.seq = 500;
+  syn.flags = wire::kTcpSyn;
+  syn.window = 1000;
+  syn.options.mss = 1460;
+  const Tuple tuple = reversed(client(9));
+  const Outgoing cookie = cookie_answer(kKey, tuple, syn, Tuning{}, kStart);  // as whoever guesses would have it
+  Segment ack;
+  ack.seq = 501;
+  ack.ack = cookie.seq + 1;
+  ack.flags = wire::kTcpAck;
+  ack.window = 1000;
+  b.stack.absorb(tuple, ack, kStart);
+  EXPECT_EQ(b.stack.connections(), 0U);
+  EXPECT_EQ(b.stack.listener(0).counters[static_cast<size_t>(ListenerCount::kCookiesRefused)], 1U);
+}
+
 }  // namespace
 }  // namespace penstock::tcp::test
