@@ -77,6 +77,7 @@ class L7Compiler {
                                    std::to_string(config::kMaxListeners) + ")"});
       return;
     }
+    if (!fits(doors)) return;
     find_routes(doors);
     if (!assign(doors)) return;
     add_clusters();
@@ -88,6 +89,34 @@ class L7Compiler {
   }
 
  private:
+  // All tables together: one fits into memory and time, and so must as many as there are doors.
+  bool fits(const std::vector<Door>& doors) {
+    size_t entries = 0, expressions = 0;
+    for (const Door& door : doors)
+      for (const model::ListenerView* listener : door.listeners)
+        for (const model::AttachedHttp& attached : listener->http)
+          for (const model::HttpRule& rule : attached.route->rules) {
+            entries += std::max<size_t>(1, rule.matches.size()) * std::max<size_t>(1, attached.hostnames.size());
+            for (const config::Match& match : rule.matches) expressions += expressions_of(match);
+          }
+    if (entries <= route::kMaxEntries && expressions <= kMaxExpressions) return true;
+    round_.errors.push_back({"bundle", "",
+                             entries > route::kMaxEntries
+                                 ? "matches times hostnames of all listeners are " + std::to_string(entries) +
+                                       ", too many (at most " + std::to_string(route::kMaxEntries) + ")"
+                                 : std::to_string(expressions) +
+                                       " regular expressions of all listeners are too many (at most " +
+                                       std::to_string(kMaxExpressions) + ")"});
+    return false;
+  }
+  static size_t expressions_of(const config::Match& match) {
+    const auto regex = [](const config::Condition& each) { return each.regex; };
+    return (match.path.kind == config::PathKind::kRegex ? 1u : 0u) +
+           static_cast<size_t>(std::count_if(match.headers.begin(), match.headers.end(), regex) +
+                               std::count_if(match.query.begin(), match.query.end(), regex));
+  }
+  static constexpr size_t kMaxExpressions = 1024;  // two seconds of the control thread
+
   // Routes that some door has, in the order of their names.
   void find_routes(const std::vector<Door>& doors) {
     for (const Door& door : doors) {
@@ -241,7 +270,9 @@ class L7Compiler {
     for (const model::ListenerView* each : door.listeners) {
       if (door.listeners.size() == 1 || each->listener->hostname.empty()) continue;
       config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}, route::kNoRouteSlot};
-      end.rules.push_back({"", {}, part_.action_slots.at(kRefused)});
+      config::Match connect;  // which only a match that names it serves
+      connect.method = http::Method::kConnect;
+      end.rules.push_back({"", {config::Match{}, connect}, part_.action_slots.at(kRefused)});
       routes.push_back(std::move(end));
     }
   }

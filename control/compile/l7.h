@@ -41,9 +41,9 @@ struct L7Part {  // l7.cpp
   using Tables = std::vector<std::shared_ptr<const Table>>;
 
   // Actions are only indices; 16 rules of each route.
-  NamedSlots listener_slots{config::kMaxListeners}, action_slots{16 * model::kMaxHttpRoutes};
+  NamedSlots listener_slots{config::kMaxListeners, 64}, action_slots{16 * model::kMaxHttpRoutes};
   // Counters of workers: routes, and for requests that none serves, listeners.
-  NamedSlots route_slots{route::kMaxRoutes};
+  NamedSlots route_slots{route::kMaxRoutes, 1024};
   ClusterPart clusters;
   std::shared_ptr<const Tables> tables = std::make_shared<Tables>();
   size_t workers = 0;

@@ -20,11 +20,13 @@ namespace penstock::model {
 constexpr const char* kGatewayClass = "penstock";
 constexpr const char* kGatewayGroup = "gateway.networking.k8s.io";
 
-constexpr size_t kMaxGatewayListeners = 64;  // Gateway API
-constexpr size_t kMaxGatewayAddresses = 16;  // Gateway API
-constexpr size_t kMaxGateways = 1024;        // as many listeners as l7/config has
-constexpr size_t kMaxHttpRoutes = 65536;     // what a route table is built for
-constexpr size_t kMaxTcpRoutes = 1024;       // one a listener
+constexpr size_t kMaxGatewayListeners = 64;   // Gateway API
+constexpr size_t kMaxGatewayAddresses = 16;   // Gateway API
+constexpr uint16_t kMaxListenerPort = 60999;  // above: answers to the gateway's own health checks
+constexpr size_t kMaxPlaces = 1024;           // addresses times ports, of all Gateways: what TCP has room for
+constexpr size_t kMaxGateways = 1024;         // as many listeners as l7/config has
+constexpr size_t kMaxHttpRoutes = 65536;      // what a route table is built for
+constexpr size_t kMaxTcpRoutes = 1024;        // one a listener
 constexpr size_t kMaxGrants = 4096;
 constexpr size_t kMaxParents = 32;         // Gateway API
 constexpr size_t kMaxGrantEntries = 16;    // Gateway API

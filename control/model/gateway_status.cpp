@@ -79,7 +79,7 @@ ListenerStatus status_of(const ListenerView& view) {
     out.conditions.push_back({"Programmed", true, "Programmed", ""});
   } else {
     out.conditions.push_back({"Accepted", false, conflicted ? "PortUnavailable" : "UnsupportedAddress",
-                              conflicted ? rival : "there is no address"});
+                              conflicted ? rival : "no address of it is the Node's"});
     out.conditions.push_back({"Programmed", false, "Invalid", "it accepts nowhere"});
   }
   const bool kinds_known =

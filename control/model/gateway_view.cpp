@@ -60,6 +60,9 @@ class Viewer {
         each.listener = &listener;
         each.addresses = gateway->addresses.empty() ? own : gateway->addresses;
         std::sort(each.addresses.begin(), each.addresses.end());
+        // Packets to others are not the gateway's to take.
+        std::erase_if(each.addresses,
+                      [&](const auto& address) { return !std::binary_search(own.begin(), own.end(), address); });
         claim(each);
         view_.listeners.push_back(std::move(each));
       }

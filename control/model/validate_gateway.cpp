@@ -23,7 +23,9 @@ void validate_listeners(const Gateway& gateway, ObjectFaults& faults) {
     const std::string at = text("spec.listeners[", i, "]");
     if (!is_dns_name(listener.name)) faults.add(at + ".name", text("want ", kDnsNameRule));
     if (!names.insert(listener.name).second) faults.add(at + ".name", text("\"", listener.name, "\" is given twice"));
-    if (listener.port == 0) faults.add(at + ".port", "is missing (want 1 to 65535)");
+    if (listener.port == 0) faults.add(at + ".port", "is missing (want 1 to 60999)");
+    if (listener.port > kMaxListenerPort)
+      faults.add(at + ".port", text("want at most ", kMaxListenerPort, ": answers to health checks come in above"));
     const auto [first, fresh] = ports.emplace(listener.port, &listener);
     if (first->second->protocol != listener.protocol) {
       faults.add(at + ".protocol",
@@ -189,16 +191,38 @@ class FrontendValidator {
   std::map<base::IpAddress, Ports> listeners_;
 };
 
-void validate_l7_counts(const State& state, Faults& faults) {
-  const auto at_most = [&faults](size_t count, size_t most, Kind kind) {
-    if (count > most)
-      faults.add(
-          {"bundle", "", text(count, " objects of kind ", to_string(kind), " are too many (at most ", most, ")")});
+// Addresses and ports on which Gateways want to listen; before anything multiplies them.
+size_t count_places(const State& state) {
+  const size_t own = own_addresses(state).size();
+  size_t places = 0;
+  for (const auto& [name, gateway] : state.gateways) {
+    std::set<uint16_t> ports;
+    for (const GatewayListener& listener : gateway->listeners) ports.insert(listener.port);
+    places += ports.size() * (gateway->addresses.empty() ? own : gateway->addresses.size());
+  }
+  return places;
+}
+
+// False: what follows must not be done with so many.
+bool validate_l7_counts(const State& state, Faults& faults) {
+  bool fits = true;
+  const auto at_most = [&](size_t count, size_t most, Kind kind) {
+    if (count <= most) return;
+    fits = false;
+    faults.add({"bundle", "", text(count, " objects of kind ", to_string(kind), " are too many (at most ", most, ")")});
   };
   at_most(state.gateways.size(), kMaxGateways, Kind::kGateway);
   at_most(state.http_routes.size(), kMaxHttpRoutes, Kind::kHttpRoute);
   at_most(state.tcp_routes.size(), kMaxTcpRoutes, Kind::kTcpRoute);
   at_most(state.grants.size(), kMaxGrants, Kind::kReferenceGrant);
+  for (const auto& [name, gateway] : state.gateways)
+    fits =
+        fits && gateway->listeners.size() <= kMaxGatewayListeners && gateway->addresses.size() <= kMaxGatewayAddresses;
+  if (!fits) return false;
+  const size_t places = count_places(state);
+  if (places <= kMaxPlaces) return true;
+  faults.add({"bundle", "", text(places, " addresses and ports of Gateways are too many (at most ", kMaxPlaces, ")")});
+  return false;
 }
 
 }  // namespace
@@ -232,8 +256,8 @@ void validate_gateway_api(const State& before, const State& state, Faults& fault
   const auto touch = [&](const auto&, const auto&) { frontends = true; };
   for_each_change(before.services, state.services, touch);
   for_each_change(before.service_policies, state.service_policies, touch);
-  if (frontends && !state.gateways.empty()) FrontendValidator(before, state, faults).run();
-  validate_l7_counts(state, faults);
+  const bool fits = validate_l7_counts(state, faults);
+  if (fits && frontends && !state.gateways.empty()) FrontendValidator(before, state, faults).run();
 }
 
 }  // namespace penstock::model

@@ -59,7 +59,9 @@ size_t LogFile::put(std::string_view bytes) {
     if (!regular_) {  // a pipe takes this much without waiting when it says that it takes something
       piece = std::min<size_t>(piece, PIPE_BUF);
       pollfd ready{.fd = file_, .events = POLLOUT, .revents = 0};
-      if (poll(&ready, 1, kPatience) <= 0) {
+      const bool takes = poll(&ready, 1, stuck_ ? 0 : kPatience) > 0;
+      stuck_ = !takes;  // a reader that hangs is waited for once
+      if (!takes) {
         errno = EAGAIN;
         return done;
       }

@@ -43,7 +43,8 @@ class LogFile {
   const uint64_t most_bytes_;
   int file_ = -1;
   bool regular_ = false;
-  bool torn_ = false;  // the last line has no end
+  bool torn_ = false;   // the last line has no end
+  bool stuck_ = false;  // nobody read, the last time
   uint64_t size_ = 0, lost_ = 0;
 };
 

@@ -41,4 +41,10 @@ std::vector<telemetry::L7Worker> Hosts::counters() const {
   return read;
 }
 
+uint64_t Hosts::exchanges() const {
+  uint64_t sum = 0;
+  for (host::WorkerStack* each : all()) sum += each->tcp_counters().exchanges.read();
+  return sum;
+}
+
 }  // namespace penstock::gatewayd

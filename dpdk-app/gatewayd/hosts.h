@@ -18,6 +18,7 @@ class Hosts {
   std::unique_ptr<engine::LocalHost> make(engine::WorkerState& worker);
   std::vector<host::WorkerStack*> all() const;  // by worker
   std::vector<telemetry::L7Worker> counters() const;
+  uint64_t exchanges() const;  // under way
 
  private:
   mutable std::mutex lock_;

@@ -43,7 +43,6 @@ WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, 
       proxy_(net_, limits_of(sizes), seed, now),
       writer_(worker.pool) {}
 
-// Listeners that stay keep their number in the stack, and so what waits to be accepted there.
 // Before others are opened, so that there is room for those.
 void WorkerStack::close_unwanted(const route::L7Config& config) {
   std::erase_if(open_, [&](const Open& open) {
@@ -58,6 +57,7 @@ void WorkerStack::close_unwanted(const route::L7Config& config) {
   });
 }
 
+// Listeners that stay keep their number in the stack, and so what waits to be accepted there.
 void WorkerStack::adopt(const flow::Generation& generation) {
   const route::L7Config& config = generation.l7 != nullptr ? *generation.l7 : kNothing;
   close_unwanted(config);
@@ -149,6 +149,7 @@ void WorkerStack::publish_counters(base::Nanos now) {
   for (const Open& each : open_) add(listeners, stack_.listener(each.tcp));
   for (size_t i = 0; i < listeners.size(); ++i) counters_.listeners[i].set(listeners[i]);
   counters_.connections.set(stack_.connections());
+  counters_.exchanges.set(proxy_.exchanges());
   counters_.chunks.set(shared.chunks.taken());
   counters_.chunks_capacity.set(shared.chunks.capacity());
 }

@@ -426,6 +426,26 @@ class Changes(Http):
         self.assertGreater(load.servers["s1"], 0)
 
 
+class Leaving(Http):
+    """The gateway is told to end while requests are under way."""
+    node_fields = {"drainTimeout": "20s"}
+
+    def test_what_is_under_way_is_answered(self):
+        self.route(objects.http_rule(objects.backend("one", SERVED)))
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            slow = [pool.submit(self.curl, f"{URL}/slow") for _ in range(4)]
+            rig.wait_until(lambda: 'penstock_tcp_connections' in self.gateway.metrics(), 5, what="metrics")
+            time.sleep(0.7)
+            self.gateway.process.send_signal(signal.SIGTERM)
+            for each in slow:
+                status, headers, _ = each.result()
+                self.assertEqual((status, headers.get("connection")), (200, "close"))
+        self.assertEqual(self.gateway.process.wait(30), 0)
+
+    def tearDown(self):
+        pass   # it is gone
+
+
 class SlowClients(Http):
     """Clients that stall at each point are timed out, and others do not notice."""
 

@@ -15,11 +15,13 @@ using flow::RouteKind;
 using flow::Verdict;
 
 void deliver(Packet& p, WorkerState& w) {
-  if (p.terminates) {
+  const flow::Interface& in = w.generation->interfaces->by_id[p.in];
+  // What an exception gives to the kernel no listener takes; a connection that is open is ours.
+  const bool taken = p.connection == kNone32 && in.twin_port != 0xffff && is_exception(p, in);
+  if (p.terminates && !taken) {
     p.verdict = Verdict::kTerminate;
     return;
   }
-  const flow::Interface& in = w.generation->interfaces->by_id[p.in];
   if (in.twin_port != 0xffff && is_exception(p, in)) {
     p.verdict = Verdict::kTwin;
     return;

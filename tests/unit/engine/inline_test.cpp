@@ -271,6 +271,22 @@ TEST(EngineInline, ForgedPacketsAreNamed) {
   a.world.expect_balance();
 }
 
+// The NIC keeps its keys a moment longer than the last Peer lives: what it opens then must not go on, nor be quoted.
+TEST(EngineInline, WhatANicOpensIsRefusedAlsoWhenNoPeerIsLeft) {
+  WithNic a(0);
+  Gateway b(1, 1, 1, 1, crypto::CryptoUse::kAny, {}, false);
+  b.world.arrive(1, back());
+  const auto sent = b.world.take();
+  for (flow::RouteSpec& each : a.world.routes)
+    if (each.prefix == net("10.2.0.0/16")) each.next_hops = {{0, ip("198.51.100.2")}};
+  a.deleted = true;
+  a.publish();
+  for (const Out& each : sent) a.receive(on_the_wire(each));
+  EXPECT_EQ(a.nic->fake()->decrypted(), 1u);
+  EXPECT_EQ(a.world.drops(DropReason::esp_inline_unknown), 1u);
+  EXPECT_TRUE(a.take().empty());
+}
+
 // A NIC's word counts only where it was given the key.
 TEST(EngineInline, WhatWasOpenedWithoutAKeyOfOursIsDropped) {
   WithNic a(0, 1, 1, {}, {1});

@@ -178,10 +178,21 @@ TEST(GatewayStatus, TheOlderGatewayHasThePort) {
   EXPECT_NE(of_listener(state, "aaa").find("Conflicted=True/ProtocolConflict"), std::string::npos);
 
   // What is left to it is its own.
-  younger.addresses = {ip("198.51.100.99"), ip("10.0.0.1")};
+  Gateway edge = *state.gateways.at(named("edge"));
+  edge.addresses = {ip("10.0.0.1")};
+  put(state.gateways, edge);
+  younger.addresses = {ip("203.0.113.1"), ip("10.0.0.1")};
   put(state.gateways, younger);
   EXPECT_EQ(of_gateway(state, "aaa"), "Accepted=True/ListenersNotValid Programmed=True/Programmed");
-  EXPECT_EQ(status_of(view_of(state), *state.gateways.at(named("aaa"))).addresses, std::vector{ip("198.51.100.99")});
+  EXPECT_EQ(status_of(view_of(state), *state.gateways.at(named("aaa"))).addresses, std::vector{ip("203.0.113.1")});
+}
+
+TEST(GatewayStatus, AnAddressThatIsNotTheNodesIsTakenNowhere) {
+  State state = sample_l7_state();
+  Gateway edge = *state.gateways.at(named("edge"));
+  edge.addresses = {ip("198.51.100.99")};
+  put(state.gateways, edge);
+  EXPECT_NE(of_gateway(state).find("Programmed=False"), std::string::npos);
 }
 
 TEST(GatewayStatus, WithoutANodeThereIsNoAddress) {

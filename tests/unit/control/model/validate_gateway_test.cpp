@@ -80,6 +80,26 @@ TEST(ValidateGateway, Listeners) {
   EXPECT_EQ(of_gateway([](auto& g) { g.listeners.push_back(sample_listener("b", 8080, "*.example.com")); }), "");
 }
 
+// 64 listeners times 16 addresses times so many Gateways is more than TCP has room for; nothing is multiplied before.
+TEST(ValidateGateway, TooManyAddressesAndPorts) {
+  State state = sample_l7_state();
+  Gateway gateway = sample_gateway();
+  gateway.listeners.clear();
+  for (uint16_t port = 1; port <= 64; ++port)
+    gateway.listeners.push_back(sample_listener("l" + std::to_string(port), port));
+  gateway.addresses.clear();
+  for (int i = 1; i <= 16; ++i) gateway.addresses.push_back(ip("10.7.0." + std::to_string(i)));
+  put(state.gateways, gateway);
+  EXPECT_TRUE(faults_of(state).empty());
+  gateway.name = named("another");
+  put(state.gateways, gateway);
+  EXPECT_FAULT(faults_of(state), "bundle");
+}
+
+TEST(ValidateGateway, PortsOfHealthChecks) {
+  EXPECT_FAULT(of_gateway([](auto& g) { g.listeners[0].port = 61000; }), kGateway + "listeners[0].port");
+}
+
 // The sample Service has TCP port 80 of 198.51.100.10.
 TEST(ValidateGateway, AServiceHasThePort) {
   State state = sample_l7_state();
