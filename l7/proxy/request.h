@@ -31,7 +31,7 @@ bool Proxy<N>::pump(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::step_request(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::step_request(Exchange& x) {
   switch (x.phase) {
     case Phase::kHead:
       return read_head(x);
@@ -51,7 +51,7 @@ Proxy<N>::Ran Proxy<N>::step_request(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::read_head(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::read_head(Exchange& x) {
   DownstreamSession& client = client_of(x);
   const h1::Step step = x.down.next(net_, client.connection, SIZE_MAX, client.dead, now_);
   if (step.event == h1::Event::kMore) return Ran::kWaits;
@@ -176,7 +176,7 @@ bool Proxy<N>::prepare_forwarding(Exchange& x, const config::Listener& listener)
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
   Message& message = message_of(x);
   UpstreamSession& backend = backend_of(x);
   const config::Cluster* cluster = clusters_.find(x.cluster);
@@ -203,7 +203,7 @@ Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
   if (x.request_ending) return end_request(x);
   DownstreamSession& client = client_of(x);
   const uint32_t backend = backend_of(x).connection;
@@ -243,7 +243,7 @@ Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::end_request(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::end_request(Exchange& x) {
   if (x.without_trailers) message_of(x).request.trailers.clear();
   const Sent sent = x.up.out.end(net_, backend_of(x).connection, message_of(x).request.trailers, now_, scratch());
   if (sent == Sent::kLater) return Ran::kWaits;
@@ -265,7 +265,7 @@ Proxy<N>::Ran Proxy<N>::end_request(Exchange& x) {
 
 // The client's content broke, or its connection within it.
 template <Net N>
-Proxy<N>::Ran Proxy<N>::on_broken_request(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::on_broken_request(Exchange& x) {
   x.record.refusal = x.down.refusal();
   if (x.record.refusal == h1::Refusal::truncated || x.record.refusal == h1::Refusal::kNone) {
     client_gone(x);

@@ -6,13 +6,13 @@
 namespace penstock::proxy {
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::step_response(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::step_response(Exchange& x) {
   if (x.phase == Phase::kAnswering) return send_answer(x);
   return x.phase == Phase::kStreaming ? stream_response(x) : Ran::kWaits;
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::send_answer(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::send_answer(Exchange& x) {
   if (!x.response_begun) return send_response_head(x);
   const DownstreamSession& client = client_of(x);
   const bool has_body = message_of(x).response.content.kind == http::Content::Kind::kLength;
@@ -32,7 +32,7 @@ Proxy<N>::Ran Proxy<N>::send_answer(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::stream_response(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::stream_response(Exchange& x) {
   if (x.interim_waits) return on_interim(x);
   if (x.head_waits) return send_response_head(x);
   if (x.response_ending) return end_response(x);
@@ -70,7 +70,7 @@ Proxy<N>::Ran Proxy<N>::stream_response(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
   const http::ResponseHead& head = message_of(x).response;
   if (!x.interim_waits && !x.gate->admit(head.status)) return Ran::kMoved;
   const Sent sent =
@@ -82,7 +82,7 @@ Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
   http::ResponseHead& head = message_of(x).response;
   if (x.up.tunnel() && !x.request_done) {
     fail_try(x, Failure::kProtocol);  // it switches protocols within a request
@@ -126,7 +126,7 @@ bool Proxy<N>::must_close(const Exchange& x) const {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::send_response_head(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::send_response_head(Exchange& x) {
   const http::ResponseHead& head = message_of(x).response;
   x.close_client = must_close(x);
   const Sent sent =
@@ -146,7 +146,7 @@ Proxy<N>::Ran Proxy<N>::send_response_head(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::end_response(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::end_response(Exchange& x) {
   const Sent sent = x.down.out.end(net_, client_of(x).connection, message_of(x).response.trailers, now_, scratch());
   x.response_ending = sent == Sent::kLater;
   if (x.response_ending) return Ran::kWaits;
@@ -156,7 +156,7 @@ Proxy<N>::Ran Proxy<N>::end_response(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::on_broken_response(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::on_broken_response(Exchange& x) {
   const h1::Refusal refusal = x.up.refusal();
   const bool ended = refusal == h1::Refusal::kNone || refusal == h1::Refusal::truncated;
   if (!ended) x.record.refusal = refusal;
@@ -170,7 +170,7 @@ Proxy<N>::Ran Proxy<N>::on_broken_response(Exchange& x) {
 
 // The answer is out. The connections go on to their next message where both messages on them are whole and clear.
 template <Net N>
-Proxy<N>::Ran Proxy<N>::finish(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::finish(Exchange& x) {
   // A request without content, answered before it was looked at any further, ends here.
   if (!x.request_done && message_of(x).request.content.kind == http::Content::Kind::kNone &&
       x.phase == Phase::kAnswering && x.record.method.size != 0) {

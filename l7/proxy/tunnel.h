@@ -37,7 +37,7 @@ void Proxy<N>::begin_tunnel(Exchange& x) {
 }
 
 template <Net N>
-Proxy<N>::Ran Proxy<N>::pump_tunnel(Exchange& x) {
+typename Proxy<N>::Ran Proxy<N>::pump_tunnel(Exchange& x) {
   const DownstreamSession& client = client_of(x);
   const UpstreamSession& backend = backend_of(x);
   const uint32_t a = client.connection, b = backend.connection;
@@ -60,7 +60,7 @@ Proxy<N>::Ran Proxy<N>::pump_tunnel(Exchange& x) {
 
 // kOver: there are bytes for a connection that is dead.
 template <Net N>
-Proxy<N>::Ran Proxy<N>::carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, uint64_t& bytes) {
+typename Proxy<N>::Ran Proxy<N>::carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, uint64_t& bytes) {
   constexpr size_t kPieces = 16;
   Ran ran = Ran::kWaits;
   for (;;) {
