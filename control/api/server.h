@@ -13,6 +13,7 @@
 #include "control/api/patience.h"
 #include "control/api/peer_link.h"
 #include "control/loop/control_loop.h"
+#include "control/telemetry/log_source.h"
 
 namespace penstock::api {
 
@@ -31,8 +32,9 @@ struct ServerOptions {
 
 class Server {
  public:
+  // `access_log` is what Telemetry.AccessLog reads; null: there is none.
   static base::Result<std::unique_ptr<Server>> start(const ServerOptions& options, loop::ControlLoop& loop,
-                                                     PeerLink& peer_link);
+                                                     PeerLink& peer_link, telemetry::LogSource* access_log = nullptr);
   ~Server();  // stop()
   // Lets calls that run finish for two seconds, then ends them.
   void stop();

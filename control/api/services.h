@@ -17,6 +17,7 @@
 #include "control/api/peer_link.h"
 #include "control/api/telemetry.grpc.pb.h"
 #include "control/loop/control_loop.h"
+#include "control/telemetry/log_source.h"
 
 namespace penstock::api {
 
@@ -29,6 +30,7 @@ constexpr size_t kMaxRevisionMessage = 1024;
 struct ServiceContext {
   loop::ControlLoop& loop;
   PeerLink& peer_link;
+  telemetry::LogSource* access_log = nullptr;
   std::atomic<bool> stopping{false};
   std::atomic<int> long_streams{0}, changes{0}, readings{0};
   base::Nanos write_patience = kWritePatience, silence_patience = kSilencePatience;
@@ -135,6 +137,8 @@ class TelemetryService final : public v1::Telemetry::Service {
   grpc::Status Trace(grpc::ServerContext*, const v1::TraceRequest*, grpc::ServerWriter<v1::TraceResponse>*) override;
   grpc::Status Capture(grpc::ServerContext*, const v1::CaptureRequest*,
                        grpc::ServerWriter<v1::CaptureResponse>*) override;
+  grpc::Status AccessLog(grpc::ServerContext*, const v1::AccessLogRequest*,
+                         grpc::ServerWriter<v1::AccessLogResponse>*) override;
 
  private:
   ServiceContext& context_;

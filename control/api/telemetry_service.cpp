@@ -55,6 +55,13 @@ void append(const loop::CapturedPacket& packet, size_t interfaces, std::string& 
   wire::append_packet(out, block);
 }
 
+// Leaves the first `count` lines.
+void cut_lines(std::string& lines, uint64_t count) {
+  size_t end = 0;
+  while (count-- != 0) end = lines.find('\n', end) + 1;
+  lines.resize(end);
+}
+
 }  // namespace
 
 grpc::Status TelemetryService::Stats(grpc::ServerContext*, const v1::StatsRequest* request,
@@ -159,6 +166,42 @@ grpc::Status TelemetryService::Capture(grpc::ServerContext* call, const v1::Capt
     } else {
       std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }
+  }
+  return end_of_stream(context_, *call);
+}
+
+grpc::Status TelemetryService::AccessLog(grpc::ServerContext* call, const v1::AccessLogRequest* request,
+                                         grpc::ServerWriter<v1::AccessLogResponse>* writer) {
+  constexpr uint32_t kMostStatus = 599;
+  constexpr auto kPause = std::chrono::milliseconds(20);
+  const uint32_t timeout = request->timeout_milliseconds() == 0 ? kLongestMillis : request->timeout_milliseconds();
+  if (!in_range(timeout)) return invalid("timeoutMilliseconds: want 100 to 3600000");
+  if (request->minimum_status() > kMostStatus) return invalid("minimumStatus: want 0 to 599");
+  if (context_.access_log == nullptr) return {grpc::StatusCode::UNIMPLEMENTED, "this gateway has no access log"};
+  const StreamPlace place(context_);
+  if (!place) return place.refused();
+  telemetry::LogWish wish;
+  if (!request->format().empty()) wish.format = request->format();
+  wish.sample = std::max(request->sample(), 1u);
+  wish.least_status = static_cast<uint16_t>(request->minimum_status());
+  auto reader = context_.access_log->read(wish);
+  if (!reader) return invalid(reader.error());
+  const base::Nanos deadline = base::monotonic_now() + timeout * kMillisecond;
+  uint64_t left = request->lines() == 0 ? UINT64_MAX : request->lines(), reported = 0;
+  bool open = true;
+  while (open && left != 0 && base::monotonic_now() < deadline && !call->IsCancelled() && !context_.stopping.load()) {
+    v1::AccessLogResponse message;
+    uint64_t lost = 0;
+    uint64_t count = (*reader)->take(*message.mutable_lines(), lost);
+    if (count == 0 && lost == reported) {
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    if (count > left) cut_lines(*message.mutable_lines(), count = left);
+    left -= count;
+    message.set_count(static_cast<uint32_t>(count));
+    message.set_lost(reported = lost);
+    open = write_patiently(context_, *call, *writer, message);
   }
   return end_of_stream(context_, *call);
 }

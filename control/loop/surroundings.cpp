@@ -3,6 +3,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "flow/own_address.h"
+
 namespace penstock::loop {
 namespace {
 
@@ -85,14 +87,8 @@ std::optional<base::IpAddress> source_for(const flow::Generation& generation, co
   if (result.kind != flow::RouteKind::kConnected && result.kind != flow::RouteKind::kGateway) return std::nullopt;
   const auto& hop = generation.routes->next_hop(generation.routes->next_hop_of(result, 0));
   if (hop.interface >= generation.interfaces->by_id.size()) return std::nullopt;
-  const base::IpAddress& near = hop.via.is_unspecified() ? destination : hop.via;
-  std::optional<base::IpAddress> first;
-  for (const auto& prefix : generation.interfaces->by_id[hop.interface].addresses) {
-    if (prefix.is_v4() != destination.is_v4()) continue;
-    if (prefix.contains(near)) return prefix.address;
-    if (!first) first = prefix.address;
-  }
-  return first;
+  const base::IpAddress own = flow::address_on(generation.interfaces->by_id[hop.interface], hop, destination);
+  return own.is_unspecified() ? std::nullopt : std::optional(own);
 }
 
 }  // namespace penstock::loop

@@ -76,10 +76,13 @@ void InlineKeyring::place(uint16_t peer, unsigned worker, crypto::Sa& sa) {
     put(sa, keys, sa.why_not_inline());
   }
   Sessions next;
-  bool any = false;
+  bool any = false, without = false;
   for (const uint16_t id : way) {
     crypto::InlinePort* port = port_of(id);
-    if (port == nullptr) continue;
+    if (port == nullptr) {
+      without = true;
+      continue;
+    }
     any = true;
     if (port->failed()) {
       because(port->why_failed());
@@ -97,7 +100,10 @@ void InlineKeyring::place(uint16_t peer, unsigned worker, crypto::Sa& sa) {
       refused_ = true;
     }
   }
-  if (!any) because(kNoInlinePort);
+  if (!any)
+    because(kNoInlinePort);
+  else if (without)
+    because("not every port on its way offers it");
   if (keys != nullptr && next != keys->sessions)
     keys = std::make_shared<const crypto::InlineKeys>(std::move(next), keys->opened_by);
   put(sa, keys, std::move(why));

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <bitset>
 #include <cstdint>
-#include <tuple>
 #include <vector>
 
 #include "base/address.h"

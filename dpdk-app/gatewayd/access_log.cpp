@@ -66,6 +66,7 @@ bool AccessLog::turn(const l7log::Names& names) {
       const proxy::AccessRecord* record = ring.front();
       if (record == nullptr) break;
       any = true;
+      if (readers_.any()) readers_.add(*record, context);
       if (file_ != nullptr && seen_++ % options_.sample == 0) {
         format_.append(lines_, *record, context);
         ++count_;

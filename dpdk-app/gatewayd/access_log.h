@@ -1,8 +1,8 @@
 // The thread "access-log": takes the workers' access records every few milliseconds and writes them to a file.
 //
 // A worker never waits for it: what does not fit into the worker's ring is lost and counted there (log_lost), what the
-// file does not take is counted here. Without a file records are thrown away unseen. The public functions may be called
-// from any thread.
+// file does not take is counted here. Without a file and readers records are thrown away unseen. The public functions
+// may be called from any thread.
 #pragma once
 
 #include <atomic>
@@ -14,6 +14,7 @@
 #include "control/telemetry/l7_stats.h"
 #include "control/telemetry/log_file.h"
 #include "gatewayd/hosts.h"
+#include "gatewayd/log_readers.h"
 #include "l7/log/format.h"
 
 namespace penstock::gatewayd {
@@ -36,6 +37,7 @@ class AccessLog {
   void on_publish(std::shared_ptr<const route::L7Config> config);  // names come from it
   void reopen() { reopen_.store(true); }                           // at the next turn
   telemetry::AccessLogStats stats() const;
+  telemetry::LogSource& readers() { return readers_; }
 
  private:
   AccessLog(const AccessLogOptions& options, l7log::Format format, const Hosts& hosts)
@@ -49,6 +51,7 @@ class AccessLog {
   const AccessLogOptions options_;
   const Hosts& hosts_;
   const l7log::Format format_;
+  LogReaders readers_;
   std::unique_ptr<telemetry::LogFile> file_;  // this and the next: the thread's
   uint64_t seen_ = 0;                         // records
   std::string lines_;                         // to be written

@@ -141,7 +141,7 @@ int run(const Options& options) {
     if (!applied) return fail(applied.error());
   }
   api::PeerLink peer_link(loop);
-  auto server = api::Server::start(options.server, loop, peer_link);
+  auto server = api::Server::start(options.server, loop, peer_link, &(*access_log)->readers());
   if (!server) return fail(server.error());
   const auto l7 = [&] {
     const auto generation = loop.generation();

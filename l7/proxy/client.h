@@ -150,15 +150,19 @@ void Proxy<N>::refuse_client(uint32_t index) {
 
 // Nothing is known of the connection afterwards.
 template <Net N>
-void Proxy<N>::end_client(uint32_t index, bool in_peace) {
-  DownstreamSession& client = clients_.at(index);
+void Proxy<N>::let_go(uint32_t& connection, bool in_peace) {
   if (in_peace)
-    net_.close(client.connection, now_);
+    net_.close(connection, now_);
   else
-    net_.abort(client.connection);
-  net_.release(client.connection);
-  sides_[client.connection] = kNone;
-  client.connection = kNone;
+    net_.abort(connection);
+  net_.release(connection);
+  sides_[connection] = kNone;
+  connection = kNone;
+}
+
+template <Net N>
+void Proxy<N>::end_client(uint32_t index, bool in_peace) {
+  let_go(clients_.at(index).connection, in_peace);
   clients_.give(index);
 }
 

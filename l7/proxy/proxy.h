@@ -73,6 +73,7 @@ class Proxy {
   void enter_heads(Exchange& x);
   void leave_heads(Exchange& x);
   bool evict_head();
+  void let_go(uint32_t& connection, bool in_peace);
   void end_client(uint32_t client, bool in_peace);
   void close_client(uint32_t client, bool all_read);
   void linger(uint32_t client);

@@ -155,13 +155,7 @@ void Proxy<N>::close_upstream(uint32_t index, bool in_peace) {
     --clusters_.cluster(upstream.cluster).connections;
     note_room(upstream.cluster);
   }
-  if (in_peace)
-    net_.close(upstream.connection, now_);
-  else
-    net_.abort(upstream.connection);
-  net_.release(upstream.connection);
-  sides_[upstream.connection] = kNone;
-  upstream.connection = kNone;
+  let_go(upstream.connection, in_peace);
   upstreams_.give(index);
 }
 

@@ -129,6 +129,27 @@ class Json(AccessLogStory):
         self.assertEqual(self.fetch("/later")[0], 200)
         self.assertEqual(self.value(r'^penstock_l7_route_requests_total{.*default/later.*class="2xx"'), 1)
 
+    def read(self, *options):
+        """`penstock accesslog` in the background; ends by its own bound."""
+        return self.lab.start("accesslog", *self.gateway.command("accesslog", *options))
+
+    def test_6_lines_are_streamed_too(self):
+        self.assertIn("NONSENSE", self.gateway.cli("accesslog", "--format", "%NONSENSE%", check=False).stderr)
+        every = self.read("-n", "3", "--timeout", "60s")
+        errors = self.read("--minimum-status", "400", "-n", "1", "--format", "%REQ(:PATH)% %RESPONSE_CODE%")
+        sampled = self.read("--sample", "1000000", "--timeout", "3s", "--format", "%REQ(:PATH)%")
+
+        def ended():   # asked for again and again: readers begin at a moment of their own
+            self.fetch("/shop/1")
+            self.fetch("/nowhere")
+            return not (every.running() or errors.running() or sampled.running())
+        rig.wait_until(ended, 60, 0.05, "three readers")
+        self.assertEqual([each.wait() for each in (every, errors, sampled)], [0, 0, 0])
+        paths = [json.loads(line)["path"] for line in every.log.read_text().splitlines()]
+        self.assertEqual((len(paths), set(paths)), (3, {"/nowhere", "/shop/1"}))
+        self.assertEqual(errors.log.read_text(), "/nowhere 404\n")
+        self.assertEqual(len(sampled.log.read_text().splitlines()), 1)
+
 
 class Text(AccessLogStory):
     options = ("--access-log-format", TEXT)

@@ -5,25 +5,14 @@ import time
 
 import rig
 from rig import objects, traffic
-from rig.mesh import FABRIC4, Mesh
+from rig.mesh import FABRIC4, MARK, DeviceMesh
 from scapy.layers.inet import IP
 from scapy.utils import rdpcap
 
 NIC = "penstock_fake_inline0"
-MARK = b"penstock-mark-of-the-payload-in-clear"
 
-
-class Inline(Mesh):
+class Inline(DeviceMesh):
     foreign = True
-
-    def setUp(self):
-        """A NIC that failed stays so: each story begins with gateways that know nothing."""
-        self.introduce()
-        for site in self.site.values():
-            site.gateway.kill()
-            for file in self.lab.dir.glob(site.gateway.store.name + "*"):
-                file.unlink()
-            site.gateway.start()
 
     def node(self, own, nic="", queues=2, **fields):
         """The fabric has a queue for each worker, so that each has one to send by."""
@@ -41,22 +30,6 @@ class Inline(Mesh):
             node = self.node(own, nic if own == 1 else "", queues)
             self.site[own].gateway.replace(node, self.trusted_peer(own, other, **{"extendedSequenceNumbers": False, **spec}))
         self.wait_for_state("Up", 1, 2)
-
-    def echo(self):
-        server = traffic.UdpEcho(self.site[2].workload, 5000, "::")
-        self.addCleanup(server.close)
-
-    def ask(self, payload):
-        return traffic.udp_ask(self.site[1].workload, self.site[2].address(), 5000, payload)
-
-    def associations(self, own):
-        return self.site[own].gateway.json("peer", "show")["peers"][0].get("associations", [])
-
-    def paths(self, own):
-        return {each["path"] for each in self.associations(own)}
-
-    def agreed(self):
-        return sum(int(self.link(own)["agreedOutbound"]) for own in self.site)
 
     def drops_by_crypto(self, own, before):
         dropped = self.site[own].gateway.drops_since(before)

@@ -5,21 +5,10 @@ import time
 
 import rig
 from rig import traffic
-from rig.mesh import Mesh
-
-MARK = b"penstock-mark-of-the-payload-in-clear"
+from rig.mesh import MARK, DeviceMesh
 
 
-class Lookaside(Mesh):
-    def setUp(self):
-        """A device that failed stays so: each story begins with gateways that know nothing."""
-        self.introduce()
-        for site in self.site.values():
-            site.gateway.kill()
-            for file in self.lab.dir.glob(site.gateway.store.name + "*"):
-                file.unlink()
-            site.gateway.start()
-
+class Lookaside(DeviceMesh):
     def agree_on(self, device, sites=(1, 2)):
         """Both sites agree on keys; those named have the device."""
         for own, other in ((1, 2), (2, 1)):
@@ -28,22 +17,6 @@ class Lookaside(Mesh):
                 fields["crypto"] = {"devices": [{"device": device}]}
             site.gateway.replace(site.node(mesh=site.mesh_identity(), **fields), self.trusted_peer(own, other))
         self.wait_for_state("Up", 1, 2)
-
-    def echo(self):
-        server = traffic.UdpEcho(self.site[2].workload, 5000, "::")
-        self.addCleanup(server.close)
-
-    def ask(self, payload):
-        return traffic.udp_ask(self.site[1].workload, self.site[2].address(), 5000, payload)
-
-    def associations(self, own):
-        return self.site[own].gateway.json("peer", "show")["peers"][0].get("associations", [])
-
-    def paths(self, own):
-        return {each["path"] for each in self.associations(own)}
-
-    def agreed(self):
-        return sum(int(self.link(own)["agreedOutbound"]) for own in self.site)
 
     def test_traffic_and_key_changes(self):
         self.agree_on("penstock_fake_lookaside0,polls=3")

@@ -1,4 +1,4 @@
-// stats, trace, capture.
+// stats, trace, capture, accesslog.
 #include <unistd.h>
 
 #include <fstream>
@@ -141,6 +141,34 @@ int run_capture(const Shared& shared, const Capture& capture) {
   return status;
 }
 
+struct AccessLog {
+  std::string format = "json", timeout;
+  uint32_t sample = 1, minimum_status = 0;
+  uint64_t lines = 0;
+};
+
+int run_access_log(const Shared& shared, const AccessLog& log) {
+  v1::AccessLogRequest request;
+  request.set_format(log.format);
+  request.set_sample(log.sample);
+  request.set_minimum_status(log.minimum_status);
+  request.set_lines(log.lines);
+  if (!log.timeout.empty()) request.set_timeout_milliseconds(parse_milliseconds(log.timeout, "--timeout"));
+  grpc::ClientContext context;
+  const Interruptible guard(context);
+  const auto service = stub<v1::Telemetry>(shared);
+  const auto stream = service->AccessLog(&context, request);
+  uint64_t lost = 0;
+  v1::AccessLogResponse piece;
+  while (stream->Read(&piece)) {
+    std::cout << piece.lines() << std::flush;
+    lost = piece.lost();
+  }
+  const int status = report(shared, stream->Finish());
+  if (lost != 0) std::cerr << lost << " lines were lost: too many for this reader\n";
+  return status;
+}
+
 }  // namespace
 
 void add_telemetry_commands(CLI::App& app, Shared& shared) {
@@ -182,6 +210,22 @@ void add_telemetry_commands(CLI::App& app, Shared& shared) {
   capture_command->add_option("-s,--snap-length", capture->snap_length, "bytes kept of a packet")
       ->check(CLI::Range(14, 9216));
   capture_command->callback([&shared, capture] { shared.status = run_capture(shared, *capture); });
+
+  auto log = std::make_shared<AccessLog>();
+  auto* log_command =
+      app.add_subcommand("accesslog", "Requests and TCP connections, a line each, as they end")->fallthrough();
+  log_command->footer(
+      "Examples:\n  penstock accesslog | jq .path\n  penstock accesslog --minimum-status 500\n"
+      "  penstock accesslog --format '%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %DURATION%'");
+  log_command->add_option("--format", log->format, "json, or Envoy's operators")->capture_default_str();
+  log_command->add_option("--sample", log->sample, "every how many-th")
+      ->check(CLI::Range(1u, 1'000'000'000u))
+      ->capture_default_str();
+  log_command->add_option("--minimum-status", log->minimum_status, "this status and higher, and no answer at all")
+      ->check(CLI::Range(0, 599));
+  log_command->add_option("-n,--lines", log->lines, "end after this many");
+  log_command->add_option("--timeout", log->timeout, "end after this time");
+  log_command->callback([&shared, log] { shared.status = run_access_log(shared, *log); });
 }
 
 }  // namespace penstock::cli

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/admission.h"
+#include "flow/own_address.h"
 #include "wire/build.h"
 #include "wire/checksum.h"
 #include "wire/headers.h"
@@ -25,23 +26,11 @@ bool is_echo_request(const wire::Headers& h) {
           (h.family == 6 && h.protocol == wire::kProtocolIcmpv6 && h.icmp_type == wire::kIcmpv6EchoRequest));
 }
 
-// Towards what is behind a peer: an address of ours that is no tunnel's end, so that the answer fits the tunnel.
-base::IpAddress inside_address(const Packet& p, const WorkerState& w) {
-  for (const flow::Interface& interface : w.generation->interfaces->by_id) {
-    if (interface.id == flow::kNoInterface) continue;
-    for (const base::Prefix& each : interface.addresses)
-      if (each.is_v4() == (p.headers.family == 4) && !each.address.is_link_local() &&
-          !w.generation->peers->ends_here(each.address))
-        return each.address;
-  }
-  return {};
-}
-
 // The address the gateway speaks with towards this packet's sender: the one it was sent to, if that is ours; else the
 // ingress interface's first of the family.
 base::IpAddress own_address(const Packet& p, const WorkerState& w, bool to_us) {
   if (to_us) return p.key.dst;
-  if (p.from_peer != flow::kNoPeer) return inside_address(p, w);
+  if (p.from_peer != flow::kNoPeer) return flow::address_inside(*w.generation, p.headers.family == 4);
   base::IpAddress best;
   for (const base::Prefix& each : w.generation->interfaces->by_id[p.in].addresses) {
     if (each.is_v4() != (p.headers.family == 4)) continue;

@@ -16,13 +16,13 @@ using flow::Verdict;
 
 void deliver(Packet& p, WorkerState& w) {
   const flow::Interface& in = w.generation->interfaces->by_id[p.in];
+  const bool excepted = in.twin_port != 0xffff && is_exception(p, in);
   // What an exception gives to the kernel no listener takes; a connection that is open is ours.
-  const bool taken = p.connection == kNone32 && in.twin_port != 0xffff && is_exception(p, in);
-  if (p.terminates && !taken) {
+  if (p.terminates && (!excepted || p.connection != kNone32)) {
     p.verdict = Verdict::kTerminate;
     return;
   }
-  if (in.twin_port != 0xffff && is_exception(p, in)) {
+  if (excepted) {
     p.verdict = Verdict::kTwin;
     return;
   }

@@ -9,7 +9,7 @@ import os
 import random
 import subprocess
 
-from . import objects
+from . import objects, traffic
 from .gateway import Gateway, cli_path
 from .lab import LabError, run, wait_until
 from .story import Story
@@ -19,6 +19,7 @@ SITE4, SITE6 = "10.{}.0.{}", "2001:db8:{}::{}"   # site, host
 MANAGEMENT = "198.51.100.{}"   # where the gateways agree on keys: the kernel's network
 FOREIGN = 9
 TRUST_DOMAIN = "mesh.test"
+MARK = b"penstock-mark-of-the-payload-in-clear"
 CIPHERS = {   # name in a Peer: bytes of key, salt included; bytes of the integrity key
     "AES-GCM-128": (20, 0), "AES-GCM-256": (36, 0), "ChaCha20-Poly1305": (36, 0),
     "AES-CBC-128-HMAC-SHA256": (16, 32), "AES-CBC-256-HMAC-SHA256": (32, 32)}
@@ -226,3 +227,32 @@ class Mesh(Story):
     def assert_balanced(self):
         for site in self.site.values():
             self.assertEqual(site.gateway.balance(), 0, f"gateway {site.number}")
+
+
+class DeviceMesh(Mesh):
+    """Two sites of which one has a crypto device, and what stories ask of them."""
+
+    def setUp(self):
+        """A device that failed stays so: each story begins with gateways that know nothing."""
+        self.introduce()
+        for site in self.site.values():
+            site.gateway.kill()
+            for file in self.lab.dir.glob(site.gateway.store.name + "*"):
+                file.unlink()
+            site.gateway.start()
+
+    def echo(self):
+        server = traffic.UdpEcho(self.site[2].workload, 5000, "::")
+        self.addCleanup(server.close)
+
+    def ask(self, payload):
+        return traffic.udp_ask(self.site[1].workload, self.site[2].address(), 5000, payload)
+
+    def associations(self, own):
+        return self.site[own].gateway.json("peer", "show")["peers"][0].get("associations", [])
+
+    def paths(self, own):
+        return {each["path"] for each in self.associations(own)}
+
+    def agreed(self):
+        return sum(int(self.link(own)["agreedOutbound"]) for own in self.site)
