@@ -36,7 +36,7 @@ ROOMS = {
     "control/liveness": ["base", "wire"],
     "control/compile": ["base", "wire", "flow", "control/pki", "control/model", "l7/http", "l7/config", "l7/route"],
     "control/publish": ["base", "flow"],
-    "control/telemetry": ["base", "flow", "l7/h1", "l7/config", "l7/route", "l7/proxy", "control/model"],
+    "control/telemetry": ["base", "flow", "l7/h1", "l7/config", "l7/route", "l7/proxy", "l7/proxy_protocol", "control/model"],
     "control/loop": ["base", "wire", "flow", "control/model", "control/store", "control/health", "control/neighbour",
                      "control/liveness", "control/compile", "control/publish", "control/telemetry", "control/mesh"],
     "control/api": ["base", "wire", "flow", "l7/http", "l7/config", "control/model", "control/store", "control/loop", "control/health",

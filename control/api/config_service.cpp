@@ -43,6 +43,8 @@ std::vector<model::ObjectKey> keys_of(const model::State& state) {
   add(model::Kind::kTcpRoute, state.tcp_routes);
   add(model::Kind::kReferenceGrant, state.grants);
   add(model::Kind::kFault, state.faults);
+  add(model::Kind::kListenerPolicy, state.listener_policies);
+  add(model::Kind::kDirectResponse, state.direct_responses);
   return keys;
 }
 

@@ -206,6 +206,8 @@ const std::vector<KindInfo>& kinds() {
       {"TCPRoute", "gateway.networking.k8s.io/v1alpha2", "tcp_route", "gateway.networking.k8s.io/v1"},
       {"ReferenceGrant", "gateway.networking.k8s.io/v1beta1", "reference_grant", "gateway.networking.k8s.io/v1"},
       {"Fault", "penstock.io/v1alpha1", "fault"},
+      {"ListenerPolicy", "penstock.io/v1alpha1", "listener_policy"},
+      {"DirectResponse", "penstock.io/v1alpha1", "direct_response"},
   };
   return kAll;
 }

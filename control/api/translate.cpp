@@ -93,6 +93,10 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
       return translate<model::ReferenceGrant>(message.reference_grant(), model::Kind::kReferenceGrant, object, errors);
     case v1::Object::kFault:
       return translate<model::Fault>(message.fault(), model::Kind::kFault, object, errors);
+    case v1::Object::kListenerPolicy:
+      return translate<model::ListenerPolicy>(message.listener_policy(), model::Kind::kListenerPolicy, object, errors);
+    case v1::Object::kDirectResponse:
+      return translate<model::DirectResponse>(message.direct_response(), model::Kind::kDirectResponse, object, errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -118,6 +122,8 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::TcpRoute& o) { write(o, *message.mutable_tcp_route()); }
     void operator()(const model::ReferenceGrant& o) { write(o, *message.mutable_reference_grant()); }
     void operator()(const model::Fault& o) { write(o, *message.mutable_fault()); }
+    void operator()(const model::ListenerPolicy& o) { write(o, *message.mutable_listener_policy()); }
+    void operator()(const model::DirectResponse& o) { write(o, *message.mutable_direct_response()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -198,6 +204,10 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.grants, key.name, object);
     case model::Kind::kFault:
       return find_in(state.faults, key.name, object);
+    case model::Kind::kListenerPolicy:
+      return find_in(state.listener_policies, key.name, object);
+    case model::Kind::kDirectResponse:
+      return find_in(state.direct_responses, key.name, object);
   }
   return false;
 }

@@ -180,6 +180,8 @@ class FilterReader {
     } else if (of_backend_) {
       fields_.fault({&at, "type"}, Fields::quoted(type) + " is not for a backend (want RequestHeaderModifier, " +
                                        "ResponseHeaderModifier, URLRewrite or RequestMirror)");
+    } else if (type == "ExtensionRef") {
+      if (once(type, at)) read_extension(message.extension_ref(), {&at, "extensionRef"});
     } else if (type == "RequestRedirect") {
       if (once(type, at))
         read_redirect(message.request_redirect(), out_.redirect.emplace(), {&at, "requestRedirect"}, fields_);
@@ -197,6 +199,7 @@ class FilterReader {
         {"URLRewrite", m.has_url_rewrite()},
         {"RequestMirror", m.has_request_mirror()},
         {"CORS", m.has_cors()},
+        {"ExtensionRef", m.has_extension_ref()},
     };
     bool known = false, right = true;
     for (const auto& [name, given] : fields) {
@@ -210,6 +213,14 @@ class FilterReader {
     if (seen_.insert(type).second) return true;
     fields_.fault({&at, "type"}, type + " is given twice");
     return false;
+  }
+
+  void read_extension(const gateway::LocalObjectReference& message, const Path& at) {
+    if (message.group() != model::kOwnGroup)
+      fields_.fault({&at, "group"}, Fields::quoted(message.group()) + " is not " + model::kOwnGroup);
+    if (message.kind() != "DirectResponse")
+      fields_.fault({&at, "kind"}, Fields::quoted(message.kind()) + " is not DirectResponse");
+    out_.direct = model::Name{space_, message.name()};
   }
 
   void read_rewrite(const gateway::HTTPURLRewriteFilter& message, const Path& at) {
@@ -260,6 +271,12 @@ void write_filters(const model::RouteFilters& filters, const std::string& space,
   for (const model::MirrorFilter& mirror : filters.mirrors)
     write_mirror(mirror, space, *add("RequestMirror").mutable_request_mirror());
   if (filters.cors) write_cors(*filters.cors, *add("CORS").mutable_cors());
+  if (filters.direct) {
+    auto& reference = *add("ExtensionRef").mutable_extension_ref();
+    reference.set_group(model::kOwnGroup);
+    reference.set_kind("DirectResponse");
+    reference.set_name(filters.direct->name);
+  }
 }
 
 void read_rule(const gateway::HTTPRouteRule& message, const std::string& space, const Path& at, model::HttpRule& out,

@@ -21,6 +21,8 @@ constexpr Choice<model::Balancing> kBalancing[] = {{"maglev", model::Balancing::
                                                    {"leastConnections", model::Balancing::kLeastConnections}};
 constexpr Choice<model::DownAction> kDown[] = {{"move", model::DownAction::kMove},
                                                {"reset", model::DownAction::kReset}};
+constexpr Choice<config::ProxyHeader> kProxyHeaders[] = {{"v1", config::ProxyHeader::kV1},
+                                                         {"v2", config::ProxyHeader::kV2}};
 constexpr Choice<model::NoEndpointAction> kNoEndpoint[] = {{"reject", model::NoEndpointAction::kReject},
                                                            {"drop", model::NoEndpointAction::kDrop}};
 
@@ -262,6 +264,8 @@ void to_model(const v1alpha1::ServicePolicy& message, model::ServicePolicy& obje
     fields.choice({&path, "onEndpointDown"}, spec.on_endpoint_down(), kDown, object.on_endpoint_down);
   if (spec.has_no_endpoint()) fields.choice({&path, "noEndpoint"}, spec.no_endpoint(), kNoEndpoint, object.no_endpoint);
   if (spec.has_health_check()) read_health_check(spec.health_check(), object.health_check, path, fields);
+  if (spec.has_proxy_protocol())
+    fields.choice({&path, "proxyProtocol"}, spec.proxy_protocol(), kProxyHeaders, object.proxy_header);
 }
 
 void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& message) {
@@ -284,6 +288,8 @@ void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& mes
   if (object.no_endpoint != defaults.no_endpoint) spec.set_no_endpoint(name_of(object.no_endpoint, kNoEndpoint));
   if (object.health_check.kind != model::HealthCheckKind::kNone)
     write_health_check(object.health_check, *spec.mutable_health_check());
+  if (object.proxy_header != defaults.proxy_header)
+    spec.set_proxy_protocol(name_of(object.proxy_header, kProxyHeaders));
 }
 
 }  // namespace penstock::api

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "control/compile/l7_listener.h"
 #include "control/model/diff.h"
 #include "l7/config/hostname.h"
 
@@ -227,6 +228,7 @@ class L7Compiler {
     out.redirect = filters.redirect;
     out.rewrite = filters.rewrite;
     out.cors = filters.cors;
+    if (filters.direct) out.direct = round_.state.direct_responses.at(*filters.direct)->answer;
     for (const model::MirrorFilter& mirror : filters.mirrors) {
       const uint32_t cluster = cluster_of("HTTPRoute", space, mirror.backend);
       if (cluster != config::kNoCluster) out.mirrors.push_back({cluster, mirror.numerator, mirror.denominator});
@@ -249,6 +251,9 @@ class L7Compiler {
     listener.protocol = door.protocol;
     listener.addresses = door.addresses;
     listener.port = door.port;
+    const model::ListenerView& first = *door.listeners.front();  // of one Gateway all say the same
+    if (const model::ListenerPolicy* policy = policy_of(round_.state, first.gateway->name, first.listener->name))
+      put_policy(*policy, out_.filters, listener);
     if (door.protocol == config::Protocol::kTcp) {
       const model::TcpRoute* route = door.listeners.front()->tcp;
       // Without a route there is no backend: connections are refused as with one that is not to be had.
@@ -378,8 +383,10 @@ bool L7Part::has_changed(const Round& round, const ServicePart& services) const 
   const bool same_reach = reach == services.reach || (reach && services.reach && *reach == *services.reach);
   return state.node != now.node || differ(state.gateways, now.gateways) || differ(state.http_routes, now.http_routes) ||
          differ(state.tcp_routes, now.tcp_routes) || differ(state.grants, now.grants) ||
-         differ(state.faults, now.faults) || differ(state.services, now.services) || differ(state.slices, now.slices) ||
-         differ(state.service_policies, now.service_policies) || differ(down, services.down) || !same_reach;
+         differ(state.faults, now.faults) || differ(state.listener_policies, now.listener_policies) ||
+         differ(state.direct_responses, now.direct_responses) || differ(state.services, now.services) ||
+         differ(state.slices, now.slices) || differ(state.service_policies, now.service_policies) ||
+         differ(down, services.down) || !same_reach;
 }
 
 void L7Part::update(const Round& round, const ServicePart& services) {

@@ -36,6 +36,7 @@ class ClusterCompiler {
     config::Cluster cluster;
     cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
     cluster.balancing = balancing_of(input.policy);
+    if (input.policy) cluster.proxy_header = input.policy->proxy_header;
     const auto slot = old ? std::optional(old->slot) : part_.slots.take(round_.retired);
     if (!slot) {
       fault(service, "there is no room for it as a backend (at most " + std::to_string(config::kMaxClusters) + ")");

@@ -48,6 +48,10 @@ std::optional<model::Object> find_object(const model::State& state, const model:
       return copy_of(state.grants, key.name);
     case Kind::kFault:
       return copy_of(state.faults, key.name);
+    case Kind::kListenerPolicy:
+      return copy_of(state.listener_policies, key.name);
+    case Kind::kDirectResponse:
+      return copy_of(state.direct_responses, key.name);
   }
   return std::nullopt;
 }

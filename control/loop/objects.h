@@ -29,6 +29,8 @@ void for_each_object(const model::State& state, F&& visit) {
   all(Kind::kTcpRoute, state.tcp_routes);
   all(Kind::kReferenceGrant, state.grants);
   all(Kind::kFault, state.faults);
+  all(Kind::kListenerPolicy, state.listener_policies);
+  all(Kind::kDirectResponse, state.direct_responses);
 }
 
 // A copy of the object; nothing when there is none.

@@ -88,6 +88,7 @@ struct RouteFilters {
   std::optional<config::Redirect> redirect;
   std::optional<config::Rewrite> rewrite;
   std::optional<config::Cors> cors;
+  std::optional<Name> direct;  // ExtensionRef: a DirectResponse
   std::vector<MirrorFilter> mirrors;
   bool operator==(const RouteFilters&) const = default;
 };

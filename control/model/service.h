@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "l7/config/cluster.h"
 
 namespace penstock::model {
 
@@ -93,6 +94,7 @@ struct ServicePolicy {
   DownAction on_endpoint_down = DownAction::kMove;
   NoEndpointAction no_endpoint = NoEndpointAction::kReject;
   HealthCheck health_check;
+  config::ProxyHeader proxy_header = config::ProxyHeader::kNone;
   bool operator==(const ServicePolicy&) const = default;
 };
 

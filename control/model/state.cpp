@@ -20,6 +20,8 @@ Objects<HttpRoute>& objects_of(State& s, const HttpRoute*) { return s.http_route
 Objects<TcpRoute>& objects_of(State& s, const TcpRoute*) { return s.tcp_routes; }
 Objects<ReferenceGrant>& objects_of(State& s, const ReferenceGrant*) { return s.grants; }
 Objects<Fault>& objects_of(State& s, const Fault*) { return s.faults; }
+Objects<ListenerPolicy>& objects_of(State& s, const ListenerPolicy*) { return s.listener_policies; }
+Objects<DirectResponse>& objects_of(State& s, const DirectResponse*) { return s.direct_responses; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -82,6 +84,10 @@ bool remove(State& state, const ObjectKey& key) {
       return state.grants.erase(key.name) != 0;
     case Kind::kFault:
       return state.faults.erase(key.name) != 0;
+    case Kind::kListenerPolicy:
+      return state.listener_policies.erase(key.name) != 0;
+    case Kind::kDirectResponse:
+      return state.direct_responses.erase(key.name) != 0;
   }
   return false;
 }
@@ -120,6 +126,10 @@ const char* to_string(Kind kind) {
       return "ReferenceGrant";
     case Kind::kFault:
       return "Fault";
+    case Kind::kListenerPolicy:
+      return "ListenerPolicy";
+    case Kind::kDirectResponse:
+      return "DirectResponse";
   }
   return "?";
 }

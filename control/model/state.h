@@ -9,6 +9,7 @@
 
 #include "control/model/errors.h"
 #include "control/model/gateway.h"
+#include "control/model/listener_policy.h"
 #include "control/model/node.h"
 #include "control/model/objects.h"
 #include "control/model/peer.h"
@@ -33,9 +34,11 @@ enum class Kind : uint8_t {
   kHttpRoute,
   kTcpRoute,
   kReferenceGrant,
-  kFault
+  kFault,
+  kListenerPolicy,
+  kDirectResponse
 };
-constexpr size_t kKinds = 15;
+constexpr size_t kKinds = 17;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
 
@@ -55,10 +58,13 @@ struct State {
   Objects<TcpRoute> tcp_routes;
   Objects<ReferenceGrant> grants;
   Objects<Fault> faults;
+  Objects<ListenerPolicy> listener_policies;
+  Objects<DirectResponse> direct_responses;
 };
 
-using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer,
-                            Workload, Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault>;
+using Object =
+    std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer, Workload,
+                 Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault, ListenerPolicy, DirectResponse>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

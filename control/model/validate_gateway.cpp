@@ -215,6 +215,8 @@ bool validate_l7_counts(const State& state, Faults& faults) {
   at_most(state.http_routes.size(), kMaxHttpRoutes, Kind::kHttpRoute);
   at_most(state.tcp_routes.size(), kMaxTcpRoutes, Kind::kTcpRoute);
   at_most(state.grants.size(), kMaxGrants, Kind::kReferenceGrant);
+  at_most(state.listener_policies.size(), kMaxListenerPolicies, Kind::kListenerPolicy);
+  at_most(state.direct_responses.size(), kMaxDirectResponses, Kind::kDirectResponse);
   for (const auto& [name, gateway] : state.gateways)
     fits =
         fits && gateway->listeners.size() <= kMaxGatewayListeners && gateway->addresses.size() <= kMaxGatewayAddresses;
@@ -253,6 +255,7 @@ void validate_gateway_api(const State& before, const State& state, Faults& fault
   });
   for_each_change(before.faults, state.faults, [&](const auto&, const auto&) { with_faults = true; });
   if (with_faults || (routes && !state.faults.empty())) validate_faults(state, faults);
+  validate_listener_policies(before, state, faults);
   const auto touch = [&](const auto&, const auto&) { frontends = true; };
   for_each_change(before.services, state.services, touch);
   for_each_change(before.service_policies, state.service_policies, touch);

@@ -62,8 +62,10 @@ void validate_rule(const HttpRule& rule, const std::string& at, ObjectFaults& fa
   validate_backends(rule.backends, at + ".backendRefs", faults);
   for (size_t i = 0; i < rule.backends.size() && i < config::kMaxBackendsPerAction; ++i)
     validate_filters(rule, rule.backends[i].filters, text(at, ".backendRefs[", i, "]"), faults);
-  if (rule.filters.redirect && !rule.backends.empty())
-    faults.add(at + ".backendRefs", "a rule that redirects has no backends");
+  if ((rule.filters.redirect || rule.filters.direct) && !rule.backends.empty())
+    faults.add(at + ".backendRefs", "a rule that answers by a filter has no backends");
+  if (rule.filters.redirect && rule.filters.direct)
+    faults.add(at + ".filters", "a RequestRedirect and an ExtensionRef cannot both answer");
   validate_times(rule, at, faults);
 }
 

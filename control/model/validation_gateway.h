@@ -15,6 +15,9 @@ void add_checked(ObjectFaults& faults, const base::Result<void>& checked);
 // validate_gateway.cpp: what differs from `before`, and what that has to do with.
 void validate_gateway_api(const State& before, const State& state, Faults& faults);
 
+// validate_listener_policy.cpp: likewise.
+void validate_listener_policies(const State& before, const State& state, Faults& faults);
+
 // validate_http_route.cpp
 void validate_http_route(const HttpRoute& route, Faults& faults);
 void validate_tcp_route(const TcpRoute& route, Faults& faults);

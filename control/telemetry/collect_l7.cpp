@@ -88,6 +88,8 @@ void read_whole(const Workers& workers, L7Stats& out) {
   out.durations.resize(proxy::kDurationBuckets);
   for (const char* letters : proxy::kFlagLetters) out.flags.emplace_back(letters, 0);
   for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals.emplace_back(h1::info(static_cast<h1::Refusal>(i)).name, 0);
+  for (size_t i = 1; i < proxy::kProxyFaults; ++i)
+    out.proxy_headers.emplace_back(proxy_protocol::name_of(static_cast<proxy_protocol::Fault>(i)), 0);
   for (const L7Worker& worker : workers) {
     const proxy::Counters& counters = *worker.counters;
     for (size_t i = 0; i < out.events.size(); ++i) out.events[i] += counters.of(static_cast<proxy::Count>(i));
@@ -95,6 +97,8 @@ void read_whole(const Workers& workers, L7Stats& out) {
     out.duration_sum += counters.duration_sum();
     for (size_t i = 0; i < out.flags.size(); ++i) out.flags[i].second += counters.of(static_cast<proxy::Flag>(1u << i));
     for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals[i - 1].second += counters.of(static_cast<h1::Refusal>(i));
+    for (size_t i = 1; i < proxy::kProxyFaults; ++i)
+      out.proxy_headers[i - 1].second += counters.of(static_cast<proxy_protocol::Fault>(i));
   }
 }
 

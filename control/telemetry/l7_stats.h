@@ -37,7 +37,7 @@ struct TcpGauges {
 struct L7Stats {
   std::vector<ExchangeStats> listeners, routes, services;
   std::vector<L7EndpointStats> endpoints;
-  NamedCounts flags, refusals;
+  NamedCounts flags, refusals, proxy_headers;
   std::vector<uint64_t> events;     // by proxy::Count; empty: no worker terminates connections
   std::vector<uint64_t> durations;  // by bucket, see proxy::duration_bucket
   base::Nanos duration_sum = 0;

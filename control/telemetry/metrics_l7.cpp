@@ -106,6 +106,9 @@ void add_l7(const L7Stats& stats, Builder& b) {
   for (const auto& [flag, n] : stats.flags)
     b.counter("penstock_l7_response_flags_total", "Answers that are not what the backend said, by Envoy's letters.",
               {{"flag", flag}}, n);
+  for (const auto& [reason, n] : stats.proxy_headers)
+    b.counter("penstock_l7_refused_proxy_headers_total",
+              "Connections closed: no right PROXY protocol header, by reason.", {{"reason", reason}}, n);
   for (const auto& [reason, n] : stats.refusals)
     b.counter("penstock_l7_refused_messages_total", "Requests and answers that are not HTTP, by reason.",
               {{"reason", reason}}, n);

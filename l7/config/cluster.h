@@ -25,6 +25,9 @@ enum class Balancing : uint8_t {
   kRandom,
 };
 
+// What a connection to an endpoint begins with, to say whose request it carries (the PROXY protocol).
+enum class ProxyHeader : uint8_t { kNone, kV1, kV2 };
+
 struct Endpoint {
   base::IpAddress address;
   uint16_t port = 0;
@@ -51,6 +54,7 @@ struct Cluster {
   Balancing balancing = Balancing::kRoundRobin;
   ClusterLimits limits;
   std::vector<Endpoint> endpoints;
+  ProxyHeader proxy_header = ProxyHeader::kNone;
   bool operator==(const Cluster&) const = default;
 };
 

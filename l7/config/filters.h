@@ -56,6 +56,8 @@ struct DirectResponse {
   uint16_t status = 200;
   std::string content_type;  // empty: none
   std::string body;
+  uint32_t retry_after = 0;  // seconds, for the field Retry-After; 0: none
+  bool operator==(const DirectResponse&) const = default;
 };
 
 // The Fetch standard's CORS protocol, answered by the gateway. "*" stands for every origin, method or field.

@@ -4,7 +4,9 @@
 // Immutable; owned by the generation, built by control, read by workers.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +18,11 @@ namespace penstock::config {
 
 constexpr size_t kMaxListeners = 1024;  // tcp::Listeners::kMax
 
+inline bool contains(const std::vector<base::Prefix>& prefixes, const base::IpAddress& address) {
+  return std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const base::Prefix& each) { return each.contains(address); });
+}
+
 enum class Protocol : uint8_t {
   kHttp,  // HTTP/1.1 and 1.0; `table` chooses
   kTcp,   // bytes to the backend of `action`
@@ -25,6 +32,19 @@ struct ListenerTimeouts {
   base::Nanos header = 10 * base::kNanosPerSecond;   // from a request's first byte to the end of its head (slowloris)
   base::Nanos idle = 60 * base::kNanosPerSecond;     // between requests
   base::Nanos stream = 300 * base::kNanosPerSecond;  // a request or tunnel on which nothing moves
+  bool operator==(const ListenerTimeouts&) const = default;
+};
+
+// What is said in place of an answer of the gateway's own: the direct response of a list of filters.
+struct OwnAnswer {
+  uint16_t status = 0;  // of the answer that it stands for
+  uint32_t filters = 0;
+};
+
+// Nobody is served but clients in `except`.
+struct Maintenance {
+  std::vector<base::Prefix> except;
+  uint32_t filters = 0;  // whose direct response is the answer
 };
 
 struct Listener {
@@ -38,6 +58,9 @@ struct Listener {
   ListenerTimeouts timeouts;
   uint32_t requests_per_connection = 0;  // 0: no limit; the last answer says Connection: close
   http::ForwardingPolicy forwarding;     // `via` names a text that outlives every generation
+  std::vector<base::Prefix> proxies;     // whose connections begin with a header of the PROXY protocol
+  std::vector<OwnAnswer> own_answers;
+  std::optional<Maintenance> maintenance;
 };
 
 }  // namespace penstock::config

@@ -56,6 +56,7 @@ class StackNet {
   uint32_t connect(const config::Endpoint& endpoint, base::Nanos now);
   base::IpAddress peer_address(uint32_t id) { return stack_.tuple_of(id).remote; }
   uint16_t peer_port(uint32_t id) { return stack_.tuple_of(id).remote_port; }
+  base::IpAddress local_address(uint32_t id) { return stack_.tuple_of(id).local; }
 
   uint64_t ports_exhausted() const { return ports_exhausted_; }
 

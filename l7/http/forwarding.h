@@ -33,6 +33,7 @@ struct ForwardingPolicy {
   unsigned trusted_hops = 0;            // how many proxies in front of the sender's address are believed
   bool keep_request_id = true;          // a usable X-Request-Id of the sender is kept
   std::string_view via = "penstock";    // RFC 9110 7.6.3 pseudonym; empty: no Via (against the MUST, but asked for)
+  bool operator==(const ForwardingPolicy&) const = default;
 };
 
 struct Arrival {

@@ -31,9 +31,16 @@ void Proxy<N>::on_accept(uint32_t id, uint32_t number, base::Nanos now) {
   client.connection = id;
   client.listener = listener.slot;
   client.tcp = listener.protocol == config::Protocol::kTcp;
-  client.until = after(listener.timeouts.idle);
+  client.origin = {.known = true,
+                   .datagram = false,
+                   .source = net_.peer_address(id),
+                   .destination = net_.local_address(id),
+                   .source_port = net_.peer_port(id),
+                   .destination_port = listener.port};
+  client.awaits_header = config::contains(listener.proxies, client.origin.source);
+  client.until = after(client.awaits_header ? listener.timeouts.header : listener.timeouts.idle);
   sides_[id] = index * 2;
-  if (client.tcp) begin_tcp(index, listener);
+  if (client.tcp && !client.awaits_header) begin_tcp(index, listener);
   resume(index);
   give_room();
 }
@@ -62,6 +69,10 @@ void Proxy<N>::resume(uint32_t index) {
   for (;;) {
     DownstreamSession& client = clients_.at(index);
     if (client.connection == kNone || client.state != DownstreamSession::State::kOpen) return;
+    if (client.awaits_header) {
+      if (take_header(index)) continue;
+      return;
+    }
     if (client.exchange != kNone) {
       if (pump(exchange_of(client))) continue;
       return arm_client(index);
@@ -74,6 +85,40 @@ void Proxy<N>::resume(uint32_t index) {
     }
     if (!begin_exchange(index)) return refuse_client(index);
   }
+}
+
+// The header of the PROXY protocol, by which a proxy says whom the connection is for. False: it is not there yet, or
+// was none.
+template <Net N>
+bool Proxy<N>::take_header(uint32_t index) {
+  constexpr size_t kPieces = 8;
+  DownstreamSession& client = clients_.at(index);
+  base::Bytes pieces[kPieces];
+  size_t count = 0, size = 0;
+  net_.peek(client.connection, pieces, kPieces, count);
+  for (size_t i = 0; i < count && size < proxy_protocol::kMaxHeaderBytes; ++i) {
+    const base::Bytes piece = pieces[i].first(std::min(pieces[i].size(), proxy_protocol::kMaxHeaderBytes - size));
+    std::copy(piece.begin(), piece.end(), scratch_.get() + size);
+    size += piece.size();
+  }
+  proxy_protocol::Endpoints said;
+  const proxy_protocol::Read read = proxy_protocol::read_header(scratch().first(size), said);
+  const config::Listener* listener = listener_of(client);
+  if (read.got == proxy_protocol::Read::Got::kRefused) counters_.count(read.fault);
+  if (read.got == proxy_protocol::Read::Got::kMore && !client.dead && !net_.peer_finished(client.connection)) {
+    arm_client(index);
+    return false;
+  }
+  if (read.got != proxy_protocol::Read::Got::kHeader || listener == nullptr) {
+    end_client(index, false);
+    return false;
+  }
+  net_.consume(client.connection, read.consumed, now_);
+  if (said.known) client.origin = said;
+  client.awaits_header = false;
+  client.until = after(listener->timeouts.idle);
+  if (client.tcp) begin_tcp(index, *listener);
+  return true;
 }
 
 template <Net N>
@@ -98,8 +143,8 @@ bool Proxy<N>::begin_exchange(uint32_t index) {
   x.message = message;
   x.moved_at = x.record.began = now_;
   x.record.listener = client.listener;
-  x.record.peer = net_.peer_address(client.connection);
-  x.record.peer_port = net_.peer_port(client.connection);
+  x.record.peer = client.origin.source;
+  x.record.peer_port = client.origin.source_port;
   const config::Listener* listener = listener_of(client);
   const config::ListenerTimeouts timeouts = listener != nullptr ? listener->timeouts : config::ListenerTimeouts{};
   x.stream_timeout = timeouts.stream;
@@ -199,6 +244,7 @@ void Proxy<N>::on_client_time(uint32_t index) {
     counters_.count(Count::lingers_cut);
     end_client(index, true);  // TCP still sends what is left of the answer, and resets whoever goes on sending
   } else if (client.exchange == kNone) {
+    if (client.awaits_header) counters_.count(Count::headers_late);
     end_client(index, true);
   } else {
     on_exchange_time(exchange_of(client));

@@ -11,12 +11,15 @@
 #include "l7/h1/refusal.h"
 #include "l7/proxy/access_record.h"
 #include "l7/proxy/limits.h"
+#include "l7/proxy_protocol/proxy_protocol.h"
 
 namespace penstock::proxy {
 
 #define PENSTOCK_PROXY_COUNTS(X)                                                                  \
   X(connections_accepted, "connections of clients")                                               \
   X(connections_refused, "connections of clients for which there was no room, or no listener")    \
+  X(headers_late, "connections closed: their header of the PROXY protocol did not come in time")  \
+  X(maintenance_answers, "requests and TCP connections turned away: the listener is closed")      \
   X(exchanges, "requests and TCP connections that ended, in whatever way")                        \
   X(exchanges_exhausted, "requests and TCP connections refused: Limits::exchanges are under way") \
   X(messages_exhausted, "requests refused: Limits::messages are under way")                       \
@@ -59,6 +62,7 @@ inline constexpr std::array<const char*, kCounts> kCountNames = {
 #undef PENSTOCK_PROXY_COUNT_NAME
 };
 
+constexpr size_t kProxyFaults = static_cast<size_t>(proxy_protocol::Fault::kCount);
 constexpr size_t kResponseClasses = 6;   // no answer, 1xx (101 only), 2xx, ... 5xx
 constexpr size_t kDurationBuckets = 28;  // by powers of two of a microsecond: under 1 us, under 2 us, ..., the rest
 
@@ -89,6 +93,7 @@ class Counters {
         endpoints_(limits.endpoint_slots) {}
 
   void count(Count what) { counts_[static_cast<size_t>(what)].add(1); }
+  void count(proxy_protocol::Fault why) { proxy_faults_[static_cast<size_t>(why)].add(1); }
   void add(const AccessRecord& record) {
     count(Count::exchanges);
     for (uint32_t flags = record.flags; flags != 0; flags &= flags - 1)
@@ -103,6 +108,7 @@ class Counters {
   }
 
   uint64_t of(Count what) const { return counts_[static_cast<size_t>(what)].read(); }
+  uint64_t of(proxy_protocol::Fault why) const { return proxy_faults_[static_cast<size_t>(why)].read(); }
   uint64_t of(Flag flag) const { return flags_[static_cast<size_t>(__builtin_ctz(flag))].read(); }
   uint64_t of(h1::Refusal refusal) const { return refusals_[static_cast<size_t>(refusal)].read(); }
   uint64_t duration(size_t bucket) const { return durations_[bucket].read(); }
@@ -130,6 +136,7 @@ class Counters {
   std::array<base::Counter, kCounts> counts_;
   std::array<base::Counter, kFlags> flags_;
   std::array<base::Counter, h1::kRefusals> refusals_;
+  std::array<base::Counter, kProxyFaults> proxy_faults_;
   std::array<base::Counter, kDurationBuckets> durations_;
   base::Counter duration_sum_;
   Table listeners_, routes_, clusters_, endpoints_;

@@ -8,6 +8,7 @@
 
 #include "l7/h1/request_parser.h"
 #include "l7/proxy/codec.h"
+#include "l7/proxy_protocol/proxy_protocol.h"
 
 namespace penstock::proxy {
 
@@ -21,8 +22,10 @@ struct DownstreamSession {
   bool dead = false;      // the transport said kEnded
   bool draining = false;  // the next answer is the last
   bool tcp = false;
+  bool awaits_header = false;  // of the PROXY protocol, before anything else
   uint32_t served = 0;
-  base::Nanos until = 0;  // idle or lingering: closed then
+  base::Nanos until = 0;               // idle or lingering: closed then
+  proxy_protocol::Endpoints origin{};  // who is at the other end, as far as anybody says
 };
 
 class DownstreamStream {

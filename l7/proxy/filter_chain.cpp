@@ -1,6 +1,7 @@
 #include "l7/proxy/filter_chain.h"
 
 #include <array>
+#include <charconv>
 
 #include "l7/proxy/access_record.h"
 #include "l7/proxy/cors.h"
@@ -48,8 +49,7 @@ bool redirect(const config::Redirect& redirect, const RequestAt& at, const http:
 bool direct(const config::DirectResponse& direct, http::ResponseHead& answer, FilterVerdict& verdict) {
   answer_with(direct.status, answer, verdict);
   verdict.body = !direct.body.empty();
-  return direct.content_type.empty() ||
-         answer.fields.add(http::FieldId::kContentType, direct.content_type) == http::Fault::kNone;
+  return write_direct(direct, answer);
 }
 
 bool rewrite(const config::Rewrite& rewrite, const RequestAt& at, http::RequestHead& head) {
@@ -100,6 +100,20 @@ FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at
   if (!change_fields(filters.request, head.fields)) return failed(answer, verdict);
   if (filters.rewrite && !rewrite(*filters.rewrite, at, head)) return failed(answer, verdict);
   return verdict;
+}
+
+bool write_direct(const config::DirectResponse& direct, http::ResponseHead& answer) {
+  bool done = true;
+  if (direct.status != 0) answer.status = direct.status;
+  if (!direct.content_type.empty())
+    done &= answer.fields.add(http::FieldId::kContentType, direct.content_type) == http::Fault::kNone;
+  if (direct.retry_after != 0) {
+    char digits[10];
+    const char* end = std::to_chars(digits, digits + sizeof digits, direct.retry_after).ptr;
+    const std::string_view seconds(digits, static_cast<size_t>(end - digits));
+    done &= answer.fields.add(http::FieldId::kRetryAfter, seconds) == http::Fault::kNone;
+  }
+  return done;
 }
 
 bool filter_response(const config::Filters& filters, std::string_view origin, http::ResponseHead& head) {

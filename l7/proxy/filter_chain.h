@@ -44,6 +44,9 @@ bool filter_response(const config::Filters& filters, std::string_view origin, ht
 // Whether anything is done with an answer.
 inline bool filters_responses(const config::Filters& filters) { return !filters.response.empty() || filters.cors; }
 
+// Status and fields of a direct response; status 0 leaves the answer's. False: a field did not fit.
+bool write_direct(const config::DirectResponse& direct, http::ResponseHead& answer);
+
 // "Set, add, remove" of one message.
 bool change_fields(const std::vector<config::HeaderChange>& changes, http::Fields& fields);
 

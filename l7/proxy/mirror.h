@@ -34,8 +34,8 @@ void Proxy<N>::begin_mirror(Exchange& x, MirrorCopy& copy) {
       endpoint != nullptr && clusters_.cluster(copy.cluster).mirrors < clusters_.find(copy.cluster)->limits.connections;
   const uint32_t index = room && plain ? upstreams_.take() : kNone;
   if (index == kNone) return counters_.count(Count::mirrors_dropped);
-  const uint32_t id = net_.connect(*endpoint, now_);
-  if (id == kNone || id >= sides_.size()) {
+  const uint32_t id = connect_for(client_of(x), *endpoint, *clusters_.find(copy.cluster));
+  if (id == kNone) {
     upstreams_.give(index);
     return counters_.count(Count::mirrors_dropped);
   }

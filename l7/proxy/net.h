@@ -51,6 +51,7 @@ concept Net = requires(N& net, uint32_t id, base::Nanos now, base::Bytes bytes, 
   { net.connect(endpoint, now) } -> std::convertible_to<uint32_t>;
   { net.peer_address(id) } -> std::convertible_to<base::IpAddress>;
   { net.peer_port(id) } -> std::convertible_to<uint16_t>;
+  { net.local_address(id) } -> std::convertible_to<base::IpAddress>;
 };
 
 }  // namespace penstock::proxy

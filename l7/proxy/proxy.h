@@ -68,6 +68,7 @@ class Proxy {
   // client.h: connections of clients
   const config::Listener* listener_of(const DownstreamSession& client) const;
   void resume(uint32_t client);
+  bool take_header(uint32_t client);
   bool begin_exchange(uint32_t client);
   void refuse_client(uint32_t client);
   void enter_heads(Exchange& x);
@@ -88,11 +89,13 @@ class Proxy {
   void on_request_head(Exchange& x);
   void route_request(Exchange& x, const config::Listener& listener);
   bool run_filters(Exchange& x, uint32_t number, const RequestAt& at, base::Nanos& delay, bool of_rule);
+  http::Arrival arrival_of(const Exchange& x) const;
   bool prepare_forwarding(Exchange& x, const config::Listener& listener);
   Ran send_request_head(Exchange& x);
   Ran stream_request(Exchange& x);
   Ran end_request(Exchange& x);
   Ran on_broken_request(Exchange& x);
+  bool turn_away(Exchange& x, const config::Listener& listener);
   void answer(Exchange& x, uint16_t status, uint32_t flags);
   void begin_answer(Exchange& x);
   void client_gone(Exchange& x);
@@ -116,6 +119,8 @@ class Proxy {
   void start_try(Exchange& x);
   bool reuse(Exchange& x, uint32_t endpoint);
   void connect(Exchange& x, const config::Endpoint& endpoint, const config::Cluster& cluster);
+  uint32_t connect_for(const DownstreamSession& client, const config::Endpoint& endpoint,
+                       const config::Cluster& cluster);
   void attach(Exchange& x, uint32_t upstream);
   void wait(Exchange& x, const config::Cluster& cluster);
   void stop_waiting(Exchange& x);

@@ -85,6 +85,7 @@ void Proxy<N>::on_request_head(Exchange& x) {
   x.record.path.set(head.path());
   const config::Listener* listener = listener_of(client_of(x));
   if (listener == nullptr) return answer(x, 503, kNoRoute);  // it vanished while the request was on its way
+  if (turn_away(x, *listener)) return;
   switch (http::next_hop(head)) {
     case http::Hop::kForward:
       return route_request(x, *listener);
@@ -93,6 +94,20 @@ void Proxy<N>::on_request_head(Exchange& x) {
     case http::Hop::kRefuse:
       return answer(x, 400, kDownstreamProtocol);
   }
+}
+
+// A listener that is closed: true, and the exchange has its answer, unless the client is one of those let in.
+template <Net N>
+bool Proxy<N>::turn_away(Exchange& x, const config::Listener& listener) {
+  if (!listener.maintenance) return false;
+  const http::RequestHead& head = message_of(x).request;
+  if (config::contains(listener.maintenance->except,
+                       http::client_address(head.fields, arrival_of(x), listener.forwarding)))
+    return false;
+  counters_.count(Count::maintenance_answers);
+  base::Nanos delay = 0;
+  run_filters(x, listener.maintenance->filters, {}, delay, true);
+  return true;
 }
 
 // Everything that needs the configuration, at once: what comes later uses what is written down here.
@@ -158,10 +173,16 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
 }
 
 template <Net N>
+http::Arrival Proxy<N>::arrival_of(const Exchange& x) const {
+  const proxy_protocol::Endpoints& origin = client_of(x).origin;
+  return {origin.source, origin.destination, origin.source_port, origin.destination_port,
+          messages_.at(x.message).request.scheme};
+}
+
+template <Net N>
 bool Proxy<N>::prepare_forwarding(Exchange& x, const config::Listener& listener) {
   http::RequestHead& head = message_of(x).request;
-  const http::Arrival arrival{x.record.peer, listener.addresses.empty() ? base::IpAddress{} : listener.addresses[0],
-                              x.record.peer_port, listener.port, head.scheme};
+  const http::Arrival arrival = arrival_of(x);
   std::array<uint8_t, 16> random;
   base::store_raw(random.data(), random_.next());
   base::store_raw(random.data() + 8, random_.next());
@@ -181,7 +202,9 @@ typename Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
   UpstreamSession& backend = backend_of(x);
   const config::Cluster* cluster = clusters_.find(x.cluster);
   const uint32_t most = cluster != nullptr ? cluster->limits.requests_per_connection : 1;
-  const bool last = (most != 0 && backend.served + 1 >= most) || message.request.ambiguity != 0;
+  // A connection that was introduced as one client's is not another's.
+  const bool introduced = cluster != nullptr && cluster->proxy_header != config::ProxyHeader::kNone;
+  const bool last = (most != 0 && backend.served + 1 >= most) || message.request.ambiguity != 0 || introduced;
   const Sent sent =
       x.up.send_head(net_, backend.connection, message.request, {last, x.expects_continue}, now_, scratch());
   if (sent == Sent::kLater) return Ran::kWaits;
@@ -280,7 +303,7 @@ typename Proxy<N>::Ran Proxy<N>::on_broken_request(Exchange& x) {
   return Ran::kMoved;
 }
 
-// An answer of the gateway's own, without content.
+// An answer of the gateway's own: without content, unless the listener has something else to say.
 template <Net N>
 void Proxy<N>::answer(Exchange& x, uint16_t status, uint32_t flags) {
   x.record.flags |= flags;
@@ -289,6 +312,15 @@ void Proxy<N>::answer(Exchange& x, uint16_t status, uint32_t flags) {
   http::ResponseHead& head = message_of(x).response;
   head.clear();
   head.status = status;
+  if (const config::Listener* listener = listener_of(client_of(x))) {
+    for (const config::OwnAnswer& own : listener->own_answers) {
+      if (own.status != status) continue;
+      const config::Filters& filters = config_->filters[own.filters];
+      if (!write_direct(*filters.direct, head)) counters_.count(Count::filters_failed);
+      if (!filters.direct->body.empty()) x.body_filters = &filters;
+      break;
+    }
+  }
   begin_answer(x);
 }
 

@@ -9,6 +9,10 @@ template <Net N>
 void Proxy<N>::begin_tcp(uint32_t index, const config::Listener& listener) {
   if (!begin_exchange(index)) return end_client(index, false);
   Exchange& x = exchange_of(clients_.at(index));
+  if (listener.maintenance && !config::contains(listener.maintenance->except, x.record.peer)) {
+    counters_.count(Count::maintenance_answers);
+    return break_off(x, 0);
+  }
   const config::Action& action = config_->actions[listener.action];
   const config::Backend* backend = config::pick_backend(action, random_.next32());
   x.cluster =

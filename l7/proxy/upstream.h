@@ -22,7 +22,8 @@ void Proxy<N>::start_try(Exchange& x) {
     x.counted = true;
   }
   x.reused = false;
-  if (x.message != kNone && reuse(x, endpoint->slot)) return;
+  const bool shares = x.message != kNone && cluster->proxy_header == config::ProxyHeader::kNone;
+  if (shares && reuse(x, endpoint->slot)) return;
   if (state.connections >= cluster->limits.connections) {
     const uint32_t oldest = pool_.oldest(x.cluster);  // of another endpoint: it makes room
     if (oldest == kNone) return wait(x, *cluster);
@@ -58,11 +59,31 @@ bool Proxy<N>::is_fresh(const UpstreamSession& upstream) {
          !net_.peer_finished(upstream.connection);
 }
 
+// A connection of the transport, introduced as the client's where the cluster wants it; kNone: there is none.
+template <Net N>
+uint32_t Proxy<N>::connect_for(const DownstreamSession& client, const config::Endpoint& endpoint,
+                               const config::Cluster& cluster) {
+  const uint32_t id = net_.connect(endpoint, now_);
+  if (id == kNone) return kNone;
+  bool ready = id < sides_.size();
+  if (ready && cluster.proxy_header != config::ProxyHeader::kNone) {
+    std::array<uint8_t, proxy_protocol::kMaxEncodedBytes> header;
+    const auto version =
+        cluster.proxy_header == config::ProxyHeader::kV1 ? proxy_protocol::Version::kV1 : proxy_protocol::Version::kV2;
+    const size_t size = proxy_protocol::encode_header(version, client.origin, header);
+    ready = write_whole(net_, id, {header.data(), size}, now_) == Sent::kAll;
+  }
+  if (ready) return id;
+  net_.abort(id);
+  net_.release(id);
+  return kNone;
+}
+
 template <Net N>
 void Proxy<N>::connect(Exchange& x, const config::Endpoint& endpoint, const config::Cluster& cluster) {
   const uint32_t index = upstreams_.take();
-  const uint32_t id = index == kNone ? kNone : net_.connect(endpoint, now_);
-  if (id == kNone || id >= sides_.size()) {
+  const uint32_t id = index == kNone ? kNone : connect_for(client_of(x), endpoint, cluster);
+  if (id == kNone) {
     if (index != kNone) upstreams_.give(index);
     counters_.count(Count::upstreams_exhausted);
     x.avoid = endpoint.slot;

@@ -99,6 +99,7 @@ class FakeNet {
   }
   base::IpAddress peer_address(uint32_t) const { return base::IpAddress::v4(0xc6336407); }  // 198.51.100.7
   uint16_t peer_port(uint32_t) const { return 40000; }
+  base::IpAddress local_address(uint32_t) const { return base::IpAddress::v4(0xcb007101); }  // 203.0.113.1
 
   // The peers. Each notes the event for the proxy.
   uint32_t open() {

@@ -1,0 +1,143 @@
+// Kinds ListenerPolicy and DirectResponse.
+#include "control/api/translate_kinds.h"
+
+namespace penstock::api {
+
+namespace {
+
+constexpr Choice<http::Chain> kChains[] = {{"Replace", http::Chain::kReplace},
+                                           {"Append", http::Chain::kAppend},
+                                           {"Pass", http::Chain::kPass},
+                                           {"Remove", http::Chain::kRemove}};
+constexpr base::Nanos kMillisecond = 1'000'000;
+
+void read_time(const Path& path, const std::string& text, base::Nanos& out, Fields& fields) {
+  uint32_t milliseconds = static_cast<uint32_t>(out / kMillisecond);
+  fields.milliseconds(path, text, milliseconds);
+  out = milliseconds * kMillisecond;
+}
+
+// `message` has status, contentType and body; what it does not give stays.
+void read_answer(const auto& message, const Path& path, config::DirectResponse& out, Fields& fields) {
+  fields.number({&path, "status"}, message.status(), out.status);
+  out.content_type = message.content_type();
+  out.body = message.body();
+}
+void read_retry_after(const auto& message, const Path& path, config::DirectResponse& out, Fields& fields) {
+  if (message.has_retry_after()) fields.seconds({&path, "retryAfter"}, message.retry_after(), out.retry_after);
+}
+void write_answer(const config::DirectResponse& answer, auto& message) {
+  message.set_status(answer.status);
+  message.set_content_type(answer.content_type);
+  message.set_body(answer.body);
+}
+void write_retry_after(const config::DirectResponse& answer, auto& message) {
+  if (answer.retry_after != 0) message.set_retry_after(seconds_text(answer.retry_after));
+}
+
+void read_target(const v1alpha1::ListenerTargetRef& ref, const Path& path, model::ListenerPolicy& object,
+                 Fields& fields) {
+  if (ref.has_group() && ref.group() != model::kGatewayGroup)
+    fields.fault({&path, "group"}, Fields::quoted(ref.group()) + " is not " + model::kGatewayGroup);
+  if (ref.kind() != "Gateway") fields.fault({&path, "kind"}, Fields::quoted(ref.kind()) + " is not Gateway");
+  object.gateway = {object.name.space, ref.name()};
+  object.section = ref.section_name();
+}
+
+void read_forwarding(const v1alpha1::Forwarding& message, const Path& path, http::ForwardingPolicy& out,
+                     Fields& fields) {
+  if (message.has_trusted_hops()) out.trusted_hops = message.trusted_hops();
+  if (message.has_x_forwarded()) fields.choice({&path, "xForwarded"}, message.x_forwarded(), kChains, out.x_forwarded);
+  if (message.has_forwarded()) fields.choice({&path, "forwarded"}, message.forwarded(), kChains, out.forwarded);
+  if (message.has_keep_request_id()) out.keep_request_id = message.keep_request_id();
+}
+
+const char* name_of(http::Chain chain) {
+  for (const auto& each : kChains)
+    if (each.value == chain) return each.name;
+  return "";
+}
+
+void write_forwarding(const http::ForwardingPolicy& forwarding, v1alpha1::Forwarding& message) {
+  const http::ForwardingPolicy defaults;
+  if (forwarding.trusted_hops != 0) message.set_trusted_hops(forwarding.trusted_hops);
+  if (forwarding.x_forwarded != defaults.x_forwarded) message.set_x_forwarded(name_of(forwarding.x_forwarded));
+  if (forwarding.forwarded != defaults.forwarded) message.set_forwarded(name_of(forwarding.forwarded));
+  if (!forwarding.keep_request_id) message.set_keep_request_id(false);
+}
+
+void write_timeouts(const config::ListenerTimeouts& timeouts, v1alpha1::ListenerTimeouts& message) {
+  const config::ListenerTimeouts defaults;
+  const auto text = [](base::Nanos time) { return milliseconds_text(static_cast<uint32_t>(time / kMillisecond)); };
+  if (timeouts.header != defaults.header) message.set_header(text(timeouts.header));
+  if (timeouts.idle != defaults.idle) message.set_idle(text(timeouts.idle));
+  if (timeouts.stream != defaults.stream) message.set_stream(text(timeouts.stream));
+}
+
+}  // namespace
+
+void to_model(const v1alpha1::ListenerPolicy& message, model::ListenerPolicy& object, Fields& fields) {
+  const v1alpha1::ListenerPolicySpec& spec = message.spec();
+  const Path path{nullptr, "spec"}, proxies{&path, "proxyProtocol"}, times{&path, "timeouts"};
+  read_target(spec.target_ref(), {&path, "targetRef"}, object, fields);
+  object.proxy_protocol = spec.has_proxy_protocol();
+  fields.prefixes(proxies, "sources", spec.proxy_protocol().sources(), object.proxies);
+  const v1alpha1::ListenerTimeouts& timeouts = spec.timeouts();
+  if (timeouts.has_header()) read_time({&times, "header"}, timeouts.header(), object.timeouts.header, fields);
+  if (timeouts.has_idle()) read_time({&times, "idle"}, timeouts.idle(), object.timeouts.idle, fields);
+  if (timeouts.has_stream()) read_time({&times, "stream"}, timeouts.stream(), object.timeouts.stream, fields);
+  if (spec.has_requests_per_connection()) object.requests_per_connection = spec.requests_per_connection();
+  read_forwarding(spec.forwarding(), {&path, "forwarding"}, object.forwarding, fields);
+  for (int i = 0; i < spec.local_replies_size(); ++i) {
+    const Path at{&path, "localReplies", i};
+    model::LocalReply& reply = object.replies.emplace_back();
+    for (int j = 0; j < spec.local_replies(i).statuses_size(); ++j)
+      fields.number({&at, "statuses", j}, spec.local_replies(i).statuses(j), reply.statuses.emplace_back());
+    read_answer(spec.local_replies(i), at, reply.answer, fields);
+  }
+  if (!spec.has_maintenance()) return;
+  const Path at{&path, "maintenance"};
+  model::Maintenance& maintenance = object.maintenance.emplace();
+  const uint16_t status = maintenance.answer.status;
+  read_answer(spec.maintenance(), at, maintenance.answer, fields);
+  if (!spec.maintenance().has_status()) maintenance.answer.status = status;
+  read_retry_after(spec.maintenance(), at, maintenance.answer, fields);
+  fields.prefixes(at, "except", spec.maintenance().except(), maintenance.except);
+}
+
+void to_message(const model::ListenerPolicy& object, v1alpha1::ListenerPolicy& message) {
+  v1alpha1::ListenerPolicySpec& spec = *message.mutable_spec();
+  spec.mutable_target_ref()->set_kind("Gateway");
+  spec.mutable_target_ref()->set_name(object.gateway.name);
+  spec.mutable_target_ref()->set_section_name(object.section);
+  if (object.proxy_protocol) spec.mutable_proxy_protocol();
+  for (const base::Prefix& each : object.proxies) spec.mutable_proxy_protocol()->add_sources(each.to_string());
+  if (object.timeouts != config::ListenerTimeouts{}) write_timeouts(object.timeouts, *spec.mutable_timeouts());
+  if (object.requests_per_connection != 0) spec.set_requests_per_connection(object.requests_per_connection);
+  if (object.forwarding != http::ForwardingPolicy{}) write_forwarding(object.forwarding, *spec.mutable_forwarding());
+  for (const model::LocalReply& each : object.replies) {
+    v1alpha1::LocalReply& reply = *spec.add_local_replies();
+    for (const uint16_t status : each.statuses) reply.add_statuses(status);
+    write_answer(each.answer, reply);
+    if (each.answer.status == 0) reply.clear_status();
+  }
+  if (!object.maintenance) return;
+  v1alpha1::Maintenance& maintenance = *spec.mutable_maintenance();
+  write_answer(object.maintenance->answer, maintenance);
+  if (object.maintenance->answer.status == model::Maintenance{}.answer.status) maintenance.clear_status();
+  write_retry_after(object.maintenance->answer, maintenance);
+  for (const base::Prefix& each : object.maintenance->except) maintenance.add_except(each.to_string());
+}
+
+void to_model(const v1alpha1::DirectResponse& message, model::DirectResponse& object, Fields& fields) {
+  const Path path{nullptr, "spec"};
+  read_answer(message.spec(), path, object.answer, fields);
+  read_retry_after(message.spec(), path, object.answer, fields);
+}
+
+void to_message(const model::DirectResponse& object, v1alpha1::DirectResponse& message) {
+  write_answer(object.answer, *message.mutable_spec());
+  write_retry_after(object.answer, *message.mutable_spec());
+}
+
+}  // namespace penstock::api

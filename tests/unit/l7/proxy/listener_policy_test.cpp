@@ -1,0 +1,166 @@
+// What a listener demands of its clients and says to them: headers of the PROXY protocol, answers of its own,
+// maintenance.
+#include "unit/l7/proxy/rig.h"
+
+namespace penstock::proxy {
+namespace {
+
+using proxy_protocol::Fault;
+
+constexpr const char* kV1 = "PROXY TCP4 192.0.2.9 203.0.113.80 51000 80\r\n";
+
+std::vector<base::Prefix> everybody() { return {{base::IpAddress::v4(0), 0}}; }
+
+// A header is demanded of everybody, and shown to the backend as forwarding fields and a header of its own.
+std::shared_ptr<const route::L7Config> behind_a_proxy(config::ProxyHeader out = config::ProxyHeader::kNone) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  builder.config().clusters[0].proxy_header = out;
+  for (config::Listener& each : builder.config().listeners) each.proxies = everybody();
+  return builder.build();
+}
+
+TEST(ProxyHeader, SaysWhoseRequestItIs) {
+  Rig rig(behind_a_proxy());
+  const uint32_t id = rig.client();
+  rig.send(id, kV1 + get("/"));
+  const std::string asked = rig.take(rig.backend());
+  EXPECT_TRUE(has(asked, "x-forwarded-for: 192.0.2.9\r\n")) << asked;
+  rig.send(rig.backend(), answer(200, "x"));
+  EXPECT_EQ(status_of(rig.take(id)), 200);
+  const AccessRecord record = rig.record();
+  EXPECT_EQ(record.peer, base::IpAddress::v4(0xc0000209));
+  EXPECT_EQ(record.peer_port, 51000);
+  EXPECT_EQ(status_of(rig.exchange(id, get("/"), answer(200, "y"))), 200) << "once a connection";
+  EXPECT_EQ(rig.record().peer_port, 51000);
+}
+
+TEST(ProxyHeader, MayComeByteByByte) {
+  Rig rig(behind_a_proxy());
+  rig.net.piece_bytes = 7;
+  const uint32_t id = rig.client();
+  for (const char* at = kV1; *at != 0; ++at) rig.send(id, {at, 1});
+  EXPECT_EQ(status_of(rig.exchange(id, get("/"), answer(200, "x"))), 200);
+  EXPECT_EQ(rig.record().peer_port, 51000);
+}
+
+TEST(ProxyHeader, IsDemandedByName) {
+  Rig rig(behind_a_proxy());
+  const uint32_t id = rig.client();
+  rig.send(id, get("/"));
+  EXPECT_TRUE(rig.over(id));
+  EXPECT_TRUE(rig.net.connects.empty());
+  EXPECT_EQ(rig.proxy.counters().of(Fault::no_signature), 1u);
+  const uint32_t broken = rig.client();
+  rig.send(broken, "PROXY TCP4 192.0.2.9  203.0.113.80 51000 80\r\n");
+  EXPECT_TRUE(rig.over(broken));
+  EXPECT_EQ(rig.proxy.counters().of(Fault::bad_address) + rig.proxy.counters().of(Fault::bad_line), 1u);
+  rig.expect_no_leak();
+}
+
+TEST(ProxyHeader, IsWaitedForAsLongAsAHead) {
+  Rig rig(behind_a_proxy());
+  const uint32_t id = rig.client();
+  rig.send(id, "PROXY TCP4 192.");
+  rig.pass(9'000 * kMs);
+  EXPECT_FALSE(rig.over(id));
+  rig.pass(2'000 * kMs);
+  EXPECT_TRUE(rig.over(id));
+  EXPECT_EQ(rig.proxy.counters().of(Count::headers_late), 1u);
+  const uint32_t leaves = rig.client();
+  rig.send(leaves, "PROXY");
+  rig.finish(leaves);
+  EXPECT_TRUE(rig.over(leaves));
+}
+
+TEST(ProxyHeader, IsNotLookedForFromOthers) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  builder.http().proxies = {{base::IpAddress::v4(0x0a000000), 8}};  // the client of the rig is 198.51.100.7
+  Rig rig(builder.build());
+  EXPECT_EQ(status_of(rig.exchange(rig.client(), get("/"), answer(200, "x"))), 200);
+  const uint32_t liar = rig.client();
+  rig.send(liar, kV1 + get("/"));
+  EXPECT_EQ(status_of(rig.take(liar)), 400);
+}
+
+TEST(ProxyHeader, ComesBeforeTcpIsPassedOn) {
+  auto config = behind_a_proxy(config::ProxyHeader::kV1);
+  Rig rig(config);
+  const uint32_t id = rig.client(1);
+  EXPECT_TRUE(rig.net.connects.empty()) << "nobody is asked before it is there";
+  rig.send(id, std::string("PROXY TCP4 192.0.2.9 203.0.113.80 51000 5432\r\n") + "hello");
+  EXPECT_EQ(rig.take(rig.backend()), "PROXY TCP4 192.0.2.9 203.0.113.80 51000 5432\r\nhello");
+}
+
+TEST(ProxyHeader, IntroducesEachRequestOnAConnectionOfItsOwn) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  builder.config().clusters[0].proxy_header = config::ProxyHeader::kV1;
+  Rig rig(builder.build());
+  const uint32_t id = rig.client();
+  for (int i = 0; i < 2; ++i) {
+    rig.send(id, get("/"));
+    EXPECT_TRUE(rig.take(rig.backend()).starts_with("PROXY TCP4 198.51.100.7 203.0.113.1 40000 80\r\nGET / "));
+    rig.send(rig.backend(), answer(200, "x"));
+    EXPECT_EQ(status_of(rig.take(id)), 200);
+    EXPECT_TRUE(rig.over(rig.backend()));
+  }
+  EXPECT_EQ(rig.net.connects.size(), 2u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::reuses), 0u);
+}
+
+TEST(OwnAnswers, StandForTheGatewaysOwn) {
+  ConfigBuilder builder;
+  builder.route("/a", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  config::Filters sorry, missing;
+  sorry.direct = {.status = 200, .content_type = "text/html", .body = "<p>later</p>", .retry_after = 0};
+  missing.direct = {.status = 0, .content_type = "text/plain", .body = "nothing here", .retry_after = 0};
+  builder.http().own_answers = {{503, builder.filters(sorry)}, {404, builder.filters(missing)}};
+  Rig rig(builder.build());
+  const uint32_t id = rig.client();
+  rig.send(id, get("/b"));
+  const std::string none = rig.take(id);
+  EXPECT_EQ(status_of(none), 404);
+  EXPECT_TRUE(has(none, "content-type: text/plain\r\n"));
+  EXPECT_EQ(body_of(none), "nothing here");
+  EXPECT_EQ(rig.flags(), "NR") << "the log says what it was";
+  rig.net.outcomes = {FakeNet::Connect::kRefuses};
+  rig.send(id, get("/a"));
+  const std::string later = rig.take(id);
+  EXPECT_EQ(status_of(later), 200);
+  EXPECT_EQ(body_of(later), "<p>later</p>");
+  rig.net.outcomes = {};
+  EXPECT_EQ(body_of(rig.exchange(id, get("/a"), answer(503, "the backend's own"))), "the backend's own");
+  rig.send(id, "HEAD /b HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string head = rig.take(id);
+  EXPECT_TRUE(has(head, "content-length: 12\r\n"));
+  EXPECT_EQ(body_of(head), "");
+}
+
+TEST(Maintenance, TurnsAwayAllButSome) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  config::Filters closed;
+  closed.direct = {.status = 503, .content_type = "text/plain", .body = "closed", .retry_after = 120};
+  const uint32_t filters = builder.filters(closed);
+  for (config::Listener& each : builder.config().listeners)
+    each.maintenance = {{{base::IpAddress::v4(0xc0000200), 24}}, filters};
+  builder.http().forwarding.trusted_hops = 1;
+  Rig rig(builder.build());
+  const uint32_t id = rig.client();
+  rig.send(id, get("/"));
+  const std::string said = rig.take(id);
+  EXPECT_EQ(status_of(said), 503);
+  EXPECT_TRUE(has(said, "retry-after: 120\r\n"));
+  EXPECT_EQ(body_of(said), "closed");
+  EXPECT_EQ(status_of(rig.exchange(id, get("/", "X-Forwarded-For: 192.0.2.77\r\n"), answer(200, "open"))), 200);
+  EXPECT_TRUE(rig.over(rig.client(1))) << "TCP";
+  EXPECT_EQ(rig.proxy.counters().of(Count::maintenance_answers), 2u);
+  rig.adopt(plain_config());
+  EXPECT_EQ(status_of(rig.exchange(id, get("/"), answer(200, "x"))), 200) << "open again";
+  rig.expect_no_leak();
+}
+
+}  // namespace
+}  // namespace penstock::proxy
