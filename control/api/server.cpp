@@ -94,10 +94,10 @@ void set_bounds(grpc::ServerBuilder& builder) {
 }  // namespace
 
 struct Server::Parts {
-  Parts(loop::ControlLoop& loop, PeerLink& peer_link, telemetry::LogSource* access_log, const ServerOptions& options)
+  Parts(loop::ControlLoop& loop, PeerLink& peer_link, RequestSources requests, const ServerOptions& options)
       : context{.loop = loop,
                 .peer_link = peer_link,
-                .access_log = access_log,
+                .requests = std::move(requests),
                 .write_patience = options.write_patience,
                 .silence_patience = options.silence_patience},
         config(context),
@@ -119,7 +119,7 @@ struct Server::Parts {
 Server::Server() = default;
 
 base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options, loop::ControlLoop& loop,
-                                                    PeerLink& peer_link, telemetry::LogSource* access_log) {
+                                                    PeerLink& peer_link, RequestSources requests) {
   if (options.socket.empty() && options.listen.empty())
     return base::Error{"neither --socket nor --listen is given: nothing could configure the gateway"};
   // gRPC writes lines of its own for every client that it does not like: anybody could fill the log with them.
@@ -140,7 +140,7 @@ base::Result<std::unique_ptr<Server>> Server::start(const ServerOptions& options
     builder.AddListeningPort(options.listen, *credentials, &port);
   }
   std::unique_ptr<Server> server(new Server);
-  server->parts_ = std::make_unique<Parts>(loop, peer_link, access_log, options);
+  server->parts_ = std::make_unique<Parts>(loop, peer_link, std::move(requests), options);
   Parts& parts = *server->parts_;
   for (grpc::Service* each :
        std::initializer_list<grpc::Service*>{&parts.config, &parts.flows, &parts.limits, &parts.telemetry, &parts.node})

@@ -6,6 +6,7 @@
 // Failure: one line that names the option or address; nothing listens then.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -13,6 +14,7 @@
 #include "control/api/patience.h"
 #include "control/api/peer_link.h"
 #include "control/loop/control_loop.h"
+#include "control/telemetry/l7_stats.h"
 #include "control/telemetry/log_source.h"
 
 namespace penstock::api {
@@ -30,11 +32,16 @@ struct ServerOptions {
   base::Nanos silence_patience = kSilencePatience;
 };
 
+// What Telemetry says about requests; what is not given does not exist. Any thread.
+struct RequestSources {
+  std::function<telemetry::L7Stats()> stats;
+  telemetry::LogSource* access_log = nullptr;
+};
+
 class Server {
  public:
-  // `access_log` is what Telemetry.AccessLog reads; null: there is none.
   static base::Result<std::unique_ptr<Server>> start(const ServerOptions& options, loop::ControlLoop& loop,
-                                                     PeerLink& peer_link, telemetry::LogSource* access_log = nullptr);
+                                                     PeerLink& peer_link, RequestSources requests = {});
   ~Server();  // stop()
   // Lets calls that run finish for two seconds, then ends them.
   void stop();

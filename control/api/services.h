@@ -15,9 +15,9 @@
 #include "control/api/node.grpc.pb.h"
 #include "control/api/patience.h"
 #include "control/api/peer_link.h"
+#include "control/api/server.h"
 #include "control/api/telemetry.grpc.pb.h"
 #include "control/loop/control_loop.h"
-#include "control/telemetry/log_source.h"
 
 namespace penstock::api {
 
@@ -30,7 +30,7 @@ constexpr size_t kMaxRevisionMessage = 1024;
 struct ServiceContext {
   loop::ControlLoop& loop;
   PeerLink& peer_link;
-  telemetry::LogSource* access_log = nullptr;
+  RequestSources requests{};
   std::atomic<bool> stopping{false};
   std::atomic<int> long_streams{0}, changes{0}, readings{0};
   base::Nanos write_patience = kWritePatience, silence_patience = kSilencePatience;
@@ -141,6 +141,8 @@ class TelemetryService final : public v1::Telemetry::Service {
                          grpc::ServerWriter<v1::AccessLogResponse>*) override;
 
  private:
+  void put(const google::protobuf::RepeatedField<int>& sections, v1::StatsResponse& response) const;
+
   ServiceContext& context_;
 };
 

@@ -275,23 +275,25 @@ void put_limit(const telemetry::LimitStats& s, v1::LimitUsage& m) {
   m.set_exceeded_bytes(s.exceeded.bytes);
 }
 
+bool wants(const google::protobuf::RepeatedField<int>& sections, StatsRequest::Section section) {
+  const auto has = [&](int each) { return std::find(sections.begin(), sections.end(), each) != sections.end(); };
+  return sections.empty() || has(StatsRequest::ALL) || has(section);
+}
+
 void put_stats(const telemetry::Snapshot& snapshot, const google::protobuf::RepeatedField<int>& sections,
                v1::StatsResponse& m) {
-  const bool all = sections.empty() || std::find(sections.begin(), sections.end(), StatsRequest::ALL) != sections.end();
-  const auto wants = [&](StatsRequest::Section section) {
-    return all || std::find(sections.begin(), sections.end(), section) != sections.end();
-  };
+  const auto asked = [&](StatsRequest::Section section) { return wants(sections, section); };
   m.set_time(snapshot.wall);
   m.set_started(snapshot.started);
   put_control(snapshot.control, *m.mutable_control());
-  if (wants(StatsRequest::PORTS))
+  if (asked(StatsRequest::PORTS))
     for (const auto& each : snapshot.ports) put_port(each, *m.add_ports());
-  if (wants(StatsRequest::WORKERS)) put_workers(snapshot, m);
-  put_engine(snapshot, m, wants);
-  if (wants(StatsRequest::SERVICES))
+  if (asked(StatsRequest::WORKERS)) put_workers(snapshot, m);
+  put_engine(snapshot, m, asked);
+  if (asked(StatsRequest::SERVICES))
     for (const auto& each : snapshot.services) put_service(each, *m.add_services());
-  put_policies(snapshot, m, wants);
-  if (wants(StatsRequest::HEALTH))
+  put_policies(snapshot, m, asked);
+  if (asked(StatsRequest::HEALTH))
     for (const auto& each : snapshot.health) put_health(each, *m.add_health());
 }
 

@@ -8,7 +8,10 @@ namespace penstock::api {
 
 void put_limit(const telemetry::LimitStats& stats, v1::LimitUsage& message);
 
-// The sections asked for; none: all.
+// No section is all of them.
+bool wants(const google::protobuf::RepeatedField<int>& sections, v1::StatsRequest::Section section);
+
+// The sections asked for, but requests.
 void put_stats(const telemetry::Snapshot& snapshot, const google::protobuf::RepeatedField<int>& sections,
                v1::StatsResponse& message);
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "control/api/explain.h"
+#include "control/api/request_stats.h"
 #include "control/api/services.h"
 #include "control/api/stats.h"
 #include "wire/pcapng.h"
@@ -64,11 +65,17 @@ void cut_lines(std::string& lines, uint64_t count) {
 
 }  // namespace
 
+void TelemetryService::put(const google::protobuf::RepeatedField<int>& sections, v1::StatsResponse& response) const {
+  put_stats(context_.loop.stats(), sections, response);
+  if (context_.requests.stats && wants(sections, v1::StatsRequest::REQUESTS))
+    put_requests(context_.requests.stats(), *response.mutable_requests());
+}
+
 grpc::Status TelemetryService::Stats(grpc::ServerContext*, const v1::StatsRequest* request,
                                      v1::StatsResponse* response) {
   const ReadingPlace place(context_);
   if (!place) return place.refused();
-  put_stats(context_.loop.stats(), request->sections(), *response);
+  put(request->sections(), *response);
   return grpc::Status::OK;
 }
 
@@ -81,7 +88,7 @@ grpc::Status TelemetryService::WatchStats(grpc::ServerContext* call, const v1::W
   base::Nanos next = base::monotonic_now();
   while (!call->IsCancelled() && !context_.stopping.load()) {
     v1::StatsResponse message;
-    put_stats(context_.loop.stats(), request->sections(), message);
+    put(request->sections(), message);
     if (!write_patiently(context_, *call, *writer, message)) break;
     next += interval * kMillisecond;
     while (base::monotonic_now() < next && !call->IsCancelled() && !context_.stopping.load()) {
@@ -177,14 +184,15 @@ grpc::Status TelemetryService::AccessLog(grpc::ServerContext* call, const v1::Ac
   const uint32_t timeout = request->timeout_milliseconds() == 0 ? kLongestMillis : request->timeout_milliseconds();
   if (!in_range(timeout)) return invalid("timeoutMilliseconds: want 100 to 3600000");
   if (request->minimum_status() > kMostStatus) return invalid("minimumStatus: want 0 to 599");
-  if (context_.access_log == nullptr) return {grpc::StatusCode::UNIMPLEMENTED, "this gateway has no access log"};
+  if (context_.requests.access_log == nullptr)
+    return {grpc::StatusCode::UNIMPLEMENTED, "this gateway has no access log"};
   const StreamPlace place(context_);
   if (!place) return place.refused();
   telemetry::LogWish wish;
   if (!request->format().empty()) wish.format = request->format();
   wish.sample = std::max(request->sample(), 1u);
   wish.least_status = static_cast<uint16_t>(request->minimum_status());
-  auto reader = context_.access_log->read(wish);
+  auto reader = context_.requests.access_log->read(wish);
   if (!reader) return invalid(reader.error());
   const base::Nanos deadline = base::monotonic_now() + timeout * kMillisecond;
   uint64_t left = request->lines() == 0 ? UINT64_MAX : request->lines(), reported = 0;

@@ -141,13 +141,13 @@ int run(const Options& options) {
     if (!applied) return fail(applied.error());
   }
   api::PeerLink peer_link(loop);
-  auto server = api::Server::start(options.server, loop, peer_link, &(*access_log)->readers());
-  if (!server) return fail(server.error());
   const auto l7 = [&] {
     const auto generation = loop.generation();
     return telemetry::collect_l7(generation == nullptr ? nullptr : generation->l7.get(), hosts.counters(), baselines,
                                  (*access_log)->stats());
   };
+  auto server = api::Server::start(options.server, loop, peer_link, {l7, &(*access_log)->readers()});
+  if (!server) return fail(server.error());
   std::unique_ptr<telemetry::MetricsServer> metrics;
   if (!options.metrics.empty()) {
     auto started = telemetry::MetricsServer::start(

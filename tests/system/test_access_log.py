@@ -94,6 +94,11 @@ class Json(AccessLogStory):
         self.assertEqual(self.value(r'^penstock_l7_route_bytes_total{.*default/other.*direction="sent"') - sent, size)
         self.assertEqual(self.value(r"^penstock_l7_request_duration_seconds_count") - durations, 7)
         self.assertEqual(self.value(r"^penstock_l7_exchanges_total"), lines + 7)
+        stats = self.gateway.json("stats", "requests")["requests"]
+        self.assertEqual({each["name"]: int(each["success"]) for each in stats["routes"]}["default/other"], after[1])
+        self.assertEqual(sum(int(each.get("success", 0)) for each in stats["endpoints"]), after[3])
+        self.assertRegex(self.gateway.cli("stats", "requests").stdout, r"default/other +\d+ ")
+        self.assertIn("ROUTE", self.gateway.cli("top", "--once", "--interval", "200ms").stdout)
         self.assertEqual(self.value(r"^penstock_access_log_lines_total"), lines + 7)
         self.assertEqual(self.value(r"^penstock_l7_log_lost_total") + self.value(r"^penstock_access_log_lost_total"), 0)
         rig.wait_until(lambda: self.value(r'^penstock_tcp_listener_events_total{event="accepted"}')

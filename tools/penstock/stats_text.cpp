@@ -100,6 +100,26 @@ std::string policies_text(const StatsResponse& stats) {
          section("Mirrors", mirrors) + section("Health checks", health);
 }
 
+std::string requests_text(const v1::RequestStats& stats) {
+  Table table({"REQUESTS OF", "2xx", "3xx", "4xx", "5xx", "NO ANSWER", "RECEIVED", "SENT"});
+  for (const auto* list : {&stats.listeners(), &stats.routes(), &stats.services(), &stats.endpoints()})
+    for (const auto& e : *list)
+      table.add({e.name(), count_text(e.success()), count_text(e.redirection()), count_text(e.client_error()),
+                 coloured(e.server_error() ? Colour::kRed : Colour::kNone, count_text(e.server_error())),
+                 count_text(e.no_answer()), count_text(e.bytes_received()), count_text(e.bytes_sent())});
+  Table events({"COUNT", "OF REQUESTS", "KIND"});
+  const std::pair<const char*, const google::protobuf::RepeatedPtrField<v1::NamedCount>*> kinds[] = {
+      {"flag", &stats.flags()},
+      {"refused", &stats.refusals()},
+      {"PROXY header", &stats.proxy_headers()},
+      {"event", &stats.events()},
+      {"tcp", &stats.tcp()}};
+  for (const auto& [kind, list] : kinds)
+    for (const auto& each : *list)
+      if (each.count()) events.add({count_text(each.count()), each.name(), kind});
+  return section("Requests", table) + section("Requests met", events);
+}
+
 // ---- rates ----
 
 template <typename List, typename Key>
@@ -208,6 +228,28 @@ std::string limit_rates(const StatsResponse& before, const StatsResponse& now, c
   return table.empty() ? "" : table.to_string() + "\n";
 }
 
+std::string request_rates(const StatsResponse& before, const StatsResponse& now, const Clock& per_second, size_t most) {
+  const auto old = by_key(before.requests().routes(), [](const auto& r) { return r.name(); });
+  const auto all = [](const v1::ExchangeStats& e) {
+    return e.no_answer() + e.informational() + e.success() + e.redirection() + e.client_error() + e.server_error();
+  };
+  std::vector<Ranked> rows;
+  for (const auto& r : now.requests().routes()) {
+    const auto found = old.find(r.name());
+    if (found == old.end()) continue;
+    const v1::ExchangeStats& o = *found->second;
+    const double failed = per_second.rate(o.server_error(), r.server_error());
+    rows.push_back({per_second.rate(all(o), all(r)),
+                    {r.name(), per_second(all(o), all(r)), per_second(o.client_error(), r.client_error()),
+                     coloured(failed > 0 ? Colour::kRed : Colour::kNone, rate_text(failed)),
+                     per_second(8 * o.bytes_received(), 8 * r.bytes_received()),
+                     per_second(8 * o.bytes_sent(), 8 * r.bytes_sent())}});
+  }
+  Table table({"ROUTE", "REQUESTS/s", "4xx/s", "5xx/s", "RECEIVED bit/s", "SENT bit/s"});
+  add_ranked(table, std::move(rows), most);
+  return table.empty() ? "" : table.to_string() + "\n";
+}
+
 std::string drop_rates(const StatsResponse& before, const StatsResponse& now, const Clock& per_second, size_t most) {
   const auto old = by_key(before.drops(), [](const auto& d) { return d.reason(); });
   std::vector<Ranked> rows;
@@ -225,18 +267,19 @@ std::string drop_rates(const StatsResponse& before, const StatsResponse& now, co
 }  // namespace
 
 std::string stats_text(const StatsResponse& stats) {
-  return ports_text(stats) + workers_text(stats) + engine_text(stats) + services_text(stats) + policies_text(stats);
+  return ports_text(stats) + workers_text(stats) + engine_text(stats) + services_text(stats) + policies_text(stats) +
+         requests_text(stats.requests());
 }
 
 std::string rates_text(const StatsResponse& before, const StatsResponse& now, size_t lines) {
   constexpr size_t kAll = ~size_t{0};
   const Clock per_second{std::max(1e-3, static_cast<double>(now.time() - before.time()) / 1e9)};
-  // Titles, ports and workers always show; the rest of the screen is shared by the three ranked lists.
-  const size_t fixed = static_cast<size_t>(now.ports_size() + now.workers_size()) + 14;
-  const size_t share = lines == 0 ? kAll : lines > fixed + 9 ? (lines - fixed) / 3 : 3;
+  // Titles, ports and workers always show; the rest of the screen is shared by the four ranked lists.
+  const size_t fixed = static_cast<size_t>(now.ports_size() + now.workers_size()) + 16;
+  const size_t share = lines == 0 ? kAll : lines > fixed + 12 ? (lines - fixed) / 4 : 3;
   return port_rates(before, now, per_second) + worker_rates(before, now, per_second) +
-         service_rates(before, now, per_second, share) + limit_rates(before, now, per_second, share) +
-         drop_rates(before, now, per_second, share);
+         service_rates(before, now, per_second, share) + request_rates(before, now, per_second, share) +
+         limit_rates(before, now, per_second, share) + drop_rates(before, now, per_second, share);
 }
 
 }  // namespace penstock::cli

@@ -25,7 +25,7 @@ const std::map<std::string, v1::StatsRequest::Section>& section_names() {
       {"drops", v1::StatsRequest::DROPS},           {"services", v1::StatsRequest::SERVICES},
       {"rules", v1::StatsRequest::RULES},           {"limits", v1::StatsRequest::LIMITS},
       {"egresses", v1::StatsRequest::EGRESSES},     {"mirrors", v1::StatsRequest::MIRRORS},
-      {"health", v1::StatsRequest::HEALTH},
+      {"health", v1::StatsRequest::HEALTH},         {"requests", v1::StatsRequest::REQUESTS},
   };
   return kNames;
 }

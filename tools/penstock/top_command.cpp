@@ -1,4 +1,4 @@
-// top: ports, workers, services, limits and drops as rates, live.
+// top: ports, workers, services, routes, limits and drops as rates, live.
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -36,7 +36,7 @@ std::string title(const v1::StatsResponse& stats) {
 int run_top(const Shared& shared, const Top& top) {
   v1::WatchStatsRequest request;
   for (const auto section : {v1::StatsRequest::PORTS, v1::StatsRequest::WORKERS, v1::StatsRequest::SERVICES,
-                             v1::StatsRequest::LIMITS, v1::StatsRequest::DROPS})
+                             v1::StatsRequest::REQUESTS, v1::StatsRequest::LIMITS, v1::StatsRequest::DROPS})
     request.add_sections(section);
   request.set_interval_milliseconds(parse_milliseconds(top.interval, "--interval"));
   grpc::ClientContext context;
@@ -72,7 +72,8 @@ int run_top(const Shared& shared, const Top& top) {
 
 void add_top_command(CLI::App& app, Shared& shared) {
   auto top = std::make_shared<Top>();
-  auto* command = app.add_subcommand("top", "Watches ports, workers, services, limits and drops live")->fallthrough();
+  auto* command =
+      app.add_subcommand("top", "Watches ports, workers, services, routes, limits and drops live")->fallthrough();
   command->footer("Examples:\n  penstock top\n  penstock top --once --interval 5s     # one look, for scripts");
   command->add_flag("--once", top->once, "print one interval and end");
   command->add_option("--interval", top->interval, "between two looks")->capture_default_str();
