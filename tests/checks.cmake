@@ -62,7 +62,7 @@ foreach(target ${fuzz_targets})
   string(REGEX REPLACE "^fuzz_" "" name ${target})
   file(MAKE_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR}/corpus/${name})
   add_test(NAME fuzz.${name}
-           COMMAND ${run} ${build}/tests/fuzz/${target} -max_total_time=20 -print_final_stats=1 -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/${name}-
+           COMMAND ${run} ${build}/tests/fuzz/${target} -max_total_time=10 -print_final_stats=1 -artifact_prefix=${CMAKE_CURRENT_BINARY_DIR}/${name}-
                    ${CMAKE_CURRENT_BINARY_DIR}/corpus/${name} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${name})
   set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz FIXTURES_REQUIRED fuzz TIMEOUT 120)
 endforeach()

@@ -450,7 +450,7 @@ class SlowClients(Http):
     """Clients that stall at each point are timed out, and others do not notice."""
 
     def test_a_head_that_never_ends(self):
-        self.route(objects.http_rule(objects.backend("one", SERVED)))
+        self.route(objects.http_rule(objects.backend("one", SERVED)), extra=[objects.listener_policy(timeouts={"header": "3s"})])
         slow = [self.connect(timeout=40) for _ in range(50)]
         for n, connection in enumerate(slow):
             connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: "[:5 + n])
@@ -463,13 +463,13 @@ class SlowClients(Http):
 
 class Large(Http):
     """Much of everything."""
-    megabytes = int(os.environ.get("PENSTOCK_TEST_MEGABYTES", "200"))
-    connections = int(os.environ.get("PENSTOCK_TEST_CONNECTIONS", "20000"))   # opened within the 60 s that an idle one lives
+    megabytes = int(os.environ.get("PENSTOCK_TEST_MEGABYTES", "64"))
+    connections = int(os.environ.get("PENSTOCK_TEST_CONNECTIONS", "5000"))
 
     @classmethod
     def build(cls):
         super().build()
-        cls.route(objects.http_rule(objects.backend("one", SERVED)))
+        cls.route(objects.http_rule(objects.backend("one", SERVED)), extra=[objects.listener_policy(timeouts={"idle": "1h"})])
 
     def test_a_large_content_both_ways_by_digest(self):
         """Sent while it comes back: the server echoes what it reads."""

@@ -4,16 +4,10 @@ import threading
 
 import rig
 from rig import LAN4, VIP4, WAN4, objects
+from rig.objects import listener_policy as policy
 
 PORT = 8080
 HERE = WAN4.format(1)
-
-
-def policy(name="edge", section=None, **spec):
-    target = {"kind": "Gateway", "name": "edge"}
-    if section:
-        target["sectionName"] = section
-    return {"apiVersion": objects.OURS, "kind": "ListenerPolicy", "metadata": {"name": name}, "spec": {"targetRef": target, **spec}}
 
 
 class FirstBytes:

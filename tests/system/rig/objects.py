@@ -128,3 +128,8 @@ def http_route(name, parent, *rules, hostnames=()):
 def tcp_route(name, parent, *backends, section=None):
     return _object("TCPRoute", name, {"parentRefs": [{"name": parent, **({"sectionName": section} if section else {})}],
                                       "rules": [{"backendRefs": list(backends)}]}, "gateway.networking.k8s.io/v1alpha2")
+
+
+def listener_policy(name="edge", gateway="edge", section=None, **spec):
+    target = {"kind": "Gateway", "name": gateway, **({"sectionName": section} if section else {})}
+    return _object("ListenerPolicy", name, {"targetRef": target, **spec})
