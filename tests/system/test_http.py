@@ -461,6 +461,21 @@ class SlowClients(Http):
             connection.close()
 
 
+    def test_slowhttptest(self):
+        """Slow heads, slow contents, slow readers: the tool's probe is served all the time, and the gateway ends what it began."""
+        self.route(objects.http_rule(objects.backend("one", SERVED), timeouts={"request": "3s"}),
+                   extra=[objects.listener_policy(timeouts={"header": "2s", "idle": "2s"})])
+        # A slow reader notices no end before it has read what it got.
+        for mode, seconds, end in ((("-H",), 30, "No open connections left"), (("-B", "-s", 100000), 30, "No open connections left"),
+                                   (("-X", "-k", 3), 6, "Hit test time limit")):
+            with self.subTest(mode=mode[0]):
+                text = self.client.run("slowhttptest", *mode, "-c", 200, "-r", 200, "-i", 1, "-l", seconds, "-x", 8, "-p", 10,
+                                       "-u", f"{URL}/chunked", check=False, timeout=60).stdout
+                said = re.sub(r"\x1b\[[0-9;]*\w", "", text)
+                self.assertIn(f"Exit status: {end}", said)
+                self.assertEqual(set(re.findall(r"service available: +(\w+)", said)), {"YES"})
+
+
 class Large(Http):
     """Much of everything."""
     megabytes = int(os.environ.get("PENSTOCK_TEST_MEGABYTES", "64"))
