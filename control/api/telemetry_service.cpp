@@ -194,6 +194,10 @@ grpc::Status TelemetryService::AccessLog(grpc::ServerContext* call, const v1::Ac
   wish.least_status = static_cast<uint16_t>(request->minimum_status());
   auto reader = context_.requests.access_log->read(wish);
   if (!reader) return invalid(reader.error());
+  if (*reader == nullptr)
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            std::to_string(telemetry::kMaxLogReaders) +
+                " streams of the access log run already; try again when one has ended"};
   const base::Nanos deadline = base::monotonic_now() + timeout * kMillisecond;
   uint64_t left = request->lines() == 0 ? UINT64_MAX : request->lines(), reported = 0;
   bool open = true;

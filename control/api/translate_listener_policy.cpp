@@ -24,7 +24,10 @@ void read_answer(const auto& message, const Path& path, config::DirectResponse& 
   out.body = message.body();
 }
 void read_retry_after(const auto& message, const Path& path, config::DirectResponse& out, Fields& fields) {
-  if (message.has_retry_after()) fields.seconds({&path, "retryAfter"}, message.retry_after(), out.retry_after);
+  if (!message.has_retry_after()) return;
+  out.retry_after = 1;  // what a wrong text leaves
+  fields.seconds({&path, "retryAfter"}, message.retry_after(), out.retry_after);
+  if (out.retry_after == 0) fields.fault({&path, "retryAfter"}, "is out of range (want 1s to 24h)");
 }
 void write_answer(const config::DirectResponse& answer, auto& message) {
   message.set_status(answer.status);
@@ -44,9 +47,14 @@ void read_target(const v1alpha1::ListenerTargetRef& ref, const Path& path, model
   object.section = ref.section_name();
 }
 
+http::Chain default_chain(const http::ForwardingPolicy& forwarding) {
+  return forwarding.trusted_hops != 0 ? http::Chain::kAppend : http::Chain::kReplace;
+}
+
 void read_forwarding(const v1alpha1::Forwarding& message, const Path& path, http::ForwardingPolicy& out,
                      Fields& fields) {
   if (message.has_trusted_hops()) out.trusted_hops = message.trusted_hops();
+  out.x_forwarded = default_chain(out);
   if (message.has_x_forwarded()) fields.choice({&path, "xForwarded"}, message.x_forwarded(), kChains, out.x_forwarded);
   if (message.has_forwarded()) fields.choice({&path, "forwarded"}, message.forwarded(), kChains, out.forwarded);
   if (message.has_keep_request_id()) out.keep_request_id = message.keep_request_id();
@@ -61,7 +69,7 @@ const char* name_of(http::Chain chain) {
 void write_forwarding(const http::ForwardingPolicy& forwarding, v1alpha1::Forwarding& message) {
   const http::ForwardingPolicy defaults;
   if (forwarding.trusted_hops != 0) message.set_trusted_hops(forwarding.trusted_hops);
-  if (forwarding.x_forwarded != defaults.x_forwarded) message.set_x_forwarded(name_of(forwarding.x_forwarded));
+  if (forwarding.x_forwarded != default_chain(forwarding)) message.set_x_forwarded(name_of(forwarding.x_forwarded));
   if (forwarding.forwarded != defaults.forwarded) message.set_forwarded(name_of(forwarding.forwarded));
   if (!forwarding.keep_request_id) message.set_keep_request_id(false);
 }

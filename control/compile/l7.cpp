@@ -190,7 +190,7 @@ class L7Compiler {
     for (const auto& [name, route] : tcp_)
       add_backends("TCPRoute", name.space, route->backends, out_.actions[part_.action_slots.at(tcp_name(*route))]);
     config::Filters refused;
-    refused.direct = {.status = 404, .content_type = "", .body = ""};
+    refused.direct = std::make_shared<const config::DirectResponse>(config::DirectResponse{.status = 404});
     out_.actions[part_.action_slots.at(kRefused)].filters = add(std::move(refused));
   }
 
@@ -228,7 +228,10 @@ class L7Compiler {
     out.redirect = filters.redirect;
     out.rewrite = filters.rewrite;
     out.cors = filters.cors;
-    if (filters.direct) out.direct = round_.state.direct_responses.at(*filters.direct)->answer;
+    if (filters.direct) {
+      const auto response = round_.state.direct_responses.at(*filters.direct);
+      out.direct = std::shared_ptr<const config::DirectResponse>(response, &response->answer);
+    }
     for (const model::MirrorFilter& mirror : filters.mirrors) {
       const uint32_t cluster = cluster_of("HTTPRoute", space, mirror.backend);
       if (cluster != config::kNoCluster) out.mirrors.push_back({cluster, mirror.numerator, mirror.denominator});
@@ -251,9 +254,7 @@ class L7Compiler {
     listener.protocol = door.protocol;
     listener.addresses = door.addresses;
     listener.port = door.port;
-    const model::ListenerView& first = *door.listeners.front();  // of one Gateway all say the same
-    if (const model::ListenerPolicy* policy = policy_of(round_.state, first.gateway->name, first.listener->name))
-      put_policy(*policy, out_.filters, listener);
+    if (!add_policy(door, listener)) return false;
     if (door.protocol == config::Protocol::kTcp) {
       const model::TcpRoute* route = door.listeners.front()->tcp;
       // Without a route there is no backend: connections are refused as with one that is not to be had.
@@ -267,6 +268,25 @@ class L7Compiler {
     }
     add_ends(door, routes);
     return add_table(std::move(routes), listener.table);
+  }
+
+  bool add_policy(const Door& door, config::Listener& listener) {
+    const auto of = [this](const model::ListenerView& each) {
+      return policy_of(round_.state, each.gateway->name, each.listener->name);
+    };
+    const model::ListenerView& first = *door.listeners.front();
+    const auto policy = of(first);
+    for (const model::ListenerView* each : door.listeners) {
+      const auto other = of(*each);
+      if (say_the_same(policy.get(), other.get())) continue;
+      const bool blame_first = policy != nullptr;
+      round_.fault(model::Kind::kListenerPolicy, (blame_first ? policy : other)->name, "spec.targetRef",
+                   (blame_first ? *each : first).name() +
+                       " has the same address and port, and no ListenerPolicy that says the same");
+      return false;
+    }
+    if (policy) put_policy(policy, out_.filters, listener);
+    return true;
   }
 
   // The listener of a host is the one with the most specific hostname, and only its routes serve the host (Gateway API,

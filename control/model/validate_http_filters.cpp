@@ -126,6 +126,9 @@ void validate_filters(const HttpRule& rule, const RouteFilters& filters, const s
   if (filters.redirect) validate_redirect(rule, *filters.redirect, list + "requestRedirect", faults);
   if (filters.redirect && filters.rewrite)
     faults.add(list + "urlRewrite", "cannot stand beside a RequestRedirect: nothing is sent to a backend");
+  if (filters.direct && (filters.rewrite || !filters.request.empty() || !filters.mirrors.empty()))
+    faults.add(list + "extensionRef",
+               "cannot stand beside URLRewrite, RequestHeaderModifier or RequestMirror: nothing is sent to a backend");
   if (filters.rewrite) {
     const std::string& hostname = filters.rewrite->hostname;
     if (!hostname.empty()) add_checked(faults, config::check_hostname(hostname, list + "urlRewrite.hostname"));

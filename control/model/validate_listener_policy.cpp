@@ -81,44 +81,8 @@ void validate_policy(const ListenerPolicy& policy, const State& state, Faults& a
   validate_prefixes_of(policy.maintenance->except, "spec.maintenance.except", faults);
 }
 
-using Targets = std::map<std::pair<Name, std::string_view>, const ListenerPolicy*>;
-
-// The one that counts for a listener; null: none.
-const ListenerPolicy* policy_of(const Targets& targets, const Name& gateway, std::string_view listener) {
-  auto at = targets.find({gateway, listener});
-  if (at == targets.end()) at = targets.find({gateway, ""});
-  return at == targets.end() ? nullptr : at->second;
-}
-
-bool says_the_same(const ListenerPolicy* a, const ListenerPolicy* b) {
-  if (a == b || !a || !b) return a == b;
-  ListenerPolicy other = *b;
-  other.name = a->name;
-  other.section = a->section;
-  return *a == other;
-}
-
-// Until its first request is read nobody knows which listener of a port a connection is for.
-void validate_ports(const Targets& targets, const State& state, Faults& all) {
-  for (const auto& [target, policy] : targets) {
-    const auto gateway = state.gateways.find(target.first);
-    if (target.second.empty() || gateway == state.gateways.end()) continue;
-    const auto& listeners = gateway->second->listeners;
-    const auto own = std::find_if(listeners.begin(), listeners.end(),
-                                  [&](const GatewayListener& each) { return each.name == policy->section; });
-    if (own == listeners.end()) continue;
-    const auto other = std::find_if(listeners.begin(), listeners.end(), [&](const GatewayListener& each) {
-      return each.port == own->port && !says_the_same(policy, policy_of(targets, target.first, each.name));
-    });
-    if (other != listeners.end())
-      ObjectFaults(all, Kind::kListenerPolicy, policy->name)
-          .add("spec.targetRef.sectionName", text("listener \"", other->name, "\" has port ", own->port,
-                                                  " too, and no ListenerPolicy that says the same"));
-  }
-}
-
 void validate_policies(const State& state, Faults& all) {
-  Targets targets;
+  std::map<std::pair<Name, std::string_view>, const ListenerPolicy*> targets;
   for (const auto& [name, policy] : state.listener_policies) {
     validate_policy(*policy, state, all);
     const auto [first, fresh] =
@@ -127,7 +91,6 @@ void validate_policies(const State& state, Faults& all) {
       ObjectFaults(all, Kind::kListenerPolicy, name)
           .add("spec.targetRef", text("ListenerPolicy/", first->second->name.to_string(), " has this target"));
   }
-  validate_ports(targets, state, all);
 }
 
 void validate_references(const State& state, Faults& all) {

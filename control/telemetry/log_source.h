@@ -32,7 +32,7 @@ class LogSource {
     virtual size_t take(std::string& lines, uint64_t& lost) = 0;
   };
   virtual ~LogSource() = default;
-  // An error: the format, or kMaxLogReaders read already.
+  // An error: the format. Null: kMaxLogReaders read already.
   virtual base::Result<std::unique_ptr<Reader>> read(const LogWish& wish) = 0;
 };
 

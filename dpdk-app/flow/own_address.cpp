@@ -8,8 +8,9 @@ base::IpAddress address_on(const Interface& interface, const NextHop& hop, const
   base::IpAddress first, link_local;
   for (const base::Prefix& each : interface.addresses) {
     if (each.is_v4() != near.is_v4()) continue;
-    if (each.contains(near)) return each.address;
-    base::IpAddress& best = each.address.is_link_local() ? link_local : first;
+    const bool of_link = each.address.is_link_local();
+    if (each.contains(near) && (!of_link || destination.is_link_local())) return each.address;
+    base::IpAddress& best = of_link ? link_local : first;
     if (best.is_unspecified()) best = each.address;
   }
   return first.is_unspecified() ? link_local : first;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,8 +55,8 @@ struct Mirror {
 
 struct DirectResponse {
   uint16_t status = 200;
-  std::string content_type;  // empty: none
-  std::string body;
+  std::string content_type{};  // empty: none
+  std::string body{};
   uint32_t retry_after = 0;  // seconds, for the field Retry-After; 0: none
   bool operator==(const DirectResponse&) const = default;
 };
@@ -81,8 +82,8 @@ struct Fault {
 
 struct Filters {
   std::vector<HeaderChange> request, response;
-  std::optional<Redirect> redirect;  // answers; nothing below is looked at
-  std::optional<DirectResponse> direct;
+  std::optional<Redirect> redirect;              // answers; nothing below is looked at
+  std::shared_ptr<const DirectResponse> direct;  // null: none
   std::optional<Rewrite> rewrite;
   std::optional<Cors> cors;
   std::optional<Fault> fault;

@@ -113,6 +113,10 @@ void append_value(std::string& out, Operator what, size_t most, const proxy::Acc
       return;
     case Operator::kRouteName:
       return append_text(out, context.names.route(r.route));
+    case Operator::kDirect:
+      return append_address(out, r.direct, r.direct_port);
+    case Operator::kDirectAddress:
+      return append_text(out, r.direct.to_string());
     case Operator::kPeer:
       return append_address(out, r.peer, r.peer_port);
     case Operator::kPeerAddress:

@@ -19,28 +19,28 @@
 
 namespace penstock::l7log {
 
-#define PENSTOCK_LOG_OPERATORS(X)                                \
-  X(START_TIME, kStartTime)                                      \
-  X(PROTOCOL, kProtocol)                                         \
-  X(RESPONSE_CODE, kResponseCode)                                \
-  X(RESPONSE_CODE_DETAILS, kDetails)                             \
-  X(RESPONSE_FLAGS, kFlags)                                      \
-  X(BYTES_RECEIVED, kBytesReceived)                              \
-  X(BYTES_SENT, kBytesSent)                                      \
-  X(DURATION, kDuration)                                         \
-  X(REQUEST_DURATION, kRequestDuration)                          \
-  X(RESPONSE_DURATION, kResponseDuration)                        \
-  X(RESPONSE_TX_DURATION, kResponseTxDuration)                   \
-  X(UPSTREAM_HOST, kUpstreamHost)                                \
-  X(UPSTREAM_REMOTE_ADDRESS, kUpstreamHost)                      \
-  X(UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT, kUpstreamAddress)      \
-  X(UPSTREAM_CLUSTER, kUpstreamCluster)                          \
-  X(UPSTREAM_REQUEST_ATTEMPT_COUNT, kAttempts)                   \
-  X(ROUTE_NAME, kRouteName)                                      \
-  X(DOWNSTREAM_REMOTE_ADDRESS, kPeer)                            \
-  X(DOWNSTREAM_DIRECT_REMOTE_ADDRESS, kPeer)                     \
-  X(DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT, kPeerAddress)        \
-  X(DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT, kPeerAddress) \
+#define PENSTOCK_LOG_OPERATORS(X)                                  \
+  X(START_TIME, kStartTime)                                        \
+  X(PROTOCOL, kProtocol)                                           \
+  X(RESPONSE_CODE, kResponseCode)                                  \
+  X(RESPONSE_CODE_DETAILS, kDetails)                               \
+  X(RESPONSE_FLAGS, kFlags)                                        \
+  X(BYTES_RECEIVED, kBytesReceived)                                \
+  X(BYTES_SENT, kBytesSent)                                        \
+  X(DURATION, kDuration)                                           \
+  X(REQUEST_DURATION, kRequestDuration)                            \
+  X(RESPONSE_DURATION, kResponseDuration)                          \
+  X(RESPONSE_TX_DURATION, kResponseTxDuration)                     \
+  X(UPSTREAM_HOST, kUpstreamHost)                                  \
+  X(UPSTREAM_REMOTE_ADDRESS, kUpstreamHost)                        \
+  X(UPSTREAM_REMOTE_ADDRESS_WITHOUT_PORT, kUpstreamAddress)        \
+  X(UPSTREAM_CLUSTER, kUpstreamCluster)                            \
+  X(UPSTREAM_REQUEST_ATTEMPT_COUNT, kAttempts)                     \
+  X(ROUTE_NAME, kRouteName)                                        \
+  X(DOWNSTREAM_REMOTE_ADDRESS, kPeer)                              \
+  X(DOWNSTREAM_DIRECT_REMOTE_ADDRESS, kDirect)                     \
+  X(DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT, kPeerAddress)          \
+  X(DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT, kDirectAddress) \
   X(DOWNSTREAM_REMOTE_PORT, kPeerPort)
 
 enum class Operator : uint8_t {
@@ -61,6 +61,8 @@ enum class Operator : uint8_t {
   kUpstreamCluster,
   kAttempts,
   kRouteName,
+  kDirect,
+  kDirectAddress,
   kPeer,
   kPeerAddress,
   kPeerPort,

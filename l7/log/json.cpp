@@ -95,6 +95,7 @@ void append_json(std::string& out, const proxy::AccessRecord& r, const Context& 
   object.text("upstream_host", address_of(r.backend, r.backend_port));
   object.number("upstream_request_attempt_count", r.tries);
   object.text("downstream_remote_address", address_of(r.peer, r.peer_port));
+  object.text("downstream_direct_remote_address", address_of(r.direct, r.direct_port));
 }
 
 }  // namespace penstock::l7log

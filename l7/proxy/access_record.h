@@ -87,8 +87,9 @@ struct AccessRecord {
   uint8_t tries = 0;    // how often a backend was asked
   http::Version version = http::Version::kHttp11;
   h1::Refusal refusal = h1::Refusal::kNone;  // with DPE and UPE: why
-  base::IpAddress peer, backend;
-  uint16_t peer_port = 0, backend_port = 0;
+  base::IpAddress peer, backend;             // peer: the client, as far as those are believed who speak for it
+  base::IpAddress direct;                    // who sent it to us
+  uint16_t peer_port = 0, backend_port = 0, direct_port = 0;  // peer_port 0: only the address is known
   CutText<14> method;
   CutText<46> request_id;
   CutText<62> host;

@@ -93,6 +93,11 @@ template <Net N>
 bool Proxy<N>::take_header(uint32_t index) {
   constexpr size_t kPieces = 8;
   DownstreamSession& client = clients_.at(index);
+  const config::Listener* listener = listener_of(client);
+  if (listener == nullptr || !config::contains(listener->proxies, client.origin.source)) {
+    end_client(index, false);  // nobody believes it any more
+    return false;
+  }
   base::Bytes pieces[kPieces];
   size_t count = 0, size = 0;
   net_.peek(client.connection, pieces, kPieces, count);
@@ -103,13 +108,12 @@ bool Proxy<N>::take_header(uint32_t index) {
   }
   proxy_protocol::Endpoints said;
   const proxy_protocol::Read read = proxy_protocol::read_header(scratch().first(size), said);
-  const config::Listener* listener = listener_of(client);
   if (read.got == proxy_protocol::Read::Got::kRefused) counters_.count(read.fault);
   if (read.got == proxy_protocol::Read::Got::kMore && !client.dead && !net_.peer_finished(client.connection)) {
     arm_client(index);
     return false;
   }
-  if (read.got != proxy_protocol::Read::Got::kHeader || listener == nullptr) {
+  if (read.got != proxy_protocol::Read::Got::kHeader) {
     end_client(index, false);
     return false;
   }
@@ -145,6 +149,8 @@ bool Proxy<N>::begin_exchange(uint32_t index) {
   x.record.listener = client.listener;
   x.record.peer = client.origin.source;
   x.record.peer_port = client.origin.source_port;
+  x.record.direct = net_.peer_address(client.connection);
+  x.record.direct_port = net_.peer_port(client.connection);
   const config::Listener* listener = listener_of(client);
   const config::ListenerTimeouts timeouts = listener != nullptr ? listener->timeouts : config::ListenerTimeouts{};
   x.stream_timeout = timeouts.stream;

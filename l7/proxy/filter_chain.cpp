@@ -96,7 +96,10 @@ FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at
   }
   if (filters.redirect)
     return redirect(*filters.redirect, at, head, answer, verdict) ? verdict : failed(answer, verdict);
-  if (filters.direct) return direct(*filters.direct, answer, verdict) ? verdict : failed(answer, verdict);
+  if (filters.direct) {
+    const bool done = direct(*filters.direct, answer, verdict) && filter_response(filters, verdict.origin, answer);
+    return done ? verdict : failed(answer, verdict);
+  }
   if (!change_fields(filters.request, head.fields)) return failed(answer, verdict);
   if (filters.rewrite && !rewrite(*filters.rewrite, at, head)) return failed(answer, verdict);
   return verdict;

@@ -55,6 +55,12 @@ void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
         known[slot] != kNone && (now == kNone || !is_same_door(before->listeners[known[slot]], config.listeners[now]));
   }
   if (std::find(gone.begin(), gone.end(), true) != gone.end()) adopt_clients(gone);
+  for (size_t slot = 0; slot < known.size(); ++slot) {
+    if (known[slot] == kNone || gone[slot]) continue;
+    const config::Listener &was = before->listeners[known[slot]], &is = config.listeners[listener_numbers_[slot]];
+    if (was.proxies != is.proxies || was.timeouts.idle != is.timeouts.idle)
+      adopt_terms(static_cast<uint32_t>(slot), is, was.proxies != is.proxies);
+  }
   for (const route::L7Config* each : {before, config_}) {
     if (each == nullptr) continue;
     for (const config::Cluster& cluster : each->clusters)  // gone, or with other limits
@@ -111,6 +117,24 @@ void Proxy<N>::adopt_clients(const std::vector<bool>& gone) {
     client.draining = true;
     client.listener = kNone;  // for good: its slot may be another's one day
     if (client.exchange == kNone) resume(i);
+  }
+}
+
+// Other proxies: who the others said they are is not believed any longer. Another idle time counts from now on.
+template <Net N>
+void Proxy<N>::adopt_terms(uint32_t slot, const config::Listener& listener, bool other_proxies) {
+  for (uint32_t i = 0; i < clients_.made(); ++i) {
+    DownstreamSession& client = clients_.at(i);
+    if (client.connection == kNone || client.state != DownstreamSession::State::kOpen || client.listener != slot)
+      continue;
+    client.draining |= other_proxies;
+    if (client.exchange != kNone) continue;
+    if (other_proxies) {
+      end_client(i, true);
+    } else if (!client.awaits_header) {
+      client.until = after(listener.timeouts.idle);
+      arm_client(i);
+    }
   }
 }
 

@@ -154,6 +154,7 @@ class Proxy {
   // lifecycle.h: configuration, time
   void keep_filters();
   void adopt_clients(const std::vector<bool>& gone);
+  void adopt_terms(uint32_t slot, const config::Listener& listener, bool other_proxies);
   void adopt_upstreams();
   void arm(uint32_t member, base::Nanos at);
   void arm_client(uint32_t client);

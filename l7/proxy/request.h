@@ -85,6 +85,11 @@ void Proxy<N>::on_request_head(Exchange& x) {
   x.record.path.set(head.path());
   const config::Listener* listener = listener_of(client_of(x));
   if (listener == nullptr) return answer(x, 503, kNoRoute);  // it vanished while the request was on its way
+  if (listener->forwarding.trusted_hops != 0) {
+    const base::IpAddress client = http::client_address(head.fields, arrival_of(x), listener->forwarding);
+    if (client != x.record.peer) x.record.peer_port = 0;
+    x.record.peer = client;
+  }
   if (turn_away(x, *listener)) return;
   switch (http::next_hop(head)) {
     case http::Hop::kForward:
@@ -100,10 +105,7 @@ void Proxy<N>::on_request_head(Exchange& x) {
 template <Net N>
 bool Proxy<N>::turn_away(Exchange& x, const config::Listener& listener) {
   if (!listener.maintenance) return false;
-  const http::RequestHead& head = message_of(x).request;
-  if (config::contains(listener.maintenance->except,
-                       http::client_address(head.fields, arrival_of(x), listener.forwarding)))
-    return false;
+  if (config::contains(listener.maintenance->except, x.record.peer)) return false;
   counters_.count(Count::maintenance_answers);
   base::Nanos delay = 0;
   run_filters(x, listener.maintenance->filters, {}, delay, true);
@@ -116,9 +118,11 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   http::RequestHead& head = message_of(x).request;
   const route::Candidate* found =
       route::find_route(config_->tables[listener.table], head, config_->scratches[worker_][listener.table]);
-  if (found == nullptr) return answer(x, 404, kNoRoute);
+  const uint32_t slot = found == nullptr ? route::kNoRouteSlot
+                                         : config_->routes[config_->first_route[listener.table] + found->route].slot;
+  if (slot == route::kNoRouteSlot) return answer(x, 404, kNoRoute);
   const config::Action& action = config_->actions[found->action];
-  x.record.route = config_->routes[config_->first_route[listener.table] + found->route].slot;
+  x.record.route = slot;
   x.record.rule = found->rule;
   if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
   x.backend_timeout = action.timeouts.backend;
@@ -156,7 +160,11 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
   const FilterVerdict verdict = filter_request(filters, at, message.request, message.response, random_);
   delay += verdict.delay;
   x.record.flags |= verdict.flags;
-  if (verdict.failed) counters_.count(Count::filters_failed);
+  if (verdict.failed) {
+    counters_.count(Count::filters_failed);
+    answer(x, 500, 0);
+    return false;
+  }
   if (verdict.answered) {
     if (verdict.body) x.body_filters = &filters;
     begin_answer(x);
@@ -202,9 +210,7 @@ typename Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
   UpstreamSession& backend = backend_of(x);
   const config::Cluster* cluster = clusters_.find(x.cluster);
   const uint32_t most = cluster != nullptr ? cluster->limits.requests_per_connection : 1;
-  // A connection that was introduced as one client's is not another's.
-  const bool introduced = cluster != nullptr && cluster->proxy_header != config::ProxyHeader::kNone;
-  const bool last = (most != 0 && backend.served + 1 >= most) || message.request.ambiguity != 0 || introduced;
+  const bool last = (most != 0 && backend.served + 1 >= most) || message.request.ambiguity != 0 || backend.introduced;
   const Sent sent =
       x.up.send_head(net_, backend.connection, message.request, {last, x.expects_continue}, now_, scratch());
   if (sent == Sent::kLater) return Ran::kWaits;
@@ -330,6 +336,11 @@ void Proxy<N>::begin_answer(Exchange& x) {
   http::ResponseHead& head = message_of(x).response;
   leave_heads(x);
   leave_cluster(x);
+  // To CONNECT that would be a tunnel (RFC 9110 9.3.6), and what follows were not requests to those in front of us.
+  if (x.method == http::Method::kConnect && head.status / 100 == 2) {
+    head.status = 503;
+    x.body_filters = nullptr;
+  }
   const size_t size = x.body_filters != nullptr ? x.body_filters->direct->body.size() : 0;
   head.content = {};
   if (!http::never_has_content(head.status)) {

@@ -72,6 +72,7 @@ uint32_t Proxy<N>::connect_for(const DownstreamSession& client, const config::En
         cluster.proxy_header == config::ProxyHeader::kV1 ? proxy_protocol::Version::kV1 : proxy_protocol::Version::kV2;
     const size_t size = proxy_protocol::encode_header(version, client.origin, header);
     ready = write_whole(net_, id, {header.data(), size}, now_) == Sent::kAll;
+    if (!ready) counters_.count(Count::short_writes);
   }
   if (ready) return id;
   net_.abort(id);
@@ -95,6 +96,7 @@ void Proxy<N>::connect(Exchange& x, const config::Endpoint& endpoint, const conf
   upstream.connection = id;
   upstream.cluster = x.cluster;
   upstream.endpoint = endpoint.slot;
+  upstream.introduced = cluster.proxy_header != config::ProxyHeader::kNone;
   upstream.address = endpoint.address;
   upstream.port = endpoint.port;
   sides_[id] = index * 2 + kUpstreamSide;

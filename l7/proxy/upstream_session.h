@@ -24,6 +24,7 @@ struct UpstreamSession {
   State state = State::kConnecting;
   bool dead = false;                        // the transport said kEnded
   bool vanished = false;                    // the configuration does not have the endpoint any more: not used again
+  bool introduced = false;                  // as one client's, by a header of the PROXY protocol: not another's
   uint32_t served = 0;                      // requests
   base::Nanos until = 0;                    // kIdle and kMirror: closed then
   uint32_t older = kNone, newer = kNone;    // idle ones of the cluster

@@ -224,7 +224,7 @@ void add_telemetry_commands(CLI::App& app, Shared& shared) {
   log_command->add_option("--minimum-status", log->minimum_status, "this status and higher, and no answer at all")
       ->check(CLI::Range(0, 599));
   log_command->add_option("-n,--lines", log->lines, "end after this many");
-  log_command->add_option("--timeout", log->timeout, "end after this time");
+  log_command->add_option("--timeout", log->timeout, "end after this time; an hour when absent");
   log_command->callback([&shared, log] { shared.status = run_access_log(shared, *log); });
 }
 

@@ -26,6 +26,7 @@ TEST(OwnAddress, LiesInTheSubnetOfTheNextHop) {
   EXPECT_EQ(source(interface, "", "192.0.2.1"), at("10.0.0.1")) << "the first";
   EXPECT_EQ(source(interface, "", "2001:db8:1::1"), at("2001:db8::1")) << "not the link-local one";
   EXPECT_EQ(source(interface, "", "fe80::9"), at("fe80::1"));
+  EXPECT_EQ(source(interface, "fe80::2", "2001:db8:1::1"), at("2001:db8::1")) << "a router's address is of the link";
   EXPECT_EQ(source(interface, "fe80::2", "10.0.1.9"), at("10.0.1.1")) << "a router of the other family says nothing";
 }
 

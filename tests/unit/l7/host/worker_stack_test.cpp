@@ -26,7 +26,8 @@ struct Gateway {
     proxy::ConfigBuilder builder;
     builder.http().addresses = {ip(kHere)};
     config::Filters large;
-    large.direct = config::DirectResponse{.status = 200, .content_type = "text/plain", .body = std::string(3000, 'x')};
+    large.direct = std::make_shared<const config::DirectResponse>(
+        config::DirectResponse{.status = 200, .content_type = "text/plain", .body = std::string(3000, 'x')});
     builder.route("/large", builder.action({.backends = {}, .filters = builder.filters(large)}));
     builder.route("/", builder.action(proxy::ConfigBuilder::to(builder.cluster(1))));
     builder.config().clusters[0].endpoints[0].address = ip(kServer);

@@ -54,6 +54,8 @@ proxy::AccessRecord record() {
   r.tries = 2;
   r.peer = ip("198.51.100.2");
   r.peer_port = 40'000;
+  r.direct = base::IpAddress::v4(0xc0000209);
+  r.direct_port = 5000;
   r.backend = ip("2001:db8::11");
   r.backend_port = 8080;
   r.method.set("GET");
@@ -107,9 +109,9 @@ constexpr Case kCases[] = {
     {"%UPSTREAM_REQUEST_ATTEMPT_COUNT%", "2", "0"},
     {"%ROUTE_NAME%", "shop/front", "-"},
     {"%DOWNSTREAM_REMOTE_ADDRESS%", "198.51.100.2:40000", "[::]:0"},
-    {"%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%", "198.51.100.2:40000", "[::]:0"},
+    {"%DOWNSTREAM_DIRECT_REMOTE_ADDRESS%", "192.0.2.9:5000", "[::]:0"},
     {"%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "198.51.100.2", "::"},
-    {"%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", "198.51.100.2", "::"},
+    {"%DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT%", "192.0.2.9", "::"},
     {"%DOWNSTREAM_REMOTE_PORT%", "40000", "0"},
 };
 
@@ -177,14 +179,15 @@ TEST(Operators, ErrorsNameTheirPlace) {
 }
 
 TEST(Json, OfAFullRecord) {
-  EXPECT_EQ(line("json", record()),
-            R"({"start_time":"2016-05-01T12:00:00.073Z","method":"GET","authority":"shop.example","path":"/cart",)"
-            R"("protocol":"HTTP/1.1","request_id":"abc-123","response_code":200,"response_flags":null,)"
-            R"("bytes_received":11,"bytes_sent":2222,"duration_ms":45.678,"request_duration_ms":3.000,)"
-            R"("response_duration_ms":20.000,"listener":"Gateway/shop/edge/web","route_name":"shop/front","rule":1,)"
-            R"("rule_name":"second","upstream_cluster":"Service/shop/cart:80","upstream_host":"[2001:db8::11]:8080",)"
-            R"("upstream_request_attempt_count":2,"downstream_remote_address":"198.51.100.2:40000"})"
-            "\n");
+  EXPECT_EQ(
+      line("json", record()),
+      R"({"start_time":"2016-05-01T12:00:00.073Z","method":"GET","authority":"shop.example","path":"/cart",)"
+      R"("protocol":"HTTP/1.1","request_id":"abc-123","response_code":200,"response_flags":null,)"
+      R"("bytes_received":11,"bytes_sent":2222,"duration_ms":45.678,"request_duration_ms":3.000,)"
+      R"("response_duration_ms":20.000,"listener":"Gateway/shop/edge/web","route_name":"shop/front","rule":1,)"
+      R"("rule_name":"second","upstream_cluster":"Service/shop/cart:80","upstream_host":"[2001:db8::11]:8080",)"
+      R"("upstream_request_attempt_count":2,"downstream_remote_address":"198.51.100.2:40000","downstream_direct_remote_address":"192.0.2.9:5000"})"
+      "\n");
 }
 
 TEST(Json, OfSlotsThatHaveGone) {

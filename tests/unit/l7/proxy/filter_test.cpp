@@ -75,7 +75,8 @@ TEST(Filter, RedirectAndRewrite) {
 
 TEST(Filter, ADirectResponseAsLargeAsItIs) {
   config::Filters filters;
-  filters.direct = config::DirectResponse{418, "text/plain", std::string(100'000, 't')};
+  filters.direct = std::make_shared<const config::DirectResponse>(
+      config::DirectResponse{418, "text/plain", std::string(100'000, 't')});
   Rig rig(with(filters));
   const uint32_t client = rig.client();
   rig.net.at(client).window = 1000;

@@ -11,6 +11,10 @@ constexpr const char* kV1 = "PROXY TCP4 192.0.2.9 203.0.113.80 51000 80\r\n";
 
 std::vector<base::Prefix> everybody() { return {{base::IpAddress::v4(0), 0}}; }
 
+std::shared_ptr<const config::DirectResponse> direct(config::DirectResponse response) {
+  return std::make_shared<const config::DirectResponse>(std::move(response));
+}
+
 // A header is demanded of everybody, and shown to the backend as forwarding fields and a header of its own.
 std::shared_ptr<const route::L7Config> behind_a_proxy(config::ProxyHeader out = config::ProxyHeader::kNone) {
   ConfigBuilder builder;
@@ -110,12 +114,63 @@ TEST(ProxyHeader, IntroducesEachRequestOnAConnectionOfItsOwn) {
   EXPECT_EQ(rig.proxy.counters().of(Count::reuses), 0u);
 }
 
+TEST(ProxyHeader, IsNotBelievedAnyLongerFromThoseTakenOffTheList) {
+  Rig rig(behind_a_proxy());
+  const uint32_t idle = rig.client(), late = rig.client(), busy = rig.client();
+  rig.exchange(idle, kV1 + get("/"), answer(200, "x"));
+  rig.send(busy, kV1 + get("/"));
+  const uint32_t backend = rig.backend();
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  builder.http().proxies = {{base::IpAddress::v4(0x0a000001), 32}};
+  rig.adopt(builder.build());
+  EXPECT_TRUE(rig.over(idle));
+  EXPECT_TRUE(rig.over(late));
+  rig.take(backend);
+  rig.send(backend, answer(200, "y"));
+  EXPECT_TRUE(has(rig.take(busy), "connection: close"));
+  EXPECT_EQ(status_of(rig.exchange(rig.client(), get("/"), answer(200, "z"))), 200) << "nobody asks for one";
+}
+
+TEST(ProxyHeader, AnIntroducedConnectionStaysOneClientsWhenTheClusterWantsNoneAnyMore) {
+  ConfigBuilder before, after;
+  for (ConfigBuilder* each : {&before, &after}) each->route("/", each->action(ConfigBuilder::to(each->cluster(1))));
+  before.config().clusters[0].proxy_header = config::ProxyHeader::kV2;
+  Rig rig(before.build());
+  const uint32_t id = rig.client();
+  rig.net.outcomes = {FakeNet::Connect::kHangs};
+  rig.send(id, get("/"));
+  const uint32_t backend = rig.backend();
+  rig.adopt(after.build());
+  rig.net.at(backend).connected = true;
+  rig.proxy.on_events(backend, kConnected | kWritable, rig.now);
+  rig.run();
+  EXPECT_TRUE(has(rig.take(backend), "connection: close"));
+  rig.send(backend, answer(200, "x"));
+  EXPECT_EQ(status_of(rig.take(id)), 200);
+  EXPECT_TRUE(rig.over(backend));
+}
+
+TEST(OwnAnswers, AreNoTunnelToConnect) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  config::Filters fine;
+  fine.direct = direct({.status = 200, .content_type = "", .body = "fine", .retry_after = 0});
+  builder.http().own_answers = {{404, builder.filters(fine)}};
+  Rig rig(builder.build());
+  const uint32_t id = rig.client();
+  rig.send(id, "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n");
+  const std::string said = rig.take(id);
+  EXPECT_EQ(status_of(said), 503);
+  EXPECT_TRUE(has(said, "content-length: 0\r\n"));
+}
+
 TEST(OwnAnswers, StandForTheGatewaysOwn) {
   ConfigBuilder builder;
   builder.route("/a", builder.action(ConfigBuilder::to(builder.cluster(1))));
   config::Filters sorry, missing;
-  sorry.direct = {.status = 200, .content_type = "text/html", .body = "<p>later</p>", .retry_after = 0};
-  missing.direct = {.status = 0, .content_type = "text/plain", .body = "nothing here", .retry_after = 0};
+  sorry.direct = direct({.status = 200, .content_type = "text/html", .body = "<p>later</p>", .retry_after = 0});
+  missing.direct = direct({.status = 0, .content_type = "text/plain", .body = "nothing here", .retry_after = 0});
   builder.http().own_answers = {{503, builder.filters(sorry)}, {404, builder.filters(missing)}};
   Rig rig(builder.build());
   const uint32_t id = rig.client();
@@ -142,7 +197,7 @@ TEST(Maintenance, TurnsAwayAllButSome) {
   ConfigBuilder builder;
   builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
   config::Filters closed;
-  closed.direct = {.status = 503, .content_type = "text/plain", .body = "closed", .retry_after = 120};
+  closed.direct = direct({.status = 503, .content_type = "text/plain", .body = "closed", .retry_after = 120});
   const uint32_t filters = builder.filters(closed);
   for (config::Listener& each : builder.config().listeners)
     each.maintenance = {{{base::IpAddress::v4(0xc0000200), 24}}, filters};
