@@ -3,6 +3,7 @@
 
 #include "control/api/translate_kinds.h"
 #include "control/api/translate_route.h"
+#include "control/api/translate_session.h"
 
 namespace penstock::api {
 
@@ -298,6 +299,8 @@ void read_rule(const gateway::HTTPRouteRule& message, const std::string& space, 
     read_duration({&timeouts, "request"}, message.timeouts().request(), out.timeouts.request, fields);
   if (message.timeouts().has_backend_request())
     read_duration({&timeouts, "backendRequest"}, message.timeouts().backend_request(), out.timeouts.backend, fields);
+  if (message.has_session_persistence())
+    read_session(message.session_persistence(), out.session.emplace(), {&at, "sessionPersistence"}, fields);
   if (!message.has_retry()) return;
   auto& retrying = out.retry.emplace();
   retrying.attempts = 1;
@@ -321,6 +324,7 @@ void write_rule(const model::HttpRule& rule, const std::string& space, gateway::
   }
   if (rule.timeouts.request) out.mutable_timeouts()->set_request(duration_text(rule.timeouts.request));
   if (rule.timeouts.backend) out.mutable_timeouts()->set_backend_request(duration_text(rule.timeouts.backend));
+  if (rule.session) write_session(*rule.session, *out.mutable_session_persistence());
   if (!rule.retry) return;
   auto& retry = *out.mutable_retry();
   if (rule.retry->attempts != 1) retry.set_attempts(rule.retry->attempts);

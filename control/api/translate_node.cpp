@@ -267,6 +267,7 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
     read_mesh(mesh_path, spec.mesh(), object.mesh.emplace(), fields);
   read_encrypt(mesh_path, spec.mesh(), object.encrypt, fields);
   for (const auto& each : spec.crypto().devices()) object.crypto_devices.push_back(each.device());
+  object.zone = beginning_of(spec.zone(), 64);
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
 }
 
@@ -287,6 +288,7 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
   if (object.mesh) write_mesh(*object.mesh, *spec.mutable_mesh());
   write_encrypt(object.encrypt, spec);
   for (const std::string& device : object.crypto_devices) spec.mutable_crypto()->add_devices()->set_device(device);
+  spec.set_zone(object.zone);
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
 }
 

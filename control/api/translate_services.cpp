@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "control/api/translate_balancing.h"
 #include "control/api/translate_kinds.h"
 
 namespace penstock::api {
@@ -266,6 +267,9 @@ void to_model(const v1alpha1::ServicePolicy& message, model::ServicePolicy& obje
   if (spec.has_health_check()) read_health_check(spec.health_check(), object.health_check, path, fields);
   if (spec.has_proxy_protocol())
     fields.choice({&path, "proxyProtocol"}, spec.proxy_protocol(), kProxyHeaders, object.proxy_header);
+  if (spec.has_load_balancer())
+    read_load_balancer(spec.load_balancer(), object.load_balancer.emplace(), {&path, "loadBalancer"}, fields);
+  read_pool(spec.connection_pool(), object.pool, {&path, "connectionPool"}, fields);
 }
 
 void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& message) {
@@ -290,6 +294,8 @@ void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& mes
     write_health_check(object.health_check, *spec.mutable_health_check());
   if (object.proxy_header != defaults.proxy_header)
     spec.set_proxy_protocol(name_of(object.proxy_header, kProxyHeaders));
+  if (object.load_balancer) write_load_balancer(*object.load_balancer, *spec.mutable_load_balancer());
+  if (!(object.pool == defaults.pool)) write_pool(object.pool, *spec.mutable_connection_pool());
 }
 
 }  // namespace penstock::api

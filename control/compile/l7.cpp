@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "control/compile/l7_balancing.h"
 #include "control/compile/l7_listener.h"
 #include "control/model/diff.h"
 #include "l7/config/hostname.h"
@@ -198,6 +199,9 @@ class L7Compiler {
     config::Action action;
     config::Filters filters = filters_of(rule.filters, route.name.space);
     filters.fault = fault_of(route.name, rule.name);
+    filters.session = rule.session;
+    if (filters.session && filters.session->name.empty())
+      filters.session->name = session_name(rule_name(route, static_cast<size_t>(&rule - route.rules.data())));
     action.filters = add(std::move(filters));
     action.timeouts = rule.timeouts;
     if (rule.retry) action.retry = *rule.retry;
@@ -241,7 +245,7 @@ class L7Compiler {
 
   uint32_t add(config::Filters filters) {
     const bool any = !filters.request.empty() || !filters.response.empty() || filters.redirect || filters.direct ||
-                     filters.rewrite || filters.cors || filters.fault || !filters.mirrors.empty();
+                     filters.rewrite || filters.cors || filters.fault || !filters.mirrors.empty() || filters.session;
     if (!any) return config::kNoFilters;
     out_.filters.push_back(std::move(filters));
     return static_cast<uint32_t>(out_.filters.size() - 1);
@@ -363,6 +367,7 @@ class L7Compiler {
 
   void finish() {
     out_.scratches.resize(part_.workers);
+    out_.session_key = {round_.secret.word[0] ^ kSessionUse, round_.secret.word[1] ^ kSessionUse};
     for (const auto& table : tables_) {
       out_.first_route.push_back(static_cast<uint32_t>(out_.routes.size()));
       out_.routes.insert(out_.routes.end(), table->routes.begin(), table->routes.end());
@@ -373,7 +378,8 @@ class L7Compiler {
     part_.config = std::make_shared<const route::L7Config>(std::move(out_));
   }
 
-  static constexpr const char* kRefused = "";  // the action of what no route serves
+  static constexpr uint64_t kSessionUse = 0x73657373696f6e73;  // what the secret is used for here
+  static constexpr const char* kRefused = "";                  // the action of what no route serves
 
   const Round& round_;
   const ServicePart& services_;

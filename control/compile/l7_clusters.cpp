@@ -2,23 +2,12 @@
 #include <algorithm>
 
 #include "control/compile/l7.h"
+#include "control/compile/l7_balancing.h"
 #include "control/compile/service_entries.h"
 
 namespace penstock::compile {
 
 namespace {
-
-config::Balancing balancing_of(const model::ServicePolicy* policy) {
-  if (!policy) return config::Balancing::kRoundRobin;
-  switch (policy->balancing) {
-    case model::Balancing::kMaglev:  // the default for packets; requests have no flow to hash
-    case model::Balancing::kRoundRobin:
-      return config::Balancing::kRoundRobin;
-    case model::Balancing::kLeastConnections:
-      return config::Balancing::kLeastRequest;
-  }
-  return config::Balancing::kRoundRobin;
-}
 
 class ClusterCompiler {
  public:
@@ -35,7 +24,6 @@ class ClusterCompiler {
     const ServiceInput input = input_of(services_, service);
     config::Cluster cluster;
     cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
-    cluster.balancing = balancing_of(input.policy);
     if (input.policy) cluster.proxy_header = input.policy->proxy_header;
     const auto slot = old ? std::optional(old->slot) : part_.slots.take(round_.retired);
     if (!slot) {
@@ -53,8 +41,10 @@ class ClusterCompiler {
     }
     for (const flow::Endpoint& each : endpoints) {
       const bool usable = each.state == flow::EndpointState::kReady && each.weight != 0;
-      cluster.endpoints.push_back({each.address, each.port, std::max<uint32_t>(each.weight, 1), 0, usable});
+      cluster.endpoints.push_back({each.address, each.port, each.weight, 0, usable});
     }
+    set_balancing(input, round_.state, endpoints, cluster);
+    if (!make_hash_tables(input, round_, old, cluster)) return nullptr;
     return assign_slots(cluster, old) ? std::make_shared<const config::Cluster>(std::move(cluster)) : nullptr;
   }
 

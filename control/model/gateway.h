@@ -14,6 +14,7 @@
 #include "l7/config/filters.h"
 #include "l7/config/listener.h"
 #include "l7/config/route.h"
+#include "l7/config/session.h"
 
 namespace penstock::model {
 
@@ -107,6 +108,7 @@ struct HttpRule {
   std::vector<BackendRef> backends;
   config::Timeouts timeouts;
   std::optional<config::Retry> retry;
+  std::optional<config::SessionPersistence> session;  // an empty name: one of the rule's own
   bool operator==(const HttpRule&) const = default;
 };
 

@@ -111,6 +111,7 @@ struct EncryptRule {  // of what goes to the prefix or comes from there; the lon
 
 struct Node {
   std::string name;
+  std::string zone;  // empty: none
   Workers workers;
   std::vector<Interface> interfaces;
   std::vector<Route> routes;

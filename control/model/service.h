@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "control/model/balancing.h"
 #include "l7/config/cluster.h"
 
 namespace penstock::model {
@@ -95,6 +96,8 @@ struct ServicePolicy {
   NoEndpointAction no_endpoint = NoEndpointAction::kReject;
   HealthCheck health_check;
   config::ProxyHeader proxy_header = config::ProxyHeader::kNone;
+  std::optional<LoadBalancer> load_balancer;  // absent: as `balancing` suggests
+  config::ClusterLimits pool;
   bool operator==(const ServicePolicy&) const = default;
 };
 

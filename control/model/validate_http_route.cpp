@@ -67,6 +67,7 @@ void validate_rule(const HttpRule& rule, const std::string& at, ObjectFaults& fa
   if (rule.filters.redirect && rule.filters.direct)
     faults.add(at + ".filters", "a RequestRedirect and an ExtensionRef cannot both answer");
   validate_times(rule, at, faults);
+  if (rule.session) validate_session(*rule.session, at + ".sessionPersistence", faults);
 }
 
 }  // namespace

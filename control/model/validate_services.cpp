@@ -103,6 +103,8 @@ void validate_pool_families(const ServicePolicy& policy, const Service& service,
 
 }  // namespace
 
+bool is_maglev_size(uint32_t places) { return places <= kMaxMaglevTable && is_prime(places); }
+
 void validate_service(const Service& service, const ServicePolicy* policy, const Surroundings& around, Faults& all) {
   ObjectFaults faults(all, Kind::kService, service.name);
   validate_name(faults, service.name, true);
@@ -164,7 +166,7 @@ void validate_service_policy(const ServicePolicy& policy, const State& state, Fa
   }
   if (policy.maglev_table_size != 0) {
     if (policy.balancing != Balancing::kMaglev) faults.add("spec.maglevTableSize", "only balancing maglev has a table");
-    if (policy.maglev_table_size > kMaxMaglevTable || !is_prime(policy.maglev_table_size))
+    if (!is_maglev_size(policy.maglev_table_size))
       faults.add("spec.maglevTableSize",
                  text(policy.maglev_table_size, " is not a prime of at most ", kMaxMaglevTable));
   }
@@ -180,6 +182,8 @@ void validate_service_policy(const ServicePolicy& policy, const State& state, Fa
     faults.add("spec.sourcePool", "only mode fullnat translates sources");
   validate_pool(policy.source_pool, "spec.sourcePool", faults);
   validate_health_check(policy.health_check, policy.all_ports, faults);
+  if (policy.load_balancer) validate_load_balancer(*policy.load_balancer, state, faults);
+  validate_pool_limits(policy.pool, faults);
 }
 
 }  // namespace penstock::model

@@ -33,7 +33,13 @@ void validate_routes(const Node& node, const Surroundings& around, ObjectFaults&
 // validate_services.cpp
 void validate_service(const Service& service, const ServicePolicy* policy, const Surroundings& around, Faults& faults);
 void validate_slice(const EndpointSlice& slice, Faults& faults);
+// Whether a Maglev table can have that many places.
+bool is_maglev_size(uint32_t places);
 void validate_service_policy(const ServicePolicy& policy, const State& state, Faults& faults);
+
+// validate_balancing.cpp: parts of a ServicePolicy.
+void validate_load_balancer(const LoadBalancer& balancer, const State& state, ObjectFaults& faults);
+void validate_pool_limits(const config::ClusterLimits& pool, ObjectFaults& faults);
 
 // validate_policies.cpp
 void validate_access_policy(const AccessPolicy& policy, const Surroundings& around, Faults& faults);

@@ -22,6 +22,9 @@ void validate_listener_policies(const State& before, const State& state, Faults&
 void validate_http_route(const HttpRoute& route, Faults& faults);
 void validate_tcp_route(const TcpRoute& route, Faults& faults);
 
+// validate_balancing.cpp; `at` is the path of the field.
+void validate_session(const config::SessionPersistence& session, const std::string& at, ObjectFaults& faults);
+
 // validate_http_filters.cpp: of a rule or of one of its backends; `at` is the path of what holds the filters.
 void validate_filters(const HttpRule& rule, const RouteFilters& filters, const std::string& at, ObjectFaults& faults);
 void validate_backend(const BackendObject& object, const std::string& at, ObjectFaults& faults);

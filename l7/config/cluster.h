@@ -12,6 +12,7 @@
 
 #include "base/address.h"
 #include "base/time.h"
+#include "l7/config/balance.h"
 
 namespace penstock::config {
 
@@ -19,21 +20,17 @@ constexpr uint32_t kMaxClusters = 65536;            // slots
 constexpr uint32_t kMaxClusterEndpoints = 65536;    // slots, of all clusters
 constexpr uint32_t kMaxEndpointsPerCluster = 1000;  // as an EndpointSlice holds
 
-enum class Balancing : uint8_t {
-  kRoundRobin,    // smooth, by weight
-  kLeastRequest,  // the less busy of two that were picked at random, by weight
-  kRandom,
-};
-
 // What a connection to an endpoint begins with, to say whose request it carries (the PROXY protocol).
 enum class ProxyHeader : uint8_t { kNone, kV1, kV2 };
 
 struct Endpoint {
   base::IpAddress address;
   uint16_t port = 0;
-  uint32_t weight = 1;  // above 0
-  uint32_t slot = 0;    // stable, below kMaxClusterEndpoints
-  bool usable = true;   // healthy and not draining; one that is not gets no new requests
+  uint32_t weight = 1;    // 0: gets nothing
+  uint32_t slot = 0;      // stable, below kMaxClusterEndpoints
+  bool usable = true;     // healthy and not draining; one that is not gets no new requests
+  bool doubtful = false;  // not usable for nothing but its health check: serves in panic
+  uint8_t level = 0;      // below kMaxLevels; those of a higher one serve what lower ones cannot take
   bool operator==(const Endpoint&) const = default;
 };
 
@@ -44,6 +41,7 @@ struct ClusterLimits {
   uint32_t requests = 1024;
   uint32_t requests_per_connection = 0;  // 0: no limit
   base::Nanos idle = 60 * base::kNanosPerSecond;
+  base::Nanos lifetime = 0;  // of a connection; it ends when no request is under way. 0: no limit
   base::Nanos connect_timeout = 5 * base::kNanosPerSecond;
   bool operator==(const ClusterLimits&) const = default;
 };
@@ -55,6 +53,7 @@ struct Cluster {
   ClusterLimits limits;
   std::vector<Endpoint> endpoints;
   ProxyHeader proxy_header = ProxyHeader::kNone;
+  Balance balance;
   bool operator==(const Cluster&) const = default;
 };
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "l7/config/session.h"
 #include "l7/http/message.h"
 
 namespace penstock::config {
@@ -88,6 +89,7 @@ struct Filters {
   std::optional<Cors> cors;
   std::optional<Fault> fault;
   std::vector<Mirror> mirrors;
+  std::optional<SessionPersistence> session;  // of a rule
 };
 
 }  // namespace penstock::config

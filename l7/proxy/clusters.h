@@ -4,12 +4,16 @@
 // Addressed by the stable slots of the configuration, so that it survives a change: adopt() says anew which cluster and
 // which endpoint a slot is, and keeps the numbers. Memory: tables by slot, made once; what balancing looks up is
 // rebuilt by adopt(), which allocates, between rounds. Pointers into the configuration are good until the next adopt().
-// Failure: null when there is no such cluster, or no usable endpoint. Slots beyond the tables do not exist.
+// Failure: null when there is no such cluster, or no endpoint that may serve. Slots beyond the tables do not exist.
+//
+// Policies are in balance/; this decides who is asked: whoever may serve (refresh), of which level (balance/levels.h).
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "l7/proxy/balance/ground.h"
+#include "l7/proxy/counters.h"
 #include "l7/proxy/limits.h"
 #include "l7/proxy/net.h"
 #include "l7/proxy/random.h"
@@ -28,15 +32,17 @@ struct ClusterState {
   bool freed = false;
 };
 
-struct EndpointState {
-  uint32_t requests = 0;  // under way
-  uint32_t newest_idle = kNone;
-  int64_t credit = 0;  // of smooth weighted round robin
+// What a request asks for.
+struct Wish {
+  uint32_t avoid = kNone;    // slot of an endpoint; another one if there is a choice
+  uint32_t session = kNone;  // slot of the endpoint that it belongs to, as long as that one may serve
+  uint64_t hash = 0;
+  bool hashed = false;
 };
 
 class Clusters {
  public:
-  explicit Clusters(const Limits& limits);
+  Clusters(const Limits& limits, Counters& counters);
 
   // The one before is still alive.
   void adopt(const route::L7Config& config);
@@ -50,44 +56,69 @@ class Clusters {
     const uint32_t number = clusters_[slot].number;
     return number == kNone ? nullptr : &config_->clusters[number];
   }
+  // The endpoint with that slot, if it is one of that cluster.
+  const config::Endpoint* find(uint32_t cluster, uint32_t endpoint) const;
   // Whether the configuration still has this very endpoint there.
   bool has(uint32_t cluster, uint32_t endpoint, const base::IpAddress& address, uint16_t port) const;
-  // The next endpoint for a request; another one than `avoid` if there is a choice.
-  const config::Endpoint* pick(uint32_t cluster, uint32_t avoid, Random& random);
+  // The next endpoint for a request.
+  const config::Endpoint* pick(uint32_t cluster, const Wish& wish, Random& random, base::Nanos now);
+
+  // An ejected endpoint gets no requests, but in panic. Of an endpoint that the configuration has.
+  void set_ejected(uint32_t endpoint, bool ejected);
+  // How long an endpoint took to answer.
+  void note_answer(uint32_t cluster, uint32_t endpoint, base::Nanos latency, base::Nanos now);
 
   ClusterState& cluster(uint32_t slot) { return clusters_[slot].state; }
-  EndpointState& endpoint(uint32_t slot) { return endpoints_[slot].state; }
+  EndpointState& endpoint(uint32_t slot) { return states_[slot]; }
   uint32_t cluster_slots() const { return cluster_slots_; }
 
  private:
   struct Cluster {
     ClusterState state;
-    uint32_t number = kNone;  // in the configuration
-    uint32_t first = 0;       // of its usable endpoints in usable_
-    uint32_t usable = 0;
-    uint32_t turn = 0;    // of round robin
-    bool uneven = false;  // weights differ
+    uint32_t number = kNone;   // in the configuration
+    uint32_t first_level = 0;  // of its levels in levels_
+    uint32_t levels = 0;       // 0: no endpoint with a weight
+    uint32_t turn = 0;         // of round robin
+    base::Nanos stale_at = 0;  // who may serve, and with which weight, is looked at anew then
+    bool known = false;        // it was in the configuration before
   };
-  struct Endpoint {
-    EndpointState state;
+  struct Level {
+    uint32_t first = 0, all = 0;  // of its endpoints in numbers_, and of its members in members_
+    uint32_t serving = 0;         // members
+    uint32_t percent = 0;         // of the cluster's requests
+    uint32_t level = 0;           // of config::Endpoint
+    uint64_t weights = 0;         // of the members, without slow start
+    bool uneven = false;
+    bool panic = false;
+  };
+  // Whose state it is.
+  struct Known {
+    base::IpAddress address;
+    uint16_t port = 0;
+    bool usable = false;
     uint32_t cluster = kNone;  // slot
     uint32_t number = 0;       // in the cluster
   };
-  struct Usable {
-    uint32_t number;  // in the cluster
-    uint64_t upto;    // sum of the weights up to and with this one
-  };
 
   void adopt(Cluster& cluster, uint32_t number, const config::Cluster& from);
-  uint32_t pick_once(Cluster& cluster, const config::Cluster& from, Random& random);
-  uint32_t next_in_turn(Cluster& cluster, const config::Cluster& from);
-  uint32_t by_weight(const Cluster& cluster, Random& random) const;
+  void adopt(const config::Cluster& from, uint32_t number, bool known);
+  void refresh(Cluster& cluster, const config::Cluster& from, base::Nanos now);
+  bool fill(Level& level, const config::Cluster& from, base::Nanos now);
+  double warmth_of(const config::Cluster& from, EndpointState& state, base::Nanos now, bool& warms) const;
+  const Level* choose_level(const Cluster& cluster, const Wish& wish, Random& random) const;
+  const config::Endpoint* pick_in(Cluster& cluster, const Level& level, const Wish& wish, Random& random,
+                                  base::Nanos now);
+  const Member& draw(Cluster& cluster, const Ground& ground, const Wish& wish, Random& random, base::Nanos now);
 
+  Counters& counters_;
   const route::L7Config* config_ = nullptr;
   uint32_t cluster_slots_, endpoint_slots_;
   std::unique_ptr<Cluster[]> clusters_;
-  std::unique_ptr<Endpoint[]> endpoints_;
-  std::vector<Usable> usable_;
+  std::unique_ptr<EndpointState[]> states_;
+  std::unique_ptr<Known[]> known_;
+  std::vector<Level> levels_;
+  std::vector<uint32_t> numbers_;  // of endpoints in their cluster, by level
+  std::vector<Member> members_;    // those of a level that may serve come first
 };
 
 }  // namespace penstock::proxy

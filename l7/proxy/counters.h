@@ -31,6 +31,11 @@ namespace penstock::proxy {
   X(reuses, "requests on a connection that had served another one")                               \
   X(pool_overflows, "requests refused by a limit of their cluster")                               \
   X(pool_waits, "requests that waited for a connection of their cluster")                         \
+  X(panic_picks, "requests sent to whoever is there: too few endpoints of the level are usable")  \
+  X(failover_picks, "requests sent to another level (or zone) than the first")                    \
+  X(hash_passes, "requests whose own endpoint, by hash, could not take them")                     \
+  X(sessions_begun, "sessions that were given an endpoint")                                       \
+  X(sessions_moved, "of them those whose endpoint before could not take them")                    \
   X(retries, "tries besides the first one")                                                       \
   X(stale_retries, "requests sent again because a kept connection had been closed meanwhile")     \
   X(idle_surprises, "kept connections that brought bytes nobody had asked for")                   \

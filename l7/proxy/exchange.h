@@ -91,6 +91,9 @@ struct ExchangeState {
   uint32_t cluster = kNone;                                 // slot
   uint32_t endpoint = kNone;                                // slot, of the running or last try
   uint32_t avoid = kNone;                                   // slot, of the try that failed
+  uint32_t session = kNone;                                 // slot, of the endpoint that the client's session has
+  uint32_t session_born = 0;                                // seconds
+  uint64_t hash = 0;                                        // for the cluster's policy
   uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster; in kHead, by age
 
   // Deadlines; 0: none.
@@ -125,6 +128,8 @@ struct ExchangeState {
   bool client_finished = false;  // kTunnel: the end was passed on
   bool backend_finished = false;
   bool mirrors_begun = false;
+  bool hashed = false;         // the request has what the cluster's policy hashes
+  bool session_moved = false;  // it had an endpoint
 
   const config::Filters* rule_filters = nullptr;     // of the answer; of the adopted generation, or kept
   const config::Filters* backend_filters = nullptr;  // likewise

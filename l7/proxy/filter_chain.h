@@ -42,7 +42,9 @@ FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at
 bool filter_response(const config::Filters& filters, std::string_view origin, http::ResponseHead& head);
 
 // Whether anything is done with an answer.
-inline bool filters_responses(const config::Filters& filters) { return !filters.response.empty() || filters.cors; }
+inline bool filters_responses(const config::Filters& filters) {
+  return !filters.response.empty() || filters.cors || filters.session;
+}
 
 // Status and fields of a direct response; status 0 leaves the answer's. False: a field did not fit.
 bool write_direct(const config::DirectResponse& direct, http::ResponseHead& answer);

@@ -15,7 +15,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
       exchanges_(limits.exchanges),
       messages_(limits.messages),
       sides_(limits.connections, kNone),
-      clusters_(limits),
+      clusters_(limits, counters_),
       pool_(clusters_, upstreams_),
       wheel_(now),
       armed_(limits.clients + limits.upstreams, 0),

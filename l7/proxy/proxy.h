@@ -7,9 +7,9 @@
 // passed. Every call does all that can be done at once and never waits.
 //
 // Life of a request: serve() lends it an exchange and heads at its first byte; request.h reads, routes and filters it;
-// upstream.h finds an endpoint and a connection to it; request.h and response.h move both bodies, each asking its codec
-// only for what the other side has room for; client.h goes on with the connection. tunnel.h carries upgrades, CONNECT
-// and TCP listeners, mirror.h copies.
+// affinity.h says which backend it belongs to; upstream.h finds an endpoint and a connection to it; request.h and
+// response.h move both bodies, each asking its codec only for what the other side has room for; client.h goes on with
+// the connection. tunnel.h carries upgrades, CONNECT and TCP listeners, mirror.h copies.
 //
 // Configuration: L7Config stays alive until the next adopt() has returned. After its head is sent an exchange carries
 // only numbers, and a copy of the filters that its answer still needs if they vanish. Connections of a listener that
@@ -115,6 +115,13 @@ class Proxy {
   bool must_close(const Exchange& x) const;
   Ran finish(Exchange& x);
 
+  // affinity.h: sessions and hashes
+  const config::Backend* choose_backend(Exchange& x, const config::Action& action);
+  const config::SessionPersistence* session_persistence(uint32_t filters) const;
+  void hash_exchange(Exchange& x, const http::RequestHead* head);
+  bool tell_session(Exchange& x, http::ResponseHead& head);
+  uint32_t seconds_now() const { return static_cast<uint32_t>(now_ / base::kNanosPerSecond); }
+
   // upstream.h: endpoints and connections to them
   void start_try(Exchange& x);
   bool reuse(Exchange& x, uint32_t endpoint);
@@ -199,6 +206,7 @@ class Proxy {
 
 }  // namespace penstock::proxy
 
+#include "l7/proxy/affinity.h"
 #include "l7/proxy/client.h"
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"

@@ -132,7 +132,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   base::Nanos delay = 0;
   bool goes_on = run_filters(x, action.filters, at, delay, true);
   if (goes_on) {
-    const config::Backend* backend = config::pick_backend(action, random_.next32());
+    const config::Backend* backend = choose_backend(x, action);
     x.cluster =
         backend != nullptr && backend->cluster != config::kNoCluster ? clusters_.slot_of(backend->cluster) : kNone;
     goes_on = x.cluster != kNone;
@@ -140,6 +140,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
       answer(x, 500, kNoCluster);
     else
       goes_on = run_filters(x, backend->filters, at, delay, false) && prepare_forwarding(x, listener);
+    if (goes_on) hash_exchange(x, &head);
   }
   x.record.cluster = x.cluster;
   if (delay != 0) {

@@ -84,6 +84,7 @@ typename Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
 template <Net N>
 typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
   http::ResponseHead& head = message_of(x).response;
+  clusters_.note_answer(x.cluster, x.endpoint, now_ - x.record.upstream_began, now_);
   if (x.up.tunnel() && !x.request_done) {
     fail_try(x, Failure::kProtocol);  // it switches protocols within a request
     return Ran::kMoved;
@@ -102,6 +103,7 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
       listener == nullptr || http::add_via(head.fields, head.version, listener->forwarding.via) == http::Fault::kNone;
   if (x.rule_filters != nullptr) fits &= filter_response(*x.rule_filters, x.rule_origin, head);
   if (x.backend_filters != nullptr) fits &= filter_response(*x.backend_filters, x.backend_origin, head);
+  fits = fits && tell_session(x, head);
   if (!fits) {
     counters_.count(Count::filters_failed);
     leave_backend(x, false);

@@ -20,6 +20,7 @@ void Proxy<N>::begin_tcp(uint32_t index, const config::Listener& listener) {
   x.record.cluster = x.cluster;
   if (x.cluster == kNone) return break_off(x, kNoCluster);
   x.retry.set(action.retry);
+  hash_exchange(x, nullptr);
   start_try(x);
 }
 

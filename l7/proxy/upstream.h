@@ -9,7 +9,7 @@ template <Net N>
 void Proxy<N>::start_try(Exchange& x) {
   x.head_waits = x.interim_waits = false;  // what an earlier try had brought
   const config::Cluster* cluster = clusters_.find(x.cluster);
-  const config::Endpoint* endpoint = clusters_.pick(x.cluster, x.avoid, random_);
+  const config::Endpoint* endpoint = clusters_.pick(x.cluster, {x.avoid, x.session, x.hash, x.hashed}, random_, now_);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
   if (cluster == nullptr || endpoint == nullptr) return answer(x, 503, kNoHealthyUpstream | last_try);
   ClusterState& state = clusters_.cluster(x.cluster);
@@ -55,7 +55,8 @@ bool Proxy<N>::reuse(Exchange& x, uint32_t endpoint) {
 
 template <Net N>
 bool Proxy<N>::is_fresh(const UpstreamSession& upstream) {
-  return !upstream.dead && !upstream.vanished && net_.readable(upstream.connection) == 0 &&
+  const bool expired = upstream.expires != 0 && upstream.expires <= now_;
+  return !upstream.dead && !upstream.vanished && !expired && net_.readable(upstream.connection) == 0 &&
          !net_.peer_finished(upstream.connection);
 }
 
@@ -99,6 +100,7 @@ void Proxy<N>::connect(Exchange& x, const config::Endpoint& endpoint, const conf
   upstream.introduced = cluster.proxy_header != config::ProxyHeader::kNone;
   upstream.address = endpoint.address;
   upstream.port = endpoint.port;
+  upstream.expires = cluster.limits.lifetime != 0 ? now_ + cluster.limits.lifetime : 0;
   sides_[id] = index * 2 + kUpstreamSide;
   ++clusters_.cluster(x.cluster).connections;
   attach(x, index);
@@ -162,7 +164,8 @@ void Proxy<N>::leave_backend(Exchange& x, bool keep) {
   const config::Cluster* cluster = clusters_.find(upstream.cluster);
   if (!keep || cluster == nullptr || !is_fresh(upstream)) return close_upstream(index, keep);
   pool_.put(index);
-  upstream.until = cluster->limits.idle != 0 ? now_ + cluster->limits.idle : 0;
+  upstream.until = cluster->limits.idle != 0 ? now_ + cluster->limits.idle : upstream.expires;
+  if (upstream.expires != 0) upstream.until = std::min(upstream.until, upstream.expires);
   net_.touch(upstream.connection);
   if (upstream.until != 0) arm(limits_.clients + index, upstream.until);
   note_room(upstream.cluster);
@@ -205,6 +208,8 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   const bool stale = why == Failure::kReset && x.reused && !x.stale_retried && x.replayable() &&
                      http::is_idempotent(x.method) && x.up.answered_nothing();
   if (x.backend != kNone && !stale) x.avoid = x.endpoint;
+  if (why == Failure::kTimeout && x.phase == Phase::kStreaming)
+    clusters_.note_answer(x.cluster, x.endpoint, now_ - x.record.upstream_began, now_);
   leave_backend(x, false);
   if (stale) {
     x.stale_retried = true;

@@ -27,6 +27,7 @@ struct UpstreamSession {
   bool introduced = false;                  // as one client's, by a header of the PROXY protocol: not another's
   uint32_t served = 0;                      // requests
   base::Nanos until = 0;                    // kIdle and kMirror: closed then
+  base::Nanos expires = 0;                  // no request begins on it from then on; 0: never
   uint32_t older = kNone, newer = kNone;    // idle ones of the cluster
   uint32_t previous = kNone, next = kNone;  // idle ones of the endpoint; previous is the newer
 };

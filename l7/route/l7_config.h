@@ -45,6 +45,7 @@ struct L7Config {
   std::vector<config::Cluster> clusters;
   // scratches[worker][table]; a worker takes its own. A table that stays keeps them.
   std::vector<std::vector<Shared<Scratch>>> scratches;
+  config::SessionKey session_key;
 };
 
 }  // namespace penstock::route

@@ -209,7 +209,7 @@ TEST(TranslateHttpRoute, WhatARouteMayNotSay) {
                rule + "matches[0].headers[0].type");
   EXPECT_FAULT(kRoute + "{matches: [{queryParams: [{name: a, value: b, type: Prefix}]}]}\n",
                rule + "matches[0].queryParams[0].type");
-  EXPECT_FAULT(kRoute + "{sessionPersistence: {}}\n", rule + "sessionPersistence");
+  EXPECT_FAULT(kRoute + "{sessionAffinity: {}}\n", rule + "sessionAffinity");
   EXPECT_FAULT(kRoute + "{backendRefs: [{name: a, port: 80, weight: -1}]}\n", rule + "backendRefs[0].weight");
   EXPECT_FAULT(kRoute + "{backendRefs: [{name: a, port: 70000}]}\n", rule + "backendRefs[0].port");
   EXPECT_FAULT(kRoute + "{timeouts: {request: soon}}\n", rule + "timeouts.request");

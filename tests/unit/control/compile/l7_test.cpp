@@ -240,7 +240,7 @@ TEST(L7, EndpointsThatTakeNoneAreThereButUnusable) {
   auto g = bench(state);
   ASSERT_TRUE(g) << bench.last_errors;
   EXPECT_EQ(endpoints_of(g->l7->clusters[0]),
-            "10.0.0.11:8080*50 10.0.0.12:8080(unusable) 10.0.0.13:8080*1(unusable) 10.0.0.14:8080(unusable) "
+            "10.0.0.11:8080*50 10.0.0.12:8080(unusable) 10.0.0.13:8080*0(unusable) 10.0.0.14:8080(unusable) "
             "2001:db8:1::14:8080");
   EXPECT_EQ(g->l7->clusters[0].balancing, config::Balancing::kLeastRequest);
 

@@ -28,15 +28,23 @@ TEST(Allocation, NoneOnceEverythingIsWarm) {
       {config::HeaderChange::Kind::kSet, "x-a-rather-long-name", "and a value that fits no small string"}};
   filters.response = filters.request;
   filters.cors = config::Cors{.origins = {"*"}};
+  filters.session =
+      config::SessionPersistence{.name = "id", .absolute_seconds = 60, .idle_seconds = 60, .permanent = true};
   filters.rewrite = config::Rewrite{"", {config::PathModifier::Kind::kPrefixMatch, "/v2"}};
   builder.route("/moved", builder.action(ConfigBuilder::to(builder.cluster(3), builder.filters(filters))));
   config::Action retried = ConfigBuilder::to(builder.cluster(2, {.connections = 1}));
   retried.retry = {.attempts = 2, .backoff = 0, .codes = {503}};
   builder.route("/", builder.action(retried));
+  config::Cluster& hashed = builder.config().clusters[0];
+  hashed.balancing = config::Balancing::kMaglev;
+  hashed.balance.hash = {{config::HashKey::Kind::kCookie, "id"}, {config::HashKey::Kind::kHeader, "x-user"}};
+  hashed.balance.most_load = 125;
+  hashed.balance.tables = {std::make_shared<const config::HashTable>(config::HashTable{{0, 1, 2, 1, 0}, {}})};
+  builder.config().clusters[1].balancing = config::Balancing::kPeakEwma;
   Rig rig(builder.build());
   const uint32_t one = rig.client(), two = rig.client();
   const std::string requests[] = {
-      get("/", "Origin: https://a.example\r\n"), get("/moved/x"), get("/moved"),
+      get("/", "Origin: https://a.example\r\n"), get("/moved/x", "X-User: a\r\n"), get("/moved", "Cookie: id=b\r\n"),
       "POST /moved HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"};
   const std::string answers[] = {answer(200, "ok"), answer(503, "busy"),
                                  "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"};

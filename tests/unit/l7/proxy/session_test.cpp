@@ -1,0 +1,233 @@
+// Sessions that stay with an endpoint, their tokens, and how old a connection gets.
+#include "l7/http/cookie.h"
+#include "l7/proxy/session_token.h"
+#include "unit/l7/proxy/rig.h"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr base::Nanos kSecond = base::kNanosPerSecond;
+constexpr config::SessionKey kKey{0x0123456789abcdef, 0xfedcba9876543210};
+
+TEST(SessionToken, OnlyWhatWasSealedIsOpened) {
+  Random random(4);
+  for (int i = 0; i < 2000; ++i) {
+    const SessionToken token{random.next32() >> 16, random.next32() >> 16, random.next32(), random.next32(),
+                             random.next32()};
+    auto sealed = seal(token, kKey);
+    const auto text = [&] { return std::string_view(sealed.data(), sealed.size()); };
+    ASSERT_EQ(open_token(text(), kKey), token);
+    EXPECT_EQ(open_token(text(), {kKey.low, kKey.high + 1}), std::nullopt);
+    EXPECT_EQ(open_token(text().substr(1), kKey), std::nullopt);
+    char& altered = sealed[random.below(sealed.size())];
+    altered = altered == '7' ? '8' : '7';
+    EXPECT_EQ(open_token(text(), kKey), std::nullopt);
+  }
+  EXPECT_EQ(open_token("", kKey), std::nullopt);
+  EXPECT_EQ(open_token(std::string(kTokenBytes, 'G'), kKey), std::nullopt);
+  EXPECT_EQ(open_token(std::string(kTokenBytes, '0'), kKey), std::nullopt);
+}
+
+TEST(SessionToken, SaysNothingOfTheEndpoint) {
+  const auto one = seal({1, 2, 3, 4, 5}, kKey), other = seal({1, 2, 3, 4, 6}, kKey);
+  int same = 0;
+  for (size_t i = 0; i < kTokenBytes; ++i) same += one[i] == other[i];
+  EXPECT_LT(same, 14);  // of 48 digits, 3 by chance
+  EXPECT_NE(endpoint_tag(base::IpAddress::v4(1), 80, kKey), endpoint_tag(base::IpAddress::v4(1), 81, kKey));
+}
+
+TEST(Cookies, OfOneFieldOrSeveral) {
+  http::RequestHead head{http::HeadLimits{}};
+  head.clear();
+  EXPECT_EQ(head.fields.add("cookie", "; a=1;b=x=y; ;c ; d="), http::Fault::kNone);
+  EXPECT_EQ(head.fields.add("x-other", "e=2"), http::Fault::kNone);
+  EXPECT_EQ(head.fields.add("cookie", "a=2; e=\"3\""), http::Fault::kNone);
+  EXPECT_EQ(http::find_cookie(head.fields, "a"), "1");
+  EXPECT_EQ(http::find_cookie(head.fields, "b"), "x=y");
+  EXPECT_EQ(http::find_cookie(head.fields, "c"), std::nullopt);
+  EXPECT_EQ(http::find_cookie(head.fields, "d"), "");
+  EXPECT_EQ(http::find_cookie(head.fields, "e"), "\"3\"");
+  EXPECT_EQ(http::find_cookie(head.fields, ""), std::nullopt);
+}
+
+// A route with sessions, over backends of two endpoints each.
+std::shared_ptr<const route::L7Config> sticky(config::SessionPersistence how, std::vector<uint32_t> weights = {1},
+                                              uint32_t ill = kNone) {
+  ConfigBuilder builder;
+  builder.config().session_key = kKey;
+  config::Filters filters;
+  filters.session = std::move(how);
+  config::Action action;
+  action.filters = builder.filters(filters);
+  for (const uint32_t weight : weights) action.backends.push_back({builder.cluster(2), weight, config::kNoFilters});
+  for (config::Cluster& cluster : builder.config().clusters)
+    for (config::Endpoint& endpoint : cluster.endpoints) endpoint.usable = endpoint.slot != ill;
+  builder.route("/", builder.action(action));
+  return builder.build();
+}
+
+struct Answered {
+  uint32_t endpoint = kNone;
+  std::string token;   // told with the answer; empty: none
+  std::string cookie;  // the whole field
+};
+
+Answered ask(Rig& rig, uint32_t client, const std::string& fields = "") {
+  rig.send(client, get("/", fields));
+  Answered out;
+  for (const uint32_t id : rig.net.connects) {
+    if (rig.take(id).empty()) continue;
+    out.endpoint = rig.net.at(id).endpoint.slot;
+    rig.send(id, answer(200, "ok"));
+  }
+  const std::string said = rig.take(client);
+  EXPECT_EQ(status_of(said), 200);
+  if (const size_t at = said.find("set-cookie: "); at != std::string::npos) {
+    out.cookie = said.substr(at + 12, said.find("\r\n", at) - at - 12);
+    out.token = out.cookie.substr(out.cookie.find('=') + 1, kTokenBytes);
+  }
+  if (const size_t at = said.find("x-session: "); at != std::string::npos)
+    out.token = said.substr(at + 11, kTokenBytes);
+  return out;
+}
+
+TEST(Session, ACookieLeadsBackToTheEndpoint) {
+  Rig rig(sticky({.name = "id"}));
+  const uint32_t client = rig.client();
+  const Answered first = ask(rig, client);
+  EXPECT_EQ(first.cookie, "id=" + first.token + "; Path=/; HttpOnly");
+  for (int i = 0; i < 10; ++i) {
+    const Answered next = ask(rig, i % 2 ? client : rig.client(), "Cookie: x=y; id=" + first.token + "\r\n");
+    EXPECT_EQ(next.endpoint, first.endpoint);
+    EXPECT_EQ(next.cookie, "");
+  }
+  // Another client, another turn.
+  EXPECT_NE(ask(rig, client).endpoint, ask(rig, client).endpoint);
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_begun), 3u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_moved), 0u);
+}
+
+TEST(Session, WhatIsNoTokenBeginsANewSession) {
+  Rig rig(sticky({.name = "id"}));
+  const uint32_t client = rig.client();
+  std::string forged = ask(rig, client).token;
+  forged[20] = forged[20] == 'a' ? 'b' : 'a';
+  for (const std::string& token : {forged, std::string(), std::string(5000, 'a')})
+    EXPECT_NE(ask(rig, client, "Cookie: id=" + token + "\r\n").cookie, "");
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_moved), 0u);
+}
+
+TEST(Session, SurvivesAChangeAndMovesWhenItsEndpointIsIll) {
+  Rig rig(sticky({.name = "id"}));
+  const uint32_t client = rig.client();
+  const Answered first = ask(rig, client);
+  const std::string cookie = "Cookie: id=" + first.token + "\r\n";
+  rig.adopt(sticky({.name = "id"}));
+  EXPECT_EQ(ask(rig, client, cookie).endpoint, first.endpoint);
+  rig.adopt(sticky({.name = "id"}, {1}, first.endpoint));
+  const Answered moved = ask(rig, client, cookie);
+  EXPECT_NE(moved.endpoint, first.endpoint);
+  EXPECT_NE(moved.token, "");
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_moved), 1u);
+  // Well again: who has moved stays there.
+  rig.adopt(sticky({.name = "id"}));
+  EXPECT_EQ(ask(rig, client, "Cookie: id=" + moved.token + "\r\n").endpoint, moved.endpoint);
+}
+
+TEST(Session, AnAnswerThatWaitsWhileTheRouteGoesStillTells) {
+  Rig rig(sticky({.name = "id"}));
+  const uint32_t client = rig.client();
+  rig.send(client, get("/"));
+  rig.adopt(plain_config());
+  rig.take(rig.backend());
+  rig.send(rig.backend(), answer(200, "ok"));
+  EXPECT_TRUE(has(rig.take(client), "set-cookie: id="));
+}
+
+TEST(Session, StaysWithItsBackendWhateverTheWeights) {
+  Rig rig(sticky({.name = "id"}, {1, 0}));
+  const uint32_t client = rig.client();
+  const Answered old = ask(rig, client);
+  EXPECT_LT(old.endpoint, 2u);
+  rig.adopt(sticky({.name = "id"}, {0, 1}));
+  EXPECT_GE(ask(rig, client).endpoint, 2u);
+  EXPECT_EQ(ask(rig, client, "Cookie: id=" + old.token + "\r\n").endpoint, old.endpoint);
+  // Its endpoint is ill: the other one of the same backend.
+  rig.adopt(sticky({.name = "id"}, {0, 1}, old.endpoint));
+  EXPECT_EQ(ask(rig, client, "Cookie: id=" + old.token + "\r\n").endpoint, 1 - old.endpoint);
+}
+
+TEST(Session, ByHeader) {
+  Rig rig(sticky({.type = config::SessionPersistence::Type::kHeader, .name = "x-session"}));
+  const uint32_t client = rig.client();
+  const Answered first = ask(rig, client);
+  EXPECT_EQ(first.token.size(), kTokenBytes);
+  for (int i = 0; i < 4; ++i) {
+    const Answered next = ask(rig, client, "X-Session: " + first.token + "\r\n");
+    EXPECT_EQ(next.endpoint, first.endpoint);
+    EXPECT_EQ(next.token, "");
+  }
+}
+
+TEST(Session, EndsAfterItsTimes) {
+  Rig rig(sticky({.name = "id", .absolute_seconds = 100, .idle_seconds = 10, .permanent = true}));
+  const uint32_t client = rig.client();
+  Answered last = ask(rig, client);
+  EXPECT_TRUE(last.cookie.ends_with("; Max-Age=100")) << last.cookie;
+  const uint32_t endpoint = last.endpoint;
+  const auto again = [&] {
+    last = ask(rig, client, "Cookie: id=" + last.token + "\r\n");
+    EXPECT_NE(last.token, "");  // renewed with every answer
+    return last.endpoint;
+  };
+  for (int i = 0; i < 11; ++i) {
+    rig.pass(9 * kSecond);
+    EXPECT_EQ(again(), endpoint);
+  }
+  EXPECT_TRUE(last.cookie.ends_with("; Max-Age=1")) << last.cookie;
+  rig.pass(9 * kSecond);
+  again();
+  EXPECT_TRUE(last.cookie.ends_with("; Max-Age=100")) << "a new one: " << last.cookie;
+  const uint64_t begun = rig.proxy.counters().of(Count::sessions_begun);
+  rig.pass(10 * kSecond);
+  again();
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_begun), begun + 1);
+}
+
+TEST(Session, AnswersOfTheGatewayHaveNone) {
+  ConfigBuilder builder;
+  config::Filters filters;
+  filters.session = config::SessionPersistence{.name = "id"};
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(0), builder.filters(filters))));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  rig.send(client, get("/"));
+  const std::string said = rig.take(client);
+  EXPECT_EQ(status_of(said), 503);
+  EXPECT_FALSE(has(said, "set-cookie"));
+}
+
+TEST(Pool, AnOldConnectionEndsWhenNoRequestIsUnderWay) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1, {.lifetime = 10 * kSecond}))));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  rig.exchange(client, get("/"), answer(200, "1"));
+  rig.pass(9 * kSecond);
+  rig.exchange(client, get("/"), answer(200, "2"));
+  EXPECT_EQ(rig.net.connects.size(), 1u);
+  rig.send(client, get("/"));
+  rig.pass(2 * kSecond);
+  EXPECT_FALSE(rig.over(rig.backend()));  // a request is under way
+  rig.take(rig.backend());
+  rig.send(rig.backend(), answer(200, "3"));
+  EXPECT_EQ(body_of(rig.take(client)), "3");
+  EXPECT_TRUE(rig.over(rig.backend()));
+  rig.exchange(client, get("/"), answer(200, "4"));
+  EXPECT_EQ(rig.net.connects.size(), 2u);
+  rig.pass(11 * kSecond);  // idle
+  EXPECT_TRUE(rig.over(rig.backend()));
+}
+
+}  // namespace
+}  // namespace penstock::proxy
