@@ -31,6 +31,11 @@ void to_model(const v1alpha1::Fault& message, model::Fault& object, Fields& fiel
 void to_model(const v1alpha1::ListenerPolicy& message, model::ListenerPolicy& object, Fields& fields);
 void to_model(const v1alpha1::DirectResponse& message, model::DirectResponse& object, Fields& fields);
 
+// What a ServicePolicy says of requests to endpoints that fail: translate_resilience.cpp.
+void read_resilience(const v1alpha1::ServicePolicySpec& spec, config::Resilience& out, const Path& path,
+                     Fields& fields);
+void write_resilience(const config::Resilience& rules, v1alpha1::ServicePolicySpec& spec);
+
 // Unit and number of the rate that is set; false: none is.
 bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
 

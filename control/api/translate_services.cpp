@@ -270,6 +270,7 @@ void to_model(const v1alpha1::ServicePolicy& message, model::ServicePolicy& obje
   if (spec.has_load_balancer())
     read_load_balancer(spec.load_balancer(), object.load_balancer.emplace(), {&path, "loadBalancer"}, fields);
   read_pool(spec.connection_pool(), object.pool, {&path, "connectionPool"}, fields);
+  read_resilience(spec, object.resilience, path, fields);
 }
 
 void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& message) {
@@ -296,6 +297,7 @@ void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& mes
     spec.set_proxy_protocol(name_of(object.proxy_header, kProxyHeaders));
   if (object.load_balancer) write_load_balancer(*object.load_balancer, *spec.mutable_load_balancer());
   if (!(object.pool == defaults.pool)) write_pool(object.pool, *spec.mutable_connection_pool());
+  write_resilience(object.resilience, spec);
 }
 
 }  // namespace penstock::api

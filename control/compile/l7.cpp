@@ -204,7 +204,10 @@ class L7Compiler {
       filters.session->name = session_name(rule_name(route, static_cast<size_t>(&rule - route.rules.data())));
     action.filters = add(std::move(filters));
     action.timeouts = rule.timeouts;
-    if (rule.retry) action.retry = *rule.retry;
+    if (rule.retry) {
+      action.retry = *rule.retry;
+      action.retry.given = true;
+    }
     add_backends("HTTPRoute", route.name.space, rule.backends, action);
     return action;
   }

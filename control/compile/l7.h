@@ -5,7 +5,7 @@
 // rules name actions by stable numbers, so that another weight, backend or filter leaves it alone. Clusters and their
 // endpoints keep their slots. Without any change the whole is the same object.
 //
-// Not health-checked here: an endpoint is down when the check of its Service says so, which needs a virtual address.
+// Not health-checked here: an endpoint is down when the check of its Service says so.
 #pragma once
 
 #include <map>

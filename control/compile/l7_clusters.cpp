@@ -24,7 +24,11 @@ class ClusterCompiler {
     const ServiceInput input = input_of(services_, service);
     config::Cluster cluster;
     cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
-    if (input.policy) cluster.proxy_header = input.policy->proxy_header;
+    if (input.policy) {
+      cluster.proxy_header = input.policy->proxy_header;
+      cluster.resilience = input.policy->resilience;
+    }
+    if (cluster.resilience.retry) cluster.resilience.retry->seal();
     const auto slot = old ? std::optional(old->slot) : part_.slots.take(round_.retired);
     if (!slot) {
       fault(service, "there is no room for it as a backend (at most " + std::to_string(config::kMaxClusters) + ")");

@@ -3,6 +3,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "control/compile/backends.h"
 #include "flow/own_address.h"
 
 namespace penstock::loop {
@@ -63,21 +64,26 @@ neighbour::Settings neighbour_settings(const model::Node& node) {
 
 std::vector<health::Target> health_targets(const flow::Generation& generation, const model::State& state) {
   std::vector<health::Target> out;
-  std::map<model::Name, const model::HealthCheck*> checks;
+  std::map<model::Name, const model::ServicePolicy*> checks;
   for (const auto& [name, policy] : state.service_policies) {
-    if (policy->health_check.kind != model::HealthCheckKind::kNone) checks[policy->service] = &policy->health_check;
+    if (policy->health_check.kind != model::HealthCheckKind::kNone) checks[policy->service] = policy.get();
   }
-  if (checks.empty() || !generation.services) return out;
+  if (checks.empty()) return out;
   std::set<health::TargetKey> seen;
-  for (const auto& entry : generation.services->entries()) {
-    const auto service = service_of(entry->name);
-    const auto check = service ? checks.find(*service) : checks.end();
-    if (check == checks.end()) continue;
-    for (const auto& endpoint : entry->endpoints) {
-      health::TargetKey key{*service, endpoint.address, endpoint.port};
-      if (seen.insert(key).second) out.push_back({std::move(key), *check->second});
-    }
-  }
+  const auto add = [&](const model::Name& service, const base::IpAddress& address, uint16_t port) {
+    const auto found = checks.find(service);
+    if (found == checks.end()) return;
+    const model::ServicePolicy& policy = *found->second;
+    health::TargetKey key{service, address, policy.all_ports ? uint16_t{0} : port};
+    if (seen.insert(key).second) out.push_back({std::move(key), policy.health_check});
+  };
+  if (generation.services)
+    for (const auto& entry : generation.services->entries())
+      if (const auto service = service_of(entry->name))
+        for (const auto& endpoint : entry->endpoints) add(*service, endpoint.address, endpoint.port);
+  // Backends of routes need no virtual address.
+  for (const compile::BackendEndpoint& each : compile::backends_of(generation))
+    add(each.service, each.address, each.port);
   return out;
 }
 

@@ -98,6 +98,7 @@ struct ServicePolicy {
   config::ProxyHeader proxy_header = config::ProxyHeader::kNone;
   std::optional<LoadBalancer> load_balancer;  // absent: as `balancing` suggests
   config::ClusterLimits pool;
+  config::Resilience resilience;  // of requests that routes send to the Service
   bool operator==(const ServicePolicy&) const = default;
 };
 

@@ -184,6 +184,7 @@ void validate_service_policy(const ServicePolicy& policy, const State& state, Fa
   validate_health_check(policy.health_check, policy.all_ports, faults);
   if (policy.load_balancer) validate_load_balancer(*policy.load_balancer, state, faults);
   validate_pool_limits(policy.pool, faults);
+  validate_resilience(policy.resilience, faults);
 }
 
 }  // namespace penstock::model

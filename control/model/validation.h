@@ -40,6 +40,8 @@ void validate_service_policy(const ServicePolicy& policy, const State& state, Fa
 // validate_balancing.cpp: parts of a ServicePolicy.
 void validate_load_balancer(const LoadBalancer& balancer, const State& state, ObjectFaults& faults);
 void validate_pool_limits(const config::ClusterLimits& pool, ObjectFaults& faults);
+// validate_resilience.cpp
+void validate_resilience(const config::Resilience& rules, ObjectFaults& faults);
 
 // validate_policies.cpp
 void validate_access_policy(const AccessPolicy& policy, const Surroundings& around, Faults& faults);

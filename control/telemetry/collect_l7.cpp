@@ -35,8 +35,12 @@ Numbers sum_of(const Workers& workers, Table table, uint32_t slot) {
     const proxy::ExchangeCounters* counters = find(*worker.counters, table, slot);
     if (counters == nullptr) continue;
     for (size_t i = 0; i < proxy::kResponseClasses; ++i) sum[i] += counters->responses[i].read();
-    sum[proxy::kResponseClasses] += counters->bytes_received.read();
-    sum[proxy::kResponseClasses + 1] += counters->bytes_sent.read();
+    sum[L7Baselines::kBytes] += counters->bytes_received.read();
+    sum[L7Baselines::kBytes + 1] += counters->bytes_sent.read();
+    const proxy::EjectionCounters* ejections =
+        table == L7Baselines::kEndpoints && worker.outliers != nullptr ? worker.outliers->counters(slot) : nullptr;
+    for (size_t i = 0; ejections != nullptr && i < proxy::kEjections; ++i)
+      sum[L7Baselines::kEjections + i] += ejections->by_reason[i].read();
   }
   return sum;
 }
@@ -66,18 +70,36 @@ class Reader {
   Reader(const Workers& workers, const L7Baselines& baselines) : workers_(workers), marks_(baselines.marks()) {}
 
   ExchangeStats read(Table table, uint32_t slot, std::string name) const {
-    Numbers sum = sum_of(workers_, table, slot);
-    if (const auto at = marks_[table].find(slot); at != marks_[table].end())
-      for (size_t i = 0; i < sum.size(); ++i) sum[i] -= at->second[i];
-    ExchangeStats out;
-    out.name = std::move(name);
-    std::copy_n(sum.begin(), proxy::kResponseClasses, out.responses.begin());
-    out.bytes_received = sum[proxy::kResponseClasses];
-    out.bytes_sent = sum[proxy::kResponseClasses + 1];
+    return exchanges_of(numbers(table, slot), std::move(name));
+  }
+
+  L7EndpointStats read_endpoint(const std::string& service, uint32_t slot, std::string name) const {
+    const Numbers all = numbers(L7Baselines::kEndpoints, slot);
+    L7EndpointStats out{service, exchanges_of(all, std::move(name)), {}, 0};
+    std::copy_n(all.begin() + L7Baselines::kEjections, proxy::kEjections, out.ejections.begin());
+    for (const L7Worker& worker : workers_)
+      if (const auto* each = worker.outliers != nullptr ? worker.outliers->counters(slot) : nullptr)
+        out.ejected += each->ejected.read();
     return out;
   }
 
  private:
+  Numbers numbers(Table table, uint32_t slot) const {
+    Numbers sum = sum_of(workers_, table, slot);
+    if (const auto at = marks_[table].find(slot); at != marks_[table].end())
+      for (size_t i = 0; i < sum.size(); ++i) sum[i] -= at->second[i];
+    return sum;
+  }
+
+  static ExchangeStats exchanges_of(const Numbers& all, std::string name) {
+    ExchangeStats out;
+    out.name = std::move(name);
+    std::copy_n(all.begin(), proxy::kResponseClasses, out.responses.begin());
+    out.bytes_received = all[L7Baselines::kBytes];
+    out.bytes_sent = all[L7Baselines::kBytes + 1];
+    return out;
+  }
+
   const Workers& workers_;
   const L7Baselines::Marks marks_;
 };
@@ -95,6 +117,7 @@ void read_whole(const Workers& workers, L7Stats& out) {
     for (size_t i = 0; i < out.events.size(); ++i) out.events[i] += counters.of(static_cast<proxy::Count>(i));
     for (size_t i = 0; i < out.durations.size(); ++i) out.durations[i] += counters.duration(i);
     out.duration_sum += counters.duration_sum();
+    if (worker.outliers != nullptr) out.ejections_overflowed += worker.outliers->overflows();
     for (size_t i = 0; i < out.flags.size(); ++i) out.flags[i].second += counters.of(static_cast<proxy::Flag>(1u << i));
     for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals[i - 1].second += counters.of(static_cast<h1::Refusal>(i));
     for (size_t i = 1; i < proxy::kProxyFaults; ++i)
@@ -156,7 +179,7 @@ L7Stats collect_l7(const route::L7Config* config, const Workers& workers, const 
   for (const config::Cluster& cluster : config->clusters) {
     out.services.push_back(reader.read(L7Baselines::kClusters, cluster.slot, cluster.name));
     for (const config::Endpoint& each : cluster.endpoints)
-      out.endpoints.push_back({cluster.name, reader.read(L7Baselines::kEndpoints, each.slot, address_of(each))});
+      out.endpoints.push_back(reader.read_endpoint(cluster.name, each.slot, address_of(each)));
   }
   return out;
 }

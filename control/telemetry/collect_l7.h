@@ -17,7 +17,9 @@ namespace penstock::telemetry {
 class L7Baselines {
  public:
   enum Table : uint8_t { kListeners, kRoutes, kClusters, kEndpoints, kTables };
-  using Numbers = std::array<uint64_t, proxy::kResponseClasses + 2>;
+  // Answers by class, bytes received and sent; of endpoints, ejections.
+  static constexpr size_t kBytes = proxy::kResponseClasses, kEjections = kBytes + 2;
+  using Numbers = std::array<uint64_t, kEjections + proxy::kEjections>;
   using Marks = std::array<std::unordered_map<uint32_t, Numbers>, kTables>;
 
   // Null: nothing was, or is, configured.

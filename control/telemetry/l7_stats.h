@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "l7/proxy/counters.h"
+#include "l7/proxy/outliers.h"
 
 namespace penstock::telemetry {
 
@@ -22,6 +23,8 @@ struct ExchangeStats {  // requests, and TCP connections that were passed on
 struct L7EndpointStats {
   std::string service;
   ExchangeStats exchanges;  // its name is the address
+  std::array<uint64_t, proxy::kEjections> ejections{};
+  uint64_t ejected = 0;  // workers that leave it out now
 };
 
 struct AccessLogStats {  // lines
@@ -43,12 +46,14 @@ struct L7Stats {
   base::Nanos duration_sum = 0;
   NamedCounts tcp, tcp_listeners;
   std::vector<TcpGauges> gauges;
+  uint64_t ejections_overflowed = 0;
   AccessLogStats access_log;
 };
 
 // One worker, as collect_l7() reads it.
 struct L7Worker {
   const proxy::Counters* counters = nullptr;
+  const proxy::Outliers* outliers = nullptr;
   NamedCounts tcp, tcp_listeners;
   TcpGauges gauges;
 };

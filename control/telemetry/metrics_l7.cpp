@@ -45,18 +45,39 @@ void add_named(const std::string& what, const std::vector<ExchangeStats>& all, s
   if (all.size() > most) add_exchanges(what, others, {{what, "_other"}}, b);
 }
 
+void add_ejections(const L7EndpointStats& stats, const Labels& labels, Builder& b) {
+  for (size_t i = 0; i < stats.ejections.size(); ++i) {
+    Labels with = labels;
+    with.push_back({"reason", proxy::kEjectionNames[i]});
+    b.counter("penstock_l7_ejections_total", "How often workers left the endpoint out because its requests failed.",
+              with, stats.ejections[i]);
+  }
+  b.gauge("penstock_l7_ejected_workers", "Workers that leave the endpoint out now.", labels,
+          static_cast<double>(stats.ejected));
+}
+
 void add_endpoints(const L7Stats& stats, Builder& b) {
-  ExchangeStats others;
+  L7EndpointStats others;
   for (size_t i = 0; i < stats.endpoints.size(); ++i) {
     const L7EndpointStats& each = stats.endpoints[i];
     if (i < kMaxL7EndpointSeries) {
-      add_exchanges("endpoint", each.exchanges, {{"service", each.service}, {"endpoint", each.exchanges.name}}, b);
+      const Labels labels = {{"service", each.service}, {"endpoint", each.exchanges.name}};
+      add_exchanges("endpoint", each.exchanges, labels, b);
+      add_ejections(each, labels, b);
     } else {
-      sum_up(others, each.exchanges);
+      sum_up(others.exchanges, each.exchanges);
+      for (size_t e = 0; e < each.ejections.size(); ++e) others.ejections[e] += each.ejections[e];
+      others.ejected += each.ejected;
     }
   }
-  if (stats.endpoints.size() > kMaxL7EndpointSeries)
-    add_exchanges("endpoint", others, {{"service", "_other"}, {"endpoint", "_other"}}, b);
+  if (stats.endpoints.size() > kMaxL7EndpointSeries) {
+    const Labels labels = {{"service", "_other"}, {"endpoint", "_other"}};
+    add_exchanges("endpoint", others.exchanges, labels, b);
+    add_ejections(others, labels, b);
+  }
+  b.counter("penstock_l7_ejections_overflowed_total",
+            "Ejections not made: as many endpoints of the cluster as may be were ejected.", {},
+            stats.ejections_overflowed);
 }
 
 void add_durations(const L7Stats& stats, Builder& b) {

@@ -39,6 +39,7 @@ struct Retry {
   std::vector<uint16_t> codes;  // answers that are tried again
   bool connect_failure = true;  // no connection came about: nothing was sent, so any request is tried again
   bool reset = true;            // the connection broke before an answer; idempotent requests only
+  bool given = false;           // by the route: else its cluster's count
   bool operator==(const Retry&) const = default;
 };
 

@@ -13,6 +13,7 @@
 #include "base/address.h"
 #include "base/time.h"
 #include "l7/config/balance.h"
+#include "l7/config/resilience.h"
 
 namespace penstock::config {
 
@@ -54,6 +55,7 @@ struct Cluster {
   std::vector<Endpoint> endpoints;
   ProxyHeader proxy_header = ProxyHeader::kNone;
   Balance balance;
+  Resilience resilience;
   bool operator==(const Cluster&) const = default;
 };
 

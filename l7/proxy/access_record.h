@@ -34,6 +34,7 @@ namespace penstock::proxy {
   X(kDownstreamTerminated, "DC", "the client closed or reset before the answer ended") \
   X(kDownstreamProtocol, "DPE", "the request is not HTTP")                             \
   X(kStreamIdle, "SI", "nothing moved for too long")                                   \
+  X(kMaxDuration, "UMSDR", "the longest time for a request or connection was over")    \
   X(kDelayInjected, "DI", "delayed by a fault filter")                                 \
   X(kFaultInjected, "FI", "aborted by a fault filter")                                 \
   X(kOverload, "OM", "the worker has no room for another request")

@@ -105,29 +105,42 @@ void Clusters::note_answer(uint32_t slot, uint32_t endpoint, base::Nanos latency
   proxy::note_latency(states_[endpoint], latency, cluster->balance.decay, now);
 }
 
+void Clusters::refresh(uint32_t slot, base::Nanos now) {
+  Cluster& cluster = clusters_[slot];
+  if (cluster.number != kNone) refresh(cluster, config_->clusters[cluster.number], now);
+}
+
 // Who may serve, at which share. In place: what a level needs was made by adopt().
 void Clusters::refresh(Cluster& cluster, const config::Cluster& from, base::Nanos now) {
   LevelHealths health;
   Level* const levels = levels_.data() + cluster.first_level;
-  for (uint32_t i = 0; i < cluster.levels; ++i) {
-    health[i].all = levels[i].all;
-    for (uint32_t at = levels[i].first; at < levels[i].first + levels[i].all; ++at) {
-      const config::Endpoint& endpoint = from.endpoints[numbers_[at]];
-      health[i].usable += endpoint.usable && !states_[endpoint.slot].ejected;
+  const auto count_usable = [&] {
+    uint32_t sum = 0;
+    for (uint32_t i = 0; i < cluster.levels; ++i) {
+      health[i] = {.all = levels[i].all, .usable = 0};
+      for (uint32_t at = levels[i].first; at < levels[i].first + levels[i].all; ++at)
+        health[i].usable += is_usable(cluster, from.endpoints[numbers_[at]]);
+      sum += health[i].usable;
     }
+    return sum;
+  };
+  cluster.all_ejected = false;
+  if (count_usable() == 0) {
+    cluster.all_ejected = true;
+    count_usable();
   }
   const LevelShares shares = share_out(health, from.balance);
   bool warms = false;
   for (uint32_t i = 0; i < cluster.levels; ++i) {
     levels[i].percent = shares[i].percent;
     levels[i].panic = shares[i].panic;
-    warms |= fill(levels[i], from, now);
+    warms |= fill(cluster, levels[i], from, now);
   }
   cluster.stale_at = warms ? now + std::max(from.balance.warmup / kWarmSteps, kLeastWarmStep) : kMaxFarAway;
 }
 
 // True: weights will change with time.
-bool Clusters::fill(Level& level, const config::Cluster& from, base::Nanos now) {
+bool Clusters::fill(const Cluster& cluster, Level& level, const config::Cluster& from, base::Nanos now) {
   bool warms = false;
   uint64_t sum = 0, before = 0;
   level.serving = 0;
@@ -136,7 +149,7 @@ bool Clusters::fill(Level& level, const config::Cluster& from, base::Nanos now) 
   for (uint32_t at = level.first; at < level.first + level.all; ++at) {
     const config::Endpoint& endpoint = from.endpoints[numbers_[at]];
     EndpointState& state = states_[endpoint.slot];
-    state.serving = level.panic || (endpoint.usable && !state.ejected);
+    state.serving = level.panic || is_usable(cluster, endpoint);
     if (!state.serving) continue;
     const double scale = kWeightScale * warmth_of(from, state, now, warms);
     const uint64_t weight = std::max<uint64_t>(1, static_cast<uint64_t>(endpoint.weight * scale));

@@ -63,8 +63,13 @@ class Clusters {
   // The next endpoint for a request.
   const config::Endpoint* pick(uint32_t cluster, const Wish& wish, Random& random, base::Nanos now);
 
-  // An ejected endpoint gets no requests, but in panic. Of an endpoint that the configuration has.
+  // An ejected endpoint gets no requests, but in panic, and where nobody else is left: an ejection is a guess. Of an
+  // endpoint that the configuration has.
   void set_ejected(uint32_t endpoint, bool ejected);
+  // Whether it is ejected and others serve instead, after refresh().
+  bool passes_over(uint32_t endpoint) const { return states_[endpoint].ejected && !states_[endpoint].serving; }
+  // Who may serve, anew: before the next request asks. Allocates nothing.
+  void refresh(uint32_t cluster, base::Nanos now);
   // How long an endpoint took to answer.
   void note_answer(uint32_t cluster, uint32_t endpoint, base::Nanos latency, base::Nanos now);
 
@@ -81,6 +86,7 @@ class Clusters {
     uint32_t turn = 0;         // of round robin
     base::Nanos stale_at = 0;  // who may serve, and with which weight, is looked at anew then
     bool known = false;        // it was in the configuration before
+    bool all_ejected = false;  // and so none of them is left out
   };
   struct Level {
     uint32_t first = 0, all = 0;  // of its endpoints in numbers_, and of its members in members_
@@ -103,7 +109,10 @@ class Clusters {
   void adopt(Cluster& cluster, uint32_t number, const config::Cluster& from);
   void adopt(const config::Cluster& from, uint32_t number, bool known);
   void refresh(Cluster& cluster, const config::Cluster& from, base::Nanos now);
-  bool fill(Level& level, const config::Cluster& from, base::Nanos now);
+  bool fill(const Cluster& cluster, Level& level, const config::Cluster& from, base::Nanos now);
+  bool is_usable(const Cluster& cluster, const config::Endpoint& endpoint) const {
+    return endpoint.usable && (cluster.all_ejected || !states_[endpoint.slot].ejected);
+  }
   double warmth_of(const config::Cluster& from, EndpointState& state, base::Nanos now, bool& warms) const;
   const Level* choose_level(const Cluster& cluster, const Wish& wish, Random& random) const;
   const config::Endpoint* pick_in(Cluster& cluster, const Level& level, const Wish& wish, Random& random,

@@ -37,6 +37,9 @@ namespace penstock::proxy {
   X(sessions_begun, "sessions that were given an endpoint")                                       \
   X(sessions_moved, "of them those whose endpoint before could not take them")                    \
   X(retries, "tries besides the first one")                                                       \
+  X(retries_over_budget, "retries not made: the cluster's budget was spent")                      \
+  X(preconnects, "connections to endpoints that were begun ahead of their request")               \
+  X(preconnect_failures, "of them those that did not come about")                                 \
   X(stale_retries, "requests sent again because a kept connection had been closed meanwhile")     \
   X(idle_surprises, "kept connections that brought bytes nobody had asked for")                   \
   X(short_writes, "messages broken off: the transport took less than it had offered")             \

@@ -47,28 +47,35 @@ enum class Failure : uint8_t {
 
 // config::Retry without a pointer into a generation.
 struct RetryPolicy {
-  static constexpr uint16_t kFirstCode = 400, kCodes = 200;
-
   void set(const config::Retry& from) {
     attempts = from.attempts;
     backoff = from.backoff;
     connect_failure = from.connect_failure;
     reset = from.reset;
-    codes = {};
-    for (const uint16_t code : from.codes)
-      if (code >= kFirstCode && code < kFirstCode + kCodes)
-        codes[(code - kFirstCode) / 64] |= uint64_t{1} << (code - kFirstCode) % 64;
+    statuses = {};
+    for (const uint16_t code : from.codes) statuses.add(code);
   }
-  bool has(uint16_t code) const {
-    if (code < kFirstCode || code >= kFirstCode + kCodes) return false;
-    return codes[(code - kFirstCode) / 64] >> (code - kFirstCode) % 64 & 1;
+  // What the cluster says besides; `route`: the route's own numbers stay.
+  void add(const config::RetryRules& rules, bool route) {
+    const bool any = rules.on & (config::kOn5xx | config::kOnGatewayError);
+    if (!route) {
+      attempts = rules.attempts;
+      backoff = rules.backoff;
+      connect_failure = reset = false;
+    }
+    connect_failure |= any || (rules.on & config::kOnConnectFailure);
+    reset |= any || (rules.on & config::kOnReset);
+    statuses.add(rules.statuses);
+    max_retry_after = rules.max_retry_after;
+    non_idempotent = rules.non_idempotent;
   }
 
-  base::Nanos backoff = 0;
-  std::array<uint64_t, 4> codes{};
+  base::Nanos backoff = 0, max_retry_after = 0;
+  config::StatusSet statuses;
   uint8_t attempts = 0;
   bool connect_failure = false;
   bool reset = false;
+  bool non_idempotent = false;
 };
 
 struct Message {
@@ -97,7 +104,7 @@ struct ExchangeState {
   uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster; in kHead, by age
 
   // Deadlines; 0: none.
-  base::Nanos header_until = 0, request_until = 0, try_until = 0;
+  base::Nanos header_until = 0, request_until = 0, try_until = 0, stream_until = 0;
   base::Nanos stream_timeout = 0;
   base::Nanos backend_timeout = 0;
   base::Nanos moved_at = 0;
@@ -144,7 +151,7 @@ struct ExchangeState {
   bool replayable() const { return !content_taken && !interim_sent; }
   base::Nanos deadline() const {
     base::Nanos first = stream_timeout != 0 ? moved_at + stream_timeout : kMaxFarAway;
-    for (const base::Nanos each : {header_until, request_until, try_until})
+    for (const base::Nanos each : {header_until, request_until, try_until, stream_until})
       if (each != 0 && each < first) first = each;
     return first;
   }

@@ -16,9 +16,11 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
       messages_(limits.messages),
       sides_(limits.connections, kNone),
       clusters_(limits, counters_),
+      outliers_(limits, clusters_),
+      budgets_(limits),
       pool_(clusters_, upstreams_),
       wheel_(now),
-      armed_(limits.clients + limits.upstreams, 0),
+      armed_(limits.clients + limits.upstreams + limits.cluster_slots, 0),
       now_(now),
       random_(seed),
       counters_(limits),
@@ -26,7 +28,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
       // A head with all its fields, ": " and line ends, and what the codec writes around them.
       scratch_size_(limits.codec.head.arena_bytes() + limits.codec.head.fields_kept() * 4 + 1024),
       scratch_(std::make_unique<uint8_t[]>(scratch_size_)) {
-  wheel_.grow(limits.clients + limits.upstreams);
+  wheel_.grow(limits.clients + limits.upstreams + limits.cluster_slots);
 }
 
 // A name that another protocol, port or address has now is another listener.
@@ -46,6 +48,7 @@ void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
   for (uint32_t number = 0; number < config.listeners.size(); ++number)
     if (const uint32_t slot = config.listeners[number].slot; slot < listener_numbers_.size())
       listener_numbers_[slot] = number;
+  outliers_.adopt(config);
   clusters_.adopt(config);
   adopt_upstreams();
   std::vector<bool> gone(known.size());
@@ -161,8 +164,10 @@ void Proxy<N>::on_time(base::Nanos now) {
     armed_[member] = 0;
     if (member < limits_.clients)
       on_client_time(member);
-    else
+    else if (member - limits_.clients < limits_.upstreams)
       on_upstream_time(member - limits_.clients);
+    else
+      on_cluster_time(member - limits_.clients - limits_.upstreams);
   });
   if (now >= drain_until_) {
     drain_until_ = ~base::Nanos{0};

@@ -7,7 +7,8 @@
 // passed. Every call does all that can be done at once and never waits.
 //
 // Life of a request: serve() lends it an exchange and heads at its first byte; request.h reads, routes and filters it;
-// affinity.h says which backend it belongs to; upstream.h finds an endpoint and a connection to it; request.h and
+// affinity.h says which backend it belongs to; upstream.h finds an endpoint and a connection to it, resilience.h says
+// what to make of one that fails; request.h and
 // response.h move both bodies, each asking its codec only for what the other side has room for; client.h goes on with
 // the connection. tunnel.h carries upgrades, CONNECT and TCP listeners, mirror.h copies.
 //
@@ -18,7 +19,7 @@
 //
 // Memory: bounded by Limits, allocated when first needed. Thread: the worker's; counters() and log() also for the
 // control thread. Failure: a client gets the status of RFC 9110 with a flag in the record (access_record.h), or, once
-// an answer has begun, an end it can tell from the answer's. Not here: TLS, HTTP/2, outlier ejection, rate limits.
+// an answer has begun, an end it can tell from the answer's. Not here: TLS, HTTP/2, rate limits.
 #pragma once
 
 #include <unordered_map>
@@ -28,6 +29,8 @@
 #include "l7/proxy/exchange.h"
 #include "l7/proxy/filter_chain.h"
 #include "l7/proxy/lending.h"
+#include "l7/proxy/outliers.h"
+#include "l7/proxy/retry_budget.h"
 #include "l7/proxy/upstream_pool.h"
 #include "l7/tcp/timer_wheel.h"
 
@@ -54,6 +57,7 @@ class Proxy {
   void resume_service();
 
   const Counters& counters() const { return counters_; }
+  const Outliers& outliers() const { return outliers_; }  // whose counters any thread may read
   AccessLog& log() { return log_; }
 
   uint32_t clients() const { return clients_.lent(); }
@@ -135,13 +139,31 @@ class Proxy {
   void leave_backend(Exchange& x, bool keep);
   void close_upstream(uint32_t upstream, bool in_peace);
   bool is_fresh(const UpstreamSession& upstream);
-  bool may_retry(const Exchange& x, Failure why) const;
+  uint32_t open_upstream(const DownstreamSession& client, const config::Endpoint& endpoint,
+                         const config::Cluster& cluster);
+  void keep_upstream(uint32_t upstream);
   void fail_try(Exchange& x, Failure why);
-  void begin_retry(Exchange& x);
   void on_upstream_events(uint32_t upstream, uint8_t events);
   void on_upstream_time(uint32_t upstream);
   void note_room(uint32_t cluster);
   void give_room();
+
+  // resilience.h
+  void follow_cluster(Exchange& x, const config::Retry& of_route);
+  void judge(const Exchange& x, Outcome outcome);
+  void judge_endpoint(uint32_t cluster, uint32_t endpoint, Outcome outcome);
+  void arm_cluster(uint32_t cluster);
+  void on_cluster_time(uint32_t cluster);
+  void on_ejections(const config::Cluster& cluster);
+  bool may_retry(const Exchange& x, Failure why) const;
+  bool is_repeatable(const Exchange& x) const;
+  bool is_retriable(const Exchange& x, const http::ResponseHead& head) const;
+  bool retry_answer(Exchange& x);
+  bool spend_retry(Exchange& x);
+  void begin_retry(Exchange& x, base::Nanos pause);
+  void preconnect(const Exchange& x, const config::Endpoint& endpoint, const config::Cluster& cluster);
+  void on_ahead_events(uint32_t upstream, uint8_t events);
+  void fail_ahead(uint32_t upstream);
 
   // tunnel.h
   void begin_tcp(uint32_t client, const config::Listener& listener);
@@ -187,11 +209,13 @@ class Proxy {
   Lending<Message> messages_;
   std::vector<uint32_t> sides_;  // by number of connection
   Clusters clusters_;
+  Outliers outliers_;
+  RetryBudgets budgets_;
   UpstreamPool pool_;
   uint32_t oldest_head_ = kNone, newest_head_ = kNone;  // exchanges whose head is read
   uint32_t first_freed_ = kNone;                        // clusters that have room and somebody who waits
 
-  tcp::TimerWheel wheel_;  // members: clients, then upstreams
+  tcp::TimerWheel wheel_;  // members: clients, then upstreams, then clusters
   std::vector<base::Nanos> armed_;
   base::Nanos now_;
   base::Nanos drain_until_ = ~base::Nanos{0};
@@ -211,6 +235,7 @@ class Proxy {
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"
 #include "l7/proxy/request.h"
+#include "l7/proxy/resilience.h"
 #include "l7/proxy/response.h"
 #include "l7/proxy/tunnel.h"
 #include "l7/proxy/upstream.h"

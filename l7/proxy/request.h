@@ -139,7 +139,8 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
     if (!goes_on)
       answer(x, 500, kNoCluster);
     else
-      goes_on = run_filters(x, backend->filters, at, delay, false) && prepare_forwarding(x, listener);
+      follow_cluster(x, action.retry);
+    if (goes_on) goes_on = run_filters(x, backend->filters, at, delay, false) && prepare_forwarding(x, listener);
     if (goes_on) hash_exchange(x, &head);
   }
   x.record.cluster = x.cluster;
@@ -392,8 +393,13 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
     x.header_until = 0;
     return x.down.idle() ? client_gone(x) : time_out(x, kStreamIdle);  // an empty line is no request
   }
+  if (due(x.stream_until)) {
+    x.stream_until = 0;
+    return time_out(x, kMaxDuration);
+  }
   if (due(x.request_until)) {
     x.request_until = 0;
+    if (x.request_done && !x.response_begun) judge(x, Outcome::kLocalFailure);
     return time_out(x, kUpstreamTimeout);
   }
   if (!due(x.try_until)) return time_out(x, kStreamIdle);

@@ -89,15 +89,8 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
     fail_try(x, Failure::kProtocol);  // it switches protocols within a request
     return Ran::kMoved;
   }
-  if (x.retry.has(head.status) && x.replayable()) {
-    if (x.retried < x.retry.attempts) {
-      x.avoid = x.endpoint;
-      leave_backend(x, false);
-      begin_retry(x);
-      return Ran::kMoved;
-    }
-    if (x.retry.attempts != 0) x.record.flags |= kRetriesExhausted;
-  }
+  judge(x, outcome_of(head.status));
+  if (retry_answer(x)) return Ran::kMoved;
   const config::Listener* listener = listener_of(client_of(x));
   bool fits =
       listener == nullptr || http::add_via(head.fields, head.version, listener->forwarding.via) == http::Fault::kNone;
@@ -163,6 +156,7 @@ typename Proxy<N>::Ran Proxy<N>::on_broken_response(Exchange& x) {
   const bool ended = refusal == h1::Refusal::kNone || refusal == h1::Refusal::truncated;
   if (!ended) x.record.refusal = refusal;
   if (x.response_begun) {
+    judge(x, ended ? Outcome::kLocalFailure : Outcome::kGatewayError);
     break_off(x, ended ? kUpstreamTerminated : kUpstreamProtocol);
     return Ran::kOver;
   }

@@ -21,10 +21,12 @@ void Proxy<N>::begin_tcp(uint32_t index, const config::Listener& listener) {
   if (x.cluster == kNone) return break_off(x, kNoCluster);
   x.retry.set(action.retry);
   hash_exchange(x, nullptr);
+  follow_cluster(x, action.retry);
   start_try(x);
 }
 
-// From here on only the stream time-out counts: a tunnel is as old as its users want it.
+// From here on only the stream time-out counts, and the cluster's longest time: a tunnel is as old as its users want
+// it.
 template <Net N>
 void Proxy<N>::begin_tunnel(Exchange& x) {
   drop_mirrors(x);

@@ -20,16 +20,18 @@ void Proxy<N>::start_try(Exchange& x) {
     }
     ++state.requests;
     x.counted = true;
+    if (cluster->resilience.budget) budgets_.note_request(x.cluster, *cluster->resilience.budget, now_);
   }
   x.reused = false;
   const bool shares = x.message != kNone && cluster->proxy_header == config::ProxyHeader::kNone;
-  if (shares && reuse(x, endpoint->slot)) return;
+  if (shares && reuse(x, endpoint->slot)) return preconnect(x, *endpoint, *cluster);
   if (state.connections >= cluster->limits.connections) {
     const uint32_t oldest = pool_.oldest(x.cluster);  // of another endpoint: it makes room
     if (oldest == kNone) return wait(x, *cluster);
     close_upstream(oldest, true);
   }
   connect(x, *endpoint, *cluster);
+  if (shares) preconnect(x, *endpoint, *cluster);
 }
 
 // A kept connection that is as good as new.
@@ -83,29 +85,41 @@ uint32_t Proxy<N>::connect_for(const DownstreamSession& client, const config::En
 
 template <Net N>
 void Proxy<N>::connect(Exchange& x, const config::Endpoint& endpoint, const config::Cluster& cluster) {
+  const uint32_t index = open_upstream(client_of(x), endpoint, cluster);
+  if (index == kNone) {
+    x.avoid = endpoint.slot;
+    return fail_try(x, Failure::kConnect);
+  }
+  attach(x, index);
+  x.phase = Phase::kConnecting;
+  x.try_until = cluster.limits.connect_timeout != 0 ? now_ + cluster.limits.connect_timeout : 0;
+}
+
+// kNone: there is no room, or no port.
+template <Net N>
+uint32_t Proxy<N>::open_upstream(const DownstreamSession& client, const config::Endpoint& endpoint,
+                                 const config::Cluster& cluster) {
   const uint32_t index = upstreams_.take();
-  const uint32_t id = index == kNone ? kNone : connect_for(client_of(x), endpoint, cluster);
+  const uint32_t id = index == kNone ? kNone : connect_for(client, endpoint, cluster);
   if (id == kNone) {
     if (index != kNone) upstreams_.give(index);
     counters_.count(Count::upstreams_exhausted);
-    x.avoid = endpoint.slot;
-    return fail_try(x, Failure::kConnect);
+    return kNone;
   }
   counters_.count(Count::connects);
   UpstreamSession& upstream = upstreams_.at(index);
   upstream = {};
   upstream.connection = id;
-  upstream.cluster = x.cluster;
+  upstream.cluster = cluster.slot;
   upstream.endpoint = endpoint.slot;
   upstream.introduced = cluster.proxy_header != config::ProxyHeader::kNone;
   upstream.address = endpoint.address;
   upstream.port = endpoint.port;
   upstream.expires = cluster.limits.lifetime != 0 ? now_ + cluster.limits.lifetime : 0;
   sides_[id] = index * 2 + kUpstreamSide;
-  ++clusters_.cluster(x.cluster).connections;
-  attach(x, index);
-  x.phase = Phase::kConnecting;
-  x.try_until = cluster.limits.connect_timeout != 0 ? now_ + cluster.limits.connect_timeout : 0;
+  ++clusters_.cluster(cluster.slot).connections;
+  ++clusters_.endpoint(endpoint.slot).connections;
+  return index;
 }
 
 template <Net N>
@@ -161,8 +175,17 @@ void Proxy<N>::leave_backend(Exchange& x, bool keep) {
   UpstreamSession& upstream = upstreams_.at(index);
   --clusters_.endpoint(upstream.endpoint).requests;
   upstream.exchange = kNone;
+  if (!keep) return close_upstream(index, false);
+  keep_upstream(index);
+}
+
+// For the next request, if it is as good as new.
+template <Net N>
+void Proxy<N>::keep_upstream(uint32_t index) {
+  UpstreamSession& upstream = upstreams_.at(index);
   const config::Cluster* cluster = clusters_.find(upstream.cluster);
-  if (!keep || cluster == nullptr || !is_fresh(upstream)) return close_upstream(index, keep);
+  if (cluster == nullptr || !is_fresh(upstream) || clusters_.passes_over(upstream.endpoint))
+    return close_upstream(index, true);
   pool_.put(index);
   upstream.until = cluster->limits.idle != 0 ? now_ + cluster->limits.idle : upstream.expires;
   if (upstream.expires != 0) upstream.until = std::min(upstream.until, upstream.expires);
@@ -179,25 +202,11 @@ void Proxy<N>::close_upstream(uint32_t index, bool in_peace) {
     --clusters_.cluster(upstream.cluster).mirrors;
   } else {
     --clusters_.cluster(upstream.cluster).connections;
+    --clusters_.endpoint(upstream.endpoint).connections;
     note_room(upstream.cluster);
   }
   let_go(upstream.connection, in_peace);
   upstreams_.give(index);
-}
-
-template <Net N>
-bool Proxy<N>::may_retry(const Exchange& x, Failure why) const {
-  if (x.retried >= x.retry.attempts || !x.replayable()) return false;
-  switch (why) {
-    case Failure::kConnect:
-      return x.retry.connect_failure;
-    case Failure::kReset:
-    case Failure::kTimeout:
-      return x.retry.reset && x.message != kNone && http::is_idempotent(x.method);
-    case Failure::kProtocol:
-      break;
-  }
-  return false;
 }
 
 // Nothing of an answer has gone to the client yet.
@@ -210,13 +219,15 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   if (x.backend != kNone && !stale) x.avoid = x.endpoint;
   if (why == Failure::kTimeout && x.phase == Phase::kStreaming)
     clusters_.note_answer(x.cluster, x.endpoint, now_ - x.record.upstream_began, now_);
+  if (!stale && (why != Failure::kTimeout || x.request_done))
+    judge(x, why == Failure::kProtocol ? Outcome::kGatewayError : Outcome::kLocalFailure);
   leave_backend(x, false);
   if (stale) {
     x.stale_retried = true;
     counters_.count(Count::stale_retries);
     return start_try(x);
   }
-  if (may_retry(x, why)) return begin_retry(x);
+  if (may_retry(x, why) && spend_retry(x)) return begin_retry(x, 0);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
   switch (why) {
     case Failure::kConnect:
@@ -231,24 +242,12 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   }
 }
 
-// Doubled with each try, and up to half of it more, so that those that failed together do not come back together.
-template <Net N>
-void Proxy<N>::begin_retry(Exchange& x) {
-  counters_.count(Count::retries);
-  x.record.refusal = h1::Refusal::kNone;
-  const base::Nanos most = x.retry.backoff * kMaxBackoffFactor;
-  const base::Nanos backoff = x.retried < 4 ? std::min(x.retry.backoff << x.retried, most) : most;
-  ++x.retried;
-  if (backoff == 0) return start_try(x);
-  x.phase = Phase::kBackoff;
-  x.try_until = now_ + backoff + random_.below(backoff / 2 + 1);
-}
-
 template <Net N>
 void Proxy<N>::on_upstream_events(uint32_t index, uint8_t events) {
   UpstreamSession& upstream = upstreams_.at(index);
   upstream.dead |= (events & kEnded) != 0;
   if (upstream.state == UpstreamSession::State::kMirror) return on_mirror_events(index);
+  if (upstream.state == UpstreamSession::State::kAhead) return on_ahead_events(index, events);
   if (upstream.state == UpstreamSession::State::kIdle) {
     if (is_fresh(upstream)) return;
     if (!upstream.dead && net_.readable(upstream.connection) != 0) counters_.count(Count::idle_surprises);
@@ -262,6 +261,7 @@ void Proxy<N>::on_upstream_events(uint32_t index, uint8_t events) {
     } else if (events & kConnected) {
       upstream.state = UpstreamSession::State::kBusy;
       x.try_until = 0;
+      judge(x, x.message == kNone ? Outcome::kSuccess : Outcome::kConnected);
       if (x.message == kNone)
         begin_tunnel(x);
       else
@@ -277,10 +277,11 @@ template <Net N>
 void Proxy<N>::on_upstream_time(uint32_t index) {
   UpstreamSession& upstream = upstreams_.at(index);
   if (upstream.connection == kNone) return;
-  const bool idle = upstream.state == UpstreamSession::State::kIdle;
-  if ((!idle && upstream.state != UpstreamSession::State::kMirror) || upstream.until == 0) return;
+  using State = UpstreamSession::State;
+  if (upstream.state == State::kBusy || upstream.state == State::kConnecting || upstream.until == 0) return;
   if (upstream.until > now_) return arm(limits_.clients + index, upstream.until);
-  if (idle) return close_upstream(index, true);
+  if (upstream.state == State::kIdle) return close_upstream(index, true);
+  if (upstream.state == State::kAhead) return fail_ahead(index);
   if (upstream.exchange != kNone)
     drop_mirrors(exchanges_.at(upstream.exchange));
   else

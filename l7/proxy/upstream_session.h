@@ -1,6 +1,7 @@
 // A connection to an endpoint, and the HTTP/1 message under way on it, as the exchange speaks to it.
 //
 //   kConnecting -> kBusy <-> kIdle        kMirror: a copy of a request, whose answer is thrown away
+//   kAhead -> kIdle: connecting, before anybody needs it
 //
 // UpstreamSession: what is kept of each connection. UpstreamStream: what a request needs while it is under way; it
 // lives in the exchange. Both know numbers of connections, never bytes of another one.
@@ -14,7 +15,7 @@
 namespace penstock::proxy {
 
 struct UpstreamSession {
-  enum class State : uint8_t { kConnecting, kBusy, kIdle, kMirror };
+  enum class State : uint8_t { kConnecting, kBusy, kIdle, kMirror, kAhead };
 
   uint32_t connection = kNone;
   uint32_t exchange = kNone;
@@ -26,7 +27,7 @@ struct UpstreamSession {
   bool vanished = false;                    // the configuration does not have the endpoint any more: not used again
   bool introduced = false;                  // as one client's, by a header of the PROXY protocol: not another's
   uint32_t served = 0;                      // requests
-  base::Nanos until = 0;                    // kIdle and kMirror: closed then
+  base::Nanos until = 0;                    // kIdle, kMirror and kAhead: closed then
   base::Nanos expires = 0;                  // no request begins on it from then on; 0: never
   uint32_t older = kNone, newer = kNone;    // idle ones of the cluster
   uint32_t previous = kNone, next = kNone;  // idle ones of the endpoint; previous is the newer

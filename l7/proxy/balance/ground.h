@@ -17,7 +17,8 @@
 namespace penstock::proxy {
 
 struct EndpointState {
-  uint32_t requests = 0;  // under way
+  uint32_t requests = 0;     // under way
+  uint32_t connections = 0;  // connecting, idle and busy ones; not those of mirrors
   uint32_t newest_idle = kNone;
   int64_t credit = 0;          // of smooth weighted round robin
   bool serving = false;        // may get requests; see Clusters::refresh

@@ -41,6 +41,15 @@ TEST(Allocation, NoneOnceEverythingIsWarm) {
   hashed.balance.most_load = 125;
   hashed.balance.tables = {std::make_shared<const config::HashTable>(config::HashTable{{0, 1, 2, 1, 0}, {}})};
   builder.config().clusters[1].balancing = config::Balancing::kPeakEwma;
+  config::Resilience& rules = builder.config().clusters[1].resilience;
+  rules.outliers = config::OutlierDetection{.consecutive_5xx = 3,
+                                            .interval = 50 * kMs,
+                                            .base_ejection = 20 * kMs,
+                                            .max_ejection_percent = 50,
+                                            .success_rate = config::SuccessRateEjection{1900, 1, 1}};
+  rules.budget = config::RetryBudget{.percent = 90};
+  rules.retry = config::RetryRules{.attempts = 2, .backoff = 0, .codes = {503}, .headers = {"x-again"}};
+  rules.retry->seal();
   Rig rig(builder.build());
   const uint32_t one = rig.client(), two = rig.client();
   const std::string requests[] = {
@@ -74,6 +83,7 @@ TEST(Allocation, NoneOnceEverythingIsWarm) {
   EXPECT_EQ(allocations, 0u);
   EXPECT_GT(rig.proxy.counters().of(Count::exchanges), 6000u);
   EXPECT_GT(rig.proxy.counters().of(Count::retries), 500u);
+  EXPECT_GT(rig.proxy.outliers().counters(3)->by_reason[0].read(), 5u);
 }
 
 }  // namespace

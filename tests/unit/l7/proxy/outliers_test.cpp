@@ -1,0 +1,225 @@
+// Which endpoints are ejected, by which rule, for how long; compared with a naive oracle on random results.
+#include <cmath>
+#include <map>
+#include <random>
+
+#include "unit/l7/proxy/rig.h"
+
+namespace penstock::proxy {
+namespace {
+
+using base::kNanosPerSecond;
+
+class OutliersTest : public testing::Test {
+ protected:
+  config::Cluster& make(uint32_t endpoints, config::OutlierDetection rules) {
+    before_ = std::exchange(builder_, std::make_unique<ConfigBuilder>());
+    builder_->cluster(endpoints);
+    builder_->config().clusters[0].resilience.outliers = rules;
+    adopt();
+    return cluster();
+  }
+  config::Cluster& cluster() { return builder_->config().clusters[0]; }
+  void adopt() {
+    outliers.adopt(builder_->config());
+    clusters.adopt(builder_->config());
+  }
+  bool report(uint32_t endpoint, Outcome outcome) { return outliers.report(cluster(), endpoint, outcome, now); }
+  bool report(uint32_t endpoint, uint16_t status) { return report(endpoint, outcome_of(status)); }
+  // Time passes, and whatever is due is done.
+  void pass(base::Nanos time) {
+    const base::Nanos until = now + time;
+    while (outliers.next(0) != 0 && outliers.next(0) <= until) {
+      now = outliers.next(0);
+      outliers.sweep(cluster(), now);
+      ASSERT_TRUE(outliers.next(0) == 0 || outliers.next(0) > now);
+    }
+    now = until;
+  }
+  std::string ejected() {
+    std::string text;
+    for (const config::Endpoint& each : cluster().endpoints) text += clusters.endpoint(each.slot).ejected ? 'x' : '.';
+    return text;
+  }
+  uint64_t count(uint32_t endpoint, Ejection why) const {
+    return outliers.counters(endpoint)->by_reason[static_cast<size_t>(why)].read();
+  }
+
+  Counters counters{small_limits()};
+  Clusters clusters{small_limits(), counters};
+  Outliers outliers{small_limits(), clusters};
+  base::Nanos now = 1'000 * kNanosPerSecond;
+  std::unique_ptr<ConfigBuilder> builder_, before_;
+};
+
+TEST_F(OutliersTest, ARunOfErrorsEjectsAndTimeBringsBack) {
+  make(3, {.consecutive_5xx = 3, .base_ejection = 30 * kNanosPerSecond, .max_ejection_percent = 100});
+  EXPECT_FALSE(report(0, 500));
+  EXPECT_FALSE(report(0, 501));
+  EXPECT_FALSE(report(0, 404));  // an answer: the run begins anew
+  EXPECT_FALSE(report(0, 500));
+  EXPECT_FALSE(report(0, 503));
+  EXPECT_FALSE(report(1, 500));
+  EXPECT_TRUE(report(0, Outcome::kLocalFailure));
+  EXPECT_EQ(ejected(), "x..");
+  EXPECT_EQ(count(0, Ejection::kConsecutive5xx), 1u);
+  EXPECT_EQ(outliers.counters(0)->ejected.read(), 1u);
+  pass(29 * kNanosPerSecond);
+  EXPECT_EQ(ejected(), "x..");
+  pass(1 * kNanosPerSecond);
+  EXPECT_EQ(ejected(), "...");
+  EXPECT_EQ(outliers.counters(0)->ejected.read(), 0u);
+}
+
+TEST_F(OutliersTest, LongerEachTimeAndLessSoAfterQuiet) {
+  make(2, {.consecutive_5xx = 1,
+           .interval = 10 * kNanosPerSecond,
+           .base_ejection = 30 * kNanosPerSecond,
+           .max_ejection = 70 * kNanosPerSecond,
+           .max_ejection_percent = 50});
+  const auto time_out = [&] {
+    EXPECT_TRUE(report(0, 500));
+    const base::Nanos began = now;
+    while (ejected() == "x." && now < began + 1000 * kNanosPerSecond) pass(kNanosPerSecond / 2);
+    return (now - began) / kNanosPerSecond;
+  };
+  EXPECT_EQ(time_out(), 30u);
+  EXPECT_EQ(time_out(), 60u);
+  EXPECT_EQ(time_out(), 70u);
+  pass(1000 * kNanosPerSecond);
+  EXPECT_EQ(outliers.next(0), 0u);  // nothing is left to wait for
+  EXPECT_EQ(time_out(), 30u);
+}
+
+TEST_F(OutliersTest, GatewayErrorsForThemselves) {
+  make(2, {.consecutive_5xx = 0, .consecutive_gateway_errors = 2, .max_ejection_percent = 100});
+  for (int i = 0; i < 9; ++i) EXPECT_FALSE(report(0, 500));
+  EXPECT_FALSE(report(0, 502));
+  EXPECT_FALSE(report(0, 500));
+  EXPECT_FALSE(report(0, 504));
+  EXPECT_TRUE(report(0, Outcome::kLocalFailure));
+  EXPECT_EQ(count(0, Ejection::kGatewayErrors), 1u);
+}
+
+TEST_F(OutliersTest, LocalFailuresForThemselves) {
+  make(2,
+       {.consecutive_5xx = 2, .consecutive_local_origin = 3, .split_local_origin = true, .max_ejection_percent = 100});
+  EXPECT_FALSE(report(0, Outcome::kLocalFailure));
+  EXPECT_FALSE(report(0, Outcome::kLocalFailure));
+  EXPECT_FALSE(report(0, Outcome::kConnected));
+  EXPECT_FALSE(report(0, Outcome::kLocalFailure));
+  EXPECT_FALSE(report(0, Outcome::kLocalFailure));
+  EXPECT_TRUE(report(0, Outcome::kLocalFailure));
+  EXPECT_EQ(count(0, Ejection::kLocalOrigin), 1u);
+  EXPECT_FALSE(report(1, 500));
+  EXPECT_FALSE(report(1, Outcome::kLocalFailure));  // says nothing of its answers
+  EXPECT_TRUE(report(1, 500));
+}
+
+TEST_F(OutliersTest, NoMoreThanMayBe) {
+  make(10, {.consecutive_5xx = 1, .max_ejection_percent = 25});
+  for (uint32_t i = 0; i < 10; ++i) EXPECT_EQ(report(i, 500), i < 3) << i;  // while under 25 %
+  EXPECT_EQ(ejected(), "xxx.......");
+  EXPECT_EQ(outliers.overflows(), 7u);
+  make(10, {.consecutive_5xx = 1, .max_ejection_percent = 0});
+  EXPECT_FALSE(report(5, 500));
+}
+
+TEST_F(OutliersTest, SurvivesOtherConfigurationsAndForgetsOtherEndpoints) {
+  make(3, {.consecutive_5xx = 1, .max_ejection_percent = 100});
+  EXPECT_TRUE(report(0, 500));
+  EXPECT_TRUE(report(1, 500));
+  adopt();
+  EXPECT_EQ(ejected(), "xx.");
+  cluster().endpoints[0].address = base::IpAddress::v4(0x0a0000ff);  // another one in the same slot
+  adopt();
+  EXPECT_EQ(ejected(), ".x.");
+  const config::Endpoint gone = cluster().endpoints[1];
+  cluster().endpoints.erase(cluster().endpoints.begin() + 1);
+  adopt();
+  cluster().endpoints.insert(cluster().endpoints.begin() + 1, gone);
+  adopt();
+  EXPECT_EQ(ejected(), "...");
+  EXPECT_TRUE(report(2, 500));
+  cluster().resilience.outliers.reset();
+  adopt();
+  EXPECT_EQ(ejected(), "...");
+  EXPECT_EQ(outliers.next(0), 0u);
+}
+
+// What an interval's results come to, told a second time and plainly.
+struct Oracle {
+  struct Results {
+    int good = 0, bad = 0;
+    double rate() const { return static_cast<double>(good) / (good + bad); }
+  };
+  static std::map<uint32_t, Ejection> judge(const std::map<uint32_t, Results>& all,
+                                            const config::OutlierDetection& rules) {
+    std::map<uint32_t, Ejection> out;
+    std::vector<double> rates;
+    for (const auto& [slot, each] : all)
+      if (each.good + each.bad >= static_cast<int>(rules.success_rate->request_volume)) rates.push_back(each.rate());
+    if (rates.size() >= rules.success_rate->minimum_hosts) {
+      double mean = 0, variance = 0;
+      for (const double rate : rates) mean += rate / static_cast<double>(rates.size());
+      for (const double rate : rates) variance += (rate - mean) * (rate - mean) / static_cast<double>(rates.size());
+      const double least = mean - std::sqrt(variance) * rules.success_rate->stdev_factor / 1000;
+      for (const auto& [slot, each] : all)
+        if (each.good + each.bad >= static_cast<int>(rules.success_rate->request_volume) && each.rate() < least - 1e-12)
+          out.emplace(slot, Ejection::kSuccessRate);
+    }
+    uint32_t hosts = 0;
+    const auto enough = [&](const Results& each) {
+      return each.good + each.bad >= static_cast<int>(rules.failure_percentage->request_volume);
+    };
+    for (const auto& [slot, each] : all) hosts += enough(each) && !out.contains(slot) ? 1 : 0;
+    if (hosts >= rules.failure_percentage->minimum_hosts)
+      for (const auto& [slot, each] : all)
+        if (enough(each) &&
+            each.bad * 100 >= (each.good + each.bad) * static_cast<int>(rules.failure_percentage->threshold))
+          out.emplace(slot, Ejection::kFailurePercentage);
+    return out;
+  }
+};
+
+TEST_F(OutliersTest, IntervalsAsTheOracleJudgesThem) {
+  std::mt19937 random(11);
+  int by_rate = 0, by_percentage = 0, nobody = 0;
+  for (int round = 0; round < 500; ++round) {
+    const uint32_t endpoints = 2 + random() % 12;
+    const config::OutlierDetection rules{
+        .consecutive_5xx = 0,
+        .base_ejection = kNanosPerSecond,
+        .max_ejection_percent = 100,
+        .success_rate = config::SuccessRateEjection{500 + static_cast<uint32_t>(random() % 2000), 3, 20},
+        .failure_percentage = config::FailurePercentageEjection{60, 4, 10}};
+    make(endpoints, rules);
+    std::map<uint32_t, Oracle::Results> all;
+    const bool calm = random() % 3 == 0;
+    for (uint32_t slot = 0; slot < endpoints; ++slot) {
+      const int requests = static_cast<int>(random() % 60);
+      const unsigned failing = calm ? 0 : random() % 4 == 0 ? 80 : 5;
+      for (int i = 0; i < requests; ++i) {
+        const bool bad = random() % 100 < failing;
+        ++(bad ? all[slot].bad : all[slot].good);
+        report(slot, bad ? Outcome::kServerError : Outcome::kSuccess);
+      }
+    }
+    EXPECT_EQ(ejected().find('x'), std::string::npos);
+    now += rules.interval;
+    outliers.sweep(cluster(), now);
+    const auto expected = Oracle::judge(all, rules);
+    for (uint32_t slot = 0; slot < endpoints; ++slot)
+      ASSERT_EQ(clusters.endpoint(slot).ejected, expected.contains(slot)) << "round " << round << " endpoint " << slot;
+    nobody += expected.empty() ? 1 : 0;
+    for (const auto& [slot, why] : expected) ++(why == Ejection::kSuccessRate ? by_rate : by_percentage);
+    pass(100 * kNanosPerSecond);
+    ASSERT_EQ(ejected().find('x'), std::string::npos);
+  }
+  EXPECT_GT(by_rate, 50);
+  EXPECT_GT(by_percentage, 20);
+  EXPECT_GT(nobody, 50);
+}
+
+}  // namespace
+}  // namespace penstock::proxy
