@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-ROOMS = ("base", "wire", "flow", "engine", "l7_http", "l7_h1", "l7_match", "l7_config", "l7_route", "l7_tcp", "l7_proxy", "l7_host")
+ROOMS = ("base", "wire", "flow", "engine", "l7_http", "l7_h1", "l7_match", "l7_config", "l7_guard", "l7_route", "l7_tcp", "l7_proxy", "l7_host")
 
 ROOTS = [
     r"penstock::engine::\w+::run\(penstock::engine::Burst&, penstock::engine::WorkerState&\)",   # every stage

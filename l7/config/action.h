@@ -18,6 +18,7 @@ namespace penstock::config {
 
 constexpr uint32_t kNoCluster = UINT32_MAX;
 constexpr uint32_t kNoFilters = UINT32_MAX;
+constexpr uint32_t kNoGuards = UINT32_MAX;
 
 struct Backend {
   uint32_t cluster = kNoCluster;
@@ -46,6 +47,7 @@ struct Retry {
 struct Action {
   std::vector<Backend> backends;  // none: only what the filters answer
   uint32_t filters = kNoFilters;  // a list of filters in the generation
+  uint32_t guards = kNoGuards;    // what its requests must pass: a list of guard::Set
   Timeouts timeouts;
   Retry retry;
 };

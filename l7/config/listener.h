@@ -53,8 +53,9 @@ struct Listener {
   Protocol protocol = Protocol::kHttp;
   std::vector<base::IpAddress> addresses;  // at least one
   uint16_t port = 0;
-  uint32_t table = 0;   // kHttp: into the route tables
-  uint32_t action = 0;  // kTcp: into the actions
+  uint32_t table = 0;            // kHttp: into the route tables
+  uint32_t action = 0;           // kTcp: into the actions
+  std::vector<uint32_t> guards;  // by route of its table, config::kNoGuards: none; empty: none for all
   ListenerTimeouts timeouts;
   uint32_t requests_per_connection = 0;  // 0: no limit; the last answer says Connection: close
   http::ForwardingPolicy forwarding;     // `via` names a text that outlives every generation

@@ -65,8 +65,14 @@ void append_millis(std::string& out, base::Nanos from, base::Nanos to) {
   }
 }
 
-std::string_view detail_of(const proxy::AccessRecord& record) {
-  return record.refusal == h1::Refusal::kNone ? std::string_view() : h1::info(record.refusal).name;
+// Why a message was refused; of access Envoy's words, with the policy and the rule.
+std::string detail_of(const proxy::AccessRecord& record, const Names& names) {
+  if (record.refusal != h1::Refusal::kNone) return std::string(h1::info(record.refusal).name);
+  if ((record.flags & proxy::kAccessDenied) == 0) return "";
+  const guard::Counted* by = names.guard(record.guard);
+  const bool matched = by != nullptr && !by->part.empty();
+  if (matched && by->inspects) return "inspection_denied[" + by->object + "/" + by->part + "]";
+  return "rbac_access_denied_matched_policy[" + (matched ? by->object + "/" + by->part : "none") + "]";
 }
 
 void append_value(std::string& out, Operator what, size_t most, const proxy::AccessRecord& r, const Context& context) {
@@ -82,7 +88,7 @@ void append_value(std::string& out, Operator what, size_t most, const proxy::Acc
       out += std::to_string(r.status);
       return;
     case Operator::kDetails:
-      return append_text(out, detail_of(r));
+      return append_text(out, detail_of(r, context.names));
     case Operator::kFlags:
       append_flags(out, r.flags);
       if (out.size() == before) out += '-';

@@ -80,6 +80,14 @@ void append_json(std::string& out, const proxy::AccessRecord& r, const Context& 
   append_flags(text, r.flags);
   object.text("response_flags", text);
   if (r.refusal != h1::Refusal::kNone) object.text("refusal", h1::info(r.refusal).name);
+  if (const guard::Counted* by = context.names.guard(r.guard)) {
+    object.text(by->inspects ? "inspection" : "access_policy", by->object);
+    object.text(by->inspects ? "inspection_pattern" : "access_rule", by->part);
+  }
+  if (const guard::Counted* found = context.names.guard(r.finding)) {
+    object.text("finding", found->object + "/" + found->part);
+    object.number("findings", r.findings);
+  }
   object.number("bytes_received", r.bytes_received);
   object.number("bytes_sent", r.bytes_sent);
   object.millis("duration_ms", r.began, r.ended);

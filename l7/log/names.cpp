@@ -18,6 +18,7 @@ Names::Names(std::shared_ptr<const route::L7Config> config) : config_(std::move(
   for (const config::Route& each : config_->routes)
     if (each.slot != route::kNoRouteSlot) routes_[each.slot] = &each;
   for (const config::Cluster& each : config_->clusters) clusters_[each.slot] = &each;
+  for (const guard::Counted& each : config_->guards.counted) guards_[each.slot] = &each;
 }
 
 std::string_view Names::listener(uint32_t slot) const {
@@ -39,5 +40,7 @@ std::string_view Names::cluster(uint32_t slot) const {
   const config::Cluster* found = find(clusters_, slot);
   return found == nullptr ? std::string_view() : found->name;
 }
+
+const guard::Counted* Names::guard(uint32_t slot) const { return find(guards_, slot); }
 
 }  // namespace penstock::l7log

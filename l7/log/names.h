@@ -23,6 +23,8 @@ class Names {
   std::string_view rule(uint32_t route, uint16_t rule) const;  // as the user named it
   std::string_view cluster(uint32_t slot) const;               // "Service/namespace/name:port"
 
+  const guard::Counted* guard(uint32_t slot) const;  // null: none
+
   const route::L7Config* config() const { return config_.get(); }
 
  private:
@@ -30,6 +32,7 @@ class Names {
   std::unordered_map<uint32_t, const config::Listener*> listeners_;
   std::unordered_map<uint32_t, const config::Route*> routes_;
   std::unordered_map<uint32_t, const config::Cluster*> clusters_;
+  std::unordered_map<uint32_t, const guard::Counted*> guards_;
 };
 
 }  // namespace penstock::l7log

@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <vector>
 
+#include "l7/match/check.h"
+
 namespace penstock::match {
 
 namespace {
@@ -28,21 +30,27 @@ base::Error refuse(const Pattern& pattern, const std::string& why) {
   return {pattern.owner + ": regular expression '" + shown + "': " + why};
 }
 
+}  // namespace
+
 // By itself first: only then is it sure that the anchors put around it stay around the whole of it.
-base::Result<void> check_alone(const Pattern& pattern) {
+base::Result<void> check_alone(const Pattern& pattern, unsigned flags) {
   if (pattern.expression.size() > kMaxExpressionBytes)
     return refuse(pattern, "longer than " + std::to_string(kMaxExpressionBytes) + " bytes");
   if (pattern.expression.find('\0') != std::string::npos) return refuse(pattern, "holds a NUL; write \\x00");
   if (auto done = check_expression(pattern.expression); !done) return refuse(pattern, done.error());
   CompileError failed;
   hs_expr_info_t* info = nullptr;
-  const hs_error_t result = hs_expression_info(pattern.expression.c_str(), kFlags, &info, &failed.error);
+  const hs_error_t result = hs_expression_info(pattern.expression.c_str(), flags, &info, &failed.error);
   free(info);
   if (result != HS_SUCCESS) return refuse(pattern, failed.error ? failed.error->message : "not understood");
   return {};
 }
 
-}  // namespace
+base::Result<void> check_count(std::span<const Pattern> patterns) {
+  if (patterns.size() <= kMaxExpressions) return {};
+  return base::Error{patterns[kMaxExpressions].owner + ": more than " + std::to_string(kMaxExpressions) +
+                     " different regular expressions"};
+}
 
 void Scratch::Free::operator()(hs_scratch* scratch) const { hs_free_scratch(scratch); }
 void PatternSet::Free::operator()(hs_database* database) const { hs_free_database(database); }
@@ -57,28 +65,31 @@ base::Result<void> Scratch::fit(const PatternSet& set) {
 }
 
 base::Result<PatternSet> PatternSet::build(std::span<const Pattern> patterns) {
-  PatternSet set;
-  if (patterns.empty()) return set;
-  if (patterns.size() > kMaxExpressions)
-    return base::Error{patterns[kMaxExpressions].owner + ": more than " + std::to_string(kMaxExpressions) +
-                       " different regular expressions"};
+  if (auto done = check_count(patterns); !done) return base::Error{done.error()};
   std::vector<std::string> anchored;
   anchored.reserve(patterns.size());
   for (const Pattern& pattern : patterns) {
-    if (auto done = check_alone(pattern); !done) return base::Error{done.error()};
+    if (auto done = check_alone(pattern, kFlags); !done) return base::Error{done.error()};
     anchored.push_back("\\A(?:" + pattern.expression + ")\\z");
   }
-  std::vector<const char*> texts;
-  std::vector<unsigned> ids, flags(patterns.size(), kFlags);
-  for (const std::string& text : anchored) {
-    texts.push_back(text.c_str());
+  return from(patterns, anchored, std::vector<unsigned>(patterns.size(), kFlags));
+}
+
+base::Result<PatternSet> PatternSet::from(std::span<const Pattern> patterns, const std::vector<std::string>& texts,
+                                          const std::vector<unsigned>& flags) {
+  PatternSet set;
+  if (patterns.empty()) return set;
+  std::vector<const char*> expressions;
+  std::vector<unsigned> ids;
+  for (const std::string& text : texts) {
+    expressions.push_back(text.c_str());
     ids.push_back(static_cast<unsigned>(ids.size()));
   }
   CompileError failed;
   hs_database_t* database = nullptr;
   const auto count = static_cast<unsigned>(patterns.size());
-  const hs_error_t result =
-      hs_compile_multi(texts.data(), flags.data(), ids.data(), count, HS_MODE_BLOCK, nullptr, &database, &failed.error);
+  const hs_error_t result = hs_compile_multi(expressions.data(), flags.data(), ids.data(), count, HS_MODE_BLOCK,
+                                             nullptr, &database, &failed.error);
   if (result != HS_SUCCESS) {
     const char* why = failed.error ? failed.error->message : "no memory";
     const int which = failed.error ? failed.error->expression : -1;

@@ -16,6 +16,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -64,6 +65,10 @@ class PatternSet {
 
  private:
   friend class Scratch;
+  friend class SearchSet;
+  // What is compiled for the patterns stands in `texts`, with flags of Hyperscan.
+  static base::Result<PatternSet> from(std::span<const Pattern> patterns, const std::vector<std::string>& texts,
+                                       const std::vector<unsigned>& flags);
   struct Free {
     void operator()(hs_database* database) const;
   };

@@ -37,6 +37,7 @@ namespace penstock::proxy {
   X(kMaxDuration, "UMSDR", "the longest time for a request or connection was over")    \
   X(kDelayInjected, "DI", "delayed by a fault filter")                                 \
   X(kFaultInjected, "FI", "aborted by a fault filter")                                 \
+  X(kAccessDenied, "AD", "refused by an access policy or an inspection")               \
   X(kOverload, "OM", "the worker has no room for another request")
 
 namespace detail {
@@ -83,6 +84,9 @@ struct AccessRecord {
   uint64_t bytes_sent = 0;
   uint32_t flags = 0;  // Flag bits
   uint32_t listener = kNone, route = kNone, cluster = kNone, endpoint = kNone;
+  uint32_t guard = kNone;    // with AD: who refused it, the slot of its counter
+  uint32_t finding = kNone;  // the first pattern that an inspection found, likewise
+  uint16_t findings = 0;     // so many were found
   uint16_t rule = 0;
   uint16_t status = 0;  // 0: no answer
   uint8_t tries = 0;    // how often a backend was asked

@@ -265,6 +265,7 @@ void Proxy<N>::over(Exchange& x) {
   leave_backend(x, false);
   leave_cluster(x);
   drop_mirrors(x);
+  drop_held(x);
   log(x);
   if (x.message != kNone) messages_.give(x.message);
   DownstreamSession& client = client_of(x);

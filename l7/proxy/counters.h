@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/counter.h"
+#include "l7/config/access.h"
 #include "l7/h1/refusal.h"
 #include "l7/proxy/access_record.h"
 #include "l7/proxy/limits.h"
@@ -48,6 +49,7 @@ namespace penstock::proxy {
   X(lingers_cut, "clients that went on sending after the last answer and were reset")             \
   X(drains_cut, "exchanges that had not ended when the time to drain was over")                   \
   X(filters_failed, "requests answered 500: a filter's change did not fit into the request")      \
+  X(held_bodies_exhausted, "requests refused: Limits::held_bodies wait to be inspected")          \
   X(log_lost, "access records for which there was no room in the ring")
 
 enum class Count : uint8_t {
@@ -121,6 +123,10 @@ class Counters {
   uint64_t of(h1::Refusal refusal) const { return refusals_[static_cast<size_t>(refusal)].read(); }
   uint64_t duration(size_t bucket) const { return durations_[bucket].read(); }
   base::Nanos duration_sum() const { return duration_sum_.read(); }
+  void count_guard(uint32_t slot) {
+    if (slot < config::kMaxGuardSlots) guards_[slot].add(1);
+  }
+  uint64_t guard(uint32_t slot) const { return slot < config::kMaxGuardSlots ? guards_[slot].read() : 0; }
   // Null: no such slot.
   const ExchangeCounters* listener(uint32_t slot) const { return listeners_.find(slot); }
   const ExchangeCounters* route(uint32_t slot) const { return routes_.find(slot); }
@@ -147,6 +153,7 @@ class Counters {
   std::array<base::Counter, kProxyFaults> proxy_faults_;
   std::array<base::Counter, kDurationBuckets> durations_;
   base::Counter duration_sum_;
+  std::unique_ptr<base::Counter[]> guards_ = std::make_unique<base::Counter[]>(config::kMaxGuardSlots);
   Table listeners_, routes_, clusters_, endpoints_;
 };
 

@@ -6,10 +6,12 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <optional>
 
 #include "l7/config/action.h"
 #include "l7/config/filters.h"
+#include "l7/config/inspection.h"
 #include "l7/http/forwarding.h"
 #include "l7/proxy/access_record.h"
 #include "l7/proxy/downstream_session.h"
@@ -18,6 +20,8 @@
 
 namespace penstock::proxy {
 
+// kHolding comes before the first try, with or without kDelayed.
+//
 //   kHead ─► kDelayed ─► kWaiting ─► kConnecting ─► kSending ─► kStreaming ─► over
 //     │          │          ▲ ▲           │            ▲            │  │
 //     │          │          │ │           └────────────┤            │  └───► kTunnel ─► over
@@ -28,6 +32,7 @@ namespace penstock::proxy {
 enum class Phase : uint8_t {
   kHead,        // the request's head is read
   kDelayed,     // a fault filter holds it
+  kHolding,     // the beginning of its content is read, to be inspected
   kWaiting,     // for a connection of the cluster
   kConnecting,  // a connection is made for it
   kSending,     // the head goes out as soon as there is room
@@ -90,6 +95,11 @@ struct MirrorCopy {
   ContentOut out;
 };
 
+// The beginning of a request's content, until it may go on.
+struct HeldBody {
+  std::unique_ptr<uint8_t[]> bytes = std::make_unique_for_overwrite<uint8_t[]>(config::kMaxInspectedBody);
+};
+
 struct ExchangeState {
   Phase phase = Phase::kHead;
   uint32_t client = kNone;   // downstream session
@@ -108,6 +118,10 @@ struct ExchangeState {
   base::Nanos stream_timeout = 0;
   base::Nanos backend_timeout = 0;
   base::Nanos moved_at = 0;
+
+  std::array<uint32_t, 2> inspections{kNone, kNone};  // slots of those that look at the content
+  uint32_t hold_bytes = 0;                            // so much of it
+  uint32_t held = kNone, held_size = 0, held_at = 0;
 
   RetryPolicy retry;
   uint8_t retried = 0;

@@ -14,6 +14,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
       upstreams_(limits.upstreams),
       exchanges_(limits.exchanges),
       messages_(limits.messages),
+      held_bodies_(limits.held_bodies),
       sides_(limits.connections, kNone),
       clusters_(limits, counters_),
       outliers_(limits, clusters_),

@@ -64,6 +64,7 @@ class Proxy {
   uint32_t upstreams() const { return upstreams_.lent(); }
   uint32_t exchanges() const { return exchanges_.lent(); }
   uint32_t messages() const { return messages_.lent(); }
+  uint32_t held_bodies() const { return held_bodies_.lent(); }
 
  private:
   enum class Ran : uint8_t { kWaits, kMoved, kOver };
@@ -106,6 +107,16 @@ class Proxy {
   void break_off(Exchange& x, uint32_t flags);
   void time_out(Exchange& x, uint32_t flag);
   void on_exchange_time(Exchange& x);
+
+  // guard.h: what may not pass
+  bool admit(Exchange& x, const config::Listener& listener, const route::Candidate& found);
+  bool inspect_head(Exchange& x, const std::array<uint32_t, 2>& lists);
+  bool note_finding(Exchange& x, const guard::Inspection::Pattern& pattern, uint32_t& denied);
+  void proceed(Exchange& x);
+  Ran hold_content(Exchange& x);
+  void inspect_content(Exchange& x);
+  Ran send_held(Exchange& x);
+  void drop_held(Exchange& x);
 
   // response.h: what comes from the endpoint
   Ran step_response(Exchange& x);
@@ -207,6 +218,7 @@ class Proxy {
   Lending<UpstreamSession> upstreams_;
   Lending<Exchange> exchanges_;
   Lending<Message> messages_;
+  Lending<HeldBody> held_bodies_;
   std::vector<uint32_t> sides_;  // by number of connection
   Clusters clusters_;
   Outliers outliers_;
@@ -232,6 +244,7 @@ class Proxy {
 
 #include "l7/proxy/affinity.h"
 #include "l7/proxy/client.h"
+#include "l7/proxy/guard.h"
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"
 #include "l7/proxy/request.h"

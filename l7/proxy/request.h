@@ -35,6 +35,8 @@ typename Proxy<N>::Ran Proxy<N>::step_request(Exchange& x) {
   switch (x.phase) {
     case Phase::kHead:
       return read_head(x);
+    case Phase::kHolding:
+      return hold_content(x);
     case Phase::kSending:
       return send_request_head(x);
     case Phase::kStreaming:
@@ -124,6 +126,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   const config::Action& action = config_->actions[found->action];
   x.record.route = slot;
   x.record.rule = found->rule;
+  if (!admit(x, listener, *found)) return;
   if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
   x.backend_timeout = action.timeouts.backend;
   x.retry.set(action.retry);
@@ -149,7 +152,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
     x.phase = Phase::kDelayed;
     x.try_until = now_ + delay;
   } else if (goes_on) {
-    start_try(x);
+    proceed(x);
   }
 }
 
@@ -235,6 +238,7 @@ typename Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
 
 template <Net N>
 typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
+  if (x.held != kNone) return send_held(x);
   if (x.request_ending) return end_request(x);
   DownstreamSession& client = client_of(x);
   const uint32_t backend = backend_of(x).connection;
@@ -343,6 +347,7 @@ void Proxy<N>::begin_answer(Exchange& x) {
     head.status = 503;
     x.body_filters = nullptr;
   }
+  drop_held(x);
   const size_t size = x.body_filters != nullptr ? x.body_filters->direct->body.size() : 0;
   head.content = {};
   if (!http::never_has_content(head.status)) {
@@ -382,7 +387,11 @@ template <Net N>
 void Proxy<N>::time_out(Exchange& x, uint32_t flag) {
   leave_backend(x, false);
   if (x.phase == Phase::kTunnel || x.response_begun || x.phase == Phase::kAnswering) return break_off(x, flag);
-  answer(x, x.phase == Phase::kHead || (flag == kStreamIdle && !x.request_done && x.record.tries != 0) ? 408 : 504,
+  answer(x,
+         x.phase == Phase::kHead || x.phase == Phase::kHolding ||
+                 (flag == kStreamIdle && !x.request_done && x.record.tries != 0)
+             ? 408
+             : 504,
          flag);
 }
 
@@ -409,7 +418,7 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
       if (x.answer_ready)
         x.phase = Phase::kAnswering;
       else
-        start_try(x);
+        proceed(x);
       return;
     case Phase::kBackoff:
       return start_try(x);
@@ -420,6 +429,8 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
     case Phase::kStreaming:
       if (x.response_begun || x.head_waits) return time_out(x, kUpstreamTimeout);
       return fail_try(x, Failure::kTimeout);
+    case Phase::kHolding:
+      return time_out(x, kStreamIdle);
     case Phase::kHead:
     case Phase::kWaiting:
     case Phase::kAnswering:

@@ -15,6 +15,7 @@
 #include "l7/config/cluster.h"
 #include "l7/config/filters.h"
 #include "l7/config/listener.h"
+#include "l7/guard/guards.h"
 #include "l7/route/route_table.h"
 
 namespace penstock::route {
@@ -43,6 +44,7 @@ struct L7Config {
   std::vector<config::Action> actions;
   std::vector<config::Filters> filters;
   std::vector<config::Cluster> clusters;
+  guard::Set guards;
   // scratches[worker][table]; a worker takes its own. A table that stays keeps them.
   std::vector<std::vector<Shared<Scratch>>> scratches;
   config::SessionKey session_key;

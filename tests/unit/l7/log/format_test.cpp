@@ -33,6 +33,9 @@ std::shared_ptr<const route::L7Config> configuration() {
   cluster.name = "Service/shop/cart:80";
   cluster.slot = 9;
   config->clusters.push_back(cluster);
+  config->guards.counted = {{11, false, "shop/no", "there", "denied"},
+                            {12, false, "shop/only", "", "denied"},
+                            {13, true, "shop/look", "sql", "deny"}};
   return config;
 }
 
@@ -290,6 +293,30 @@ TEST(Formats, AnyTextIsParsedOrRefused) {
     parsed->append(out, record(), {names(), kWall, kNow});
     EXPECT_EQ(out.back(), '\n');
   }
+}
+
+TEST(Format, WhoRefusedARequest) {
+  const auto details = Format::parse("%RESPONSE_FLAGS% %RESPONSE_CODE_DETAILS%");
+  const auto json = Format::parse("json");
+  const Context context{names(), kWall, kNow};
+  const auto line = [&](uint32_t guard, const Format& format) {
+    proxy::AccessRecord r = record();
+    r.flags = proxy::kAccessDenied;
+    r.guard = guard;
+    r.finding = guard == 13 ? 13 : proxy::kNone;
+    r.findings = guard == 13 ? 2 : 0;
+    std::string out;
+    format.append(out, r, context);
+    return out;
+  };
+  EXPECT_EQ(line(11, *details), "AD rbac_access_denied_matched_policy[shop/no/there]\n");
+  EXPECT_EQ(line(12, *details), "AD rbac_access_denied_matched_policy[none]\n");
+  EXPECT_EQ(line(99, *details), "AD rbac_access_denied_matched_policy[none]\n");  // it has gone since
+  EXPECT_EQ(line(13, *details), "AD inspection_denied[shop/look/sql]\n");
+  EXPECT_NE(line(11, *json).find("\"access_policy\":\"shop/no\",\"access_rule\":\"there\","), std::string::npos);
+  const std::string found = line(13, *json);
+  EXPECT_NE(found.find("\"inspection\":\"shop/look\",\"inspection_pattern\":\"sql\","), std::string::npos) << found;
+  EXPECT_NE(found.find("\"finding\":\"shop/look/sql\",\"findings\":2,"), std::string::npos) << found;
 }
 
 }  // namespace

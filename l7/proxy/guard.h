@@ -1,0 +1,180 @@
+// Part of proxy.h: what stands between a request's route and its filters, and may refuse it: access policies,
+// inspection of the head, and, before the first try, of the beginning of the content, which is held back until then.
+#pragma once
+
+#include "l7/http/text.h"
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+// False: the exchange has its answer.
+template <Net N>
+bool Proxy<N>::admit(Exchange& x, const config::Listener& listener, const route::Candidate& found) {
+  const guard::Set& set = config_->guards;
+  const std::array<uint32_t, 2> lists{
+      found.route < listener.guards.size() ? listener.guards[found.route] : config::kNoGuards,
+      config_->actions[found.action].guards};
+  if (lists[0] == config::kNoGuards && lists[1] == config::kNoGuards) return true;
+  std::array<guard::PolicyList, 2> access;
+  for (size_t i = 0; i < lists.size(); ++i)
+    if (lists[i] != config::kNoGuards) access[i] = set.lists[lists[i]].access;
+  if (access[0].empty() && access[1].empty()) return inspect_head(x, lists);
+
+  const http::RequestHead& head = message_of(x).request;
+  const base::IpAddress source = http::client_address(head.fields, arrival_of(x), listener.forwarding);
+  guard::Judge judge(*set.access, head, source, *set.access_scratches[worker_]);
+  const guard::AccessVerdict verdict = judge.run(access, [this](uint32_t slot) { counters_.count_guard(slot); });
+  if (!verdict.denied) return inspect_head(x, lists);
+  x.record.guard = verdict.slot;
+  answer(x, 403, kAccessDenied);
+  return false;
+}
+
+// Likewise. What the client sent in the name of a tag goes, whatever was found.
+template <Net N>
+bool Proxy<N>::inspect_head(Exchange& x, const std::array<uint32_t, 2>& lists) {
+  const guard::Set& set = config_->guards;
+  http::RequestHead& head = message_of(x).request;
+  uint32_t denied = kNone;
+  bool fits = true;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    const uint32_t slot = lists[i] == config::kNoGuards ? guard::kNoSlot : set.lists[lists[i]].inspection;
+    if (slot == guard::kNoSlot) continue;
+    const guard::Inspection& inspection = *set.inspections[slot];
+    guard::InspectionScratch& scratch = *set.inspection_scratches[worker_];
+    inspection.scan_head(head, scratch);
+    for (const std::string& name : inspection.tag_names()) head.fields.remove(name);
+    inspection.report(scratch, [&](const auto& pattern) { fits &= note_finding(x, pattern, denied); });
+    if (inspection.body_bytes() == 0) continue;
+    x.inspections[i] = slot;
+    x.hold_bytes = std::max(x.hold_bytes, inspection.body_bytes());
+  }
+  if (denied == kNone && fits) return true;
+  if (denied == kNone) counters_.count(Count::filters_failed);
+  x.record.guard = denied;
+  answer(x, denied == kNone ? 500 : 403, denied == kNone ? 0 : uint32_t{kAccessDenied});
+  return false;
+}
+
+// False: a tag did not fit into the head.
+template <Net N>
+bool Proxy<N>::note_finding(Exchange& x, const guard::Inspection::Pattern& pattern, uint32_t& denied) {
+  counters_.count_guard(pattern.slot);
+  if (x.record.findings++ == 0) x.record.finding = pattern.slot;
+  if (pattern.action == config::InspectionAction::kDeny && denied == kNone) denied = pattern.slot;
+  return pattern.action != config::InspectionAction::kTag ||
+         message_of(x).request.fields.add(pattern.tag_name, pattern.tag_value) == http::Fault::kNone;
+}
+
+// To an endpoint, or first to those who look at the content.
+template <Net N>
+void Proxy<N>::proceed(Exchange& x) {
+  if (x.hold_bytes == 0 || message_of(x).request.content.kind == http::Content::Kind::kNone) return start_try(x);
+  x.held = held_bodies_.take();
+  if (x.held == kNone) {
+    counters_.count(Count::held_bodies_exhausted);
+    return answer(x, 503, kOverload);
+  }
+  x.held_size = x.held_at = 0;
+  const config::Listener* listener = listener_of(client_of(x));
+  x.try_until = listener != nullptr && listener->timeouts.header != 0 ? now_ + listener->timeouts.header : 0;
+  x.phase = Phase::kHolding;
+}
+
+template <Net N>
+typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
+  DownstreamSession& client = client_of(x);
+  if (x.expects_continue && x.gate->continue_due()) {
+    // Nobody but us can ask for the content: the endpoint has not heard of the request.
+    static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+    const base::Bytes bytes{reinterpret_cast<const uint8_t*>(kContinue.data()), kContinue.size()};
+    if (write_whole(net_, client.connection, bytes, now_) != Sent::kAll) return Ran::kWaits;
+    x.gate->admit(http::kContinue);
+    x.expects_continue = false;
+    return Ran::kMoved;
+  }
+  const h1::Step step = x.down.next(net_, client.connection, x.hold_bytes - x.held_size, client.dead, now_);
+  switch (step.event) {
+    case h1::Event::kMore:
+      return Ran::kWaits;
+    case h1::Event::kContent:
+      x.gate->on_content();
+      x.record.bytes_received += step.data.size();
+      std::memcpy(held_bodies_.at(x.held).bytes.get() + x.held_size, step.data.data(), step.data.size());
+      x.held_size += static_cast<uint32_t>(step.data.size());
+      net_.consume(client.connection, step.consumed, now_);
+      if (x.held_size == x.hold_bytes) inspect_content(x);
+      return Ran::kMoved;
+    case h1::Event::kEnd:
+      net_.consume(client.connection, step.consumed, now_);
+      x.request_ending = true;
+      x.record.request_ended = now_;
+      inspect_content(x);
+      return Ran::kMoved;
+    case h1::Event::kHead:
+    case h1::Event::kInterim:
+    case h1::Event::kTunnel:
+    case h1::Event::kClosed:
+    case h1::Event::kRefused:
+      break;
+  }
+  return on_broken_request(x);
+}
+
+// What looks is what the live configuration has under the same slot; what it has no more does not look.
+template <Net N>
+void Proxy<N>::inspect_content(Exchange& x) {
+  const guard::Set& set = config_->guards;
+  const http::RequestHead& head = message_of(x).request;
+  const base::Bytes body{held_bodies_.at(x.held).bytes.get(), x.held_size};
+  static constexpr std::string_view kForm = "application/x-www-form-urlencoded";
+  const bool is_form =
+      http::equals_lower(head.fields.value_of(http::FieldId::kContentType).substr(0, kForm.size()), kForm);
+  uint32_t denied = kNone;
+  bool fits = true;
+  x.try_until = 0;
+  for (const uint32_t slot : x.inspections) {
+    if (slot >= set.inspections.size() || set.inspections[slot] == nullptr) continue;
+    guard::InspectionScratch& scratch = *set.inspection_scratches[worker_];
+    set.inspections[slot]->scan_body(body, is_form, scratch);
+    set.inspections[slot]->report(scratch, [&](const auto& pattern) { fits &= note_finding(x, pattern, denied); });
+  }
+  if (denied == kNone && fits) return start_try(x);
+  if (denied == kNone) counters_.count(Count::filters_failed);
+  x.record.guard = denied;
+  x.request_done = x.request_ending;
+  answer(x, denied == kNone ? 500 : 403, denied == kNone ? 0 : uint32_t{kAccessDenied});
+}
+
+// To the endpoint, before the rest of the content.
+template <Net N>
+typename Proxy<N>::Ran Proxy<N>::send_held(Exchange& x) {
+  x.content_taken = true;
+  const uint32_t backend = backend_of(x).connection;
+  const size_t size = std::min<size_t>(x.held_size - x.held_at, ContentOut::room(net_, backend));
+  if (size == 0 && x.held_at != x.held_size) return Ran::kWaits;
+  if (size != 0) {
+    const base::Bytes piece{held_bodies_.at(x.held).bytes.get() + x.held_at, size};
+    mirror_content(x, piece);
+    if (!x.up.out.send(net_, backend, piece, now_)) {
+      counters_.count(Count::short_writes);
+      leave_backend(x, false);
+      if (x.response_begun) {
+        break_off(x, kOverload);
+        return Ran::kOver;
+      }
+      answer(x, 503, kOverload);
+      return Ran::kMoved;
+    }
+    x.held_at += static_cast<uint32_t>(size);
+  }
+  if (x.held_at == x.held_size) drop_held(x);
+  return Ran::kMoved;
+}
+
+template <Net N>
+void Proxy<N>::drop_held(Exchange& x) {
+  if (x.held != kNone) held_bodies_.give(std::exchange(x.held, kNone));
+}
+
+}  // namespace penstock::proxy

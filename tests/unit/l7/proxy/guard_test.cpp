@@ -1,0 +1,284 @@
+// What may not pass: access policies and inspections before requests, and content that is held back until it was seen.
+#include "unit/l7/proxy/story.h"
+
+namespace penstock::proxy {
+namespace {
+
+constexpr uint32_t kDenySlot = 3, kLogSlot = 4, kTagSlot = 5, kBodySlot = 6;
+
+// "/" to one endpoint behind one inspection and one policy that denies "/admin*".
+class Guards {
+ public:
+  explicit Guards(uint32_t body_bytes = 0) {
+    config::AccessPolicy policy{"ns/no", config::AccessAction::kDeny, false, {}, 0};
+    policy.rules.emplace_back();
+    policy.rules[0].paths = {{config::TextKind::kPrefix, "/admin"}};
+    policy.rules[0].slot = kDenySlot;
+    policies.push_back(policy);
+    inspection.name = "ns/i";
+    inspection.body_bytes = body_bytes;
+    const auto add = [&](std::string expression, uint8_t parts, config::InspectionAction action, uint32_t slot) {
+      config::InspectionPattern pattern;
+      pattern.expression = std::move(expression);
+      pattern.parts = parts;
+      pattern.action = action;
+      pattern.slot = slot;
+      inspection.patterns.push_back(pattern);
+    };
+    add("odd", config::kInspectPath | config::kInspectQuery, config::InspectionAction::kLog, kLogSlot);
+    add("mark", config::kInspectPath | config::kInspectBody, config::InspectionAction::kTag, kTagSlot);
+    inspection.patterns.back().tag_name = "x-seen";
+    inspection.patterns.back().tag_value = "yes";
+    add("evil", config::kInspectPath | config::kInspectHeaders | config::kInspectBody, config::InspectionAction::kDeny,
+        kBodySlot);
+  }
+
+  std::shared_ptr<const route::L7Config> build() {
+    ConfigBuilder builder;
+    config::Action action = ConfigBuilder::to(builder.cluster(1));
+    action.guards = 0;
+    builder.route("/", builder.action(action));
+    builder.http().guards = {1};
+    builder.http().forwarding.trusted_hops = trusted_hops;
+    guard::Set& set = builder.config().guards;
+    std::vector<uint32_t> all;
+    for (uint32_t i = 0; i < policies.size(); ++i) all.push_back(i);
+    set.lists = {{{}, 0}, {all, guard::kNoSlot}};
+    auto access = guard::Access::build(policies);
+    EXPECT_TRUE(access) << access.error();
+    auto scratch = guard::AccessScratch::make(*access);
+    set.access = std::make_shared<const guard::Access>(std::move(*access));
+    set.access_scratches = {std::make_shared<guard::AccessScratch>(std::move(*scratch))};
+    auto built = guard::Inspection::build(inspection);
+    EXPECT_TRUE(built) << built.error();
+    auto inspection_scratch = std::make_shared<guard::InspectionScratch>();
+    EXPECT_TRUE(inspection_scratch->fit(*built));
+    set.inspections = {std::make_shared<const guard::Inspection>(std::move(*built))};
+    set.inspection_scratches = {inspection_scratch};
+    return builder.build();
+  }
+
+  std::vector<config::AccessPolicy> policies;
+  config::Inspection inspection;
+  unsigned trusted_hops = 0;
+};
+
+std::string post(const std::string& body, const std::string& fields = "") {
+  return "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + fields + "\r\n" +
+         body;
+}
+std::string chunked(const std::string& body) {
+  std::string text = "POST /p HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (size_t at = 0; at < body.size(); at += 3) {
+    const std::string piece = body.substr(at, 3);
+    text += std::to_string(piece.size()) + "\r\n" + piece + "\r\n";
+  }
+  return text + "0\r\n\r\n";
+}
+
+TEST(Guard, APolicyDeniesBeforeAnEndpointHears) {
+  Rig rig(Guards().build());
+  const uint32_t client = rig.client();
+  rig.send(client, get("/x/..//admin/users"));
+  EXPECT_EQ(status_of(rig.take(client)), 403);
+  EXPECT_TRUE(rig.net.connects.empty());
+  const AccessRecord record = rig.record();
+  EXPECT_EQ(Rig::letters(record.flags), "AD");
+  EXPECT_EQ(record.guard, kDenySlot);
+  EXPECT_EQ(rig.proxy.counters().guard(kDenySlot), 1u);
+  EXPECT_EQ(status_of(rig.exchange(client, get("/"), answer(200, "ok"))), 200);  // the connection goes on
+  rig.expect_no_leak();
+}
+
+TEST(Guard, TheSourceIsTheClientBehindTrustedHops) {
+  Guards guards;
+  guards.policies[0].rules[0].paths.clear();
+  guards.policies[0].rules[0].from = {*base::Prefix::parse("203.0.113.0/24")};
+  const std::string fields = "X-Forwarded-For: 203.0.113.9, 192.0.2.1\r\n";
+  for (const unsigned hops : {0u, 1u, 2u}) {
+    guards.trusted_hops = hops;
+    Rig rig(guards.build());
+    const uint32_t client = rig.client();
+    rig.send(client, get("/", fields));
+    EXPECT_EQ(rig.net.connects.empty(), hops == 2) << hops;
+  }
+}
+
+TEST(Guard, WhatIsFoundInAHeadIsLoggedTaggedOrDenied) {
+  Rig rig(Guards().build());
+  const uint32_t client = rig.client();
+  rig.send(client, get("/odd/mark?odd", "X-Seen: forged\r\n"));
+  const std::string request = rig.take(rig.backend());
+  EXPECT_TRUE(has(request, "x-seen: yes\r\n")) << request;
+  EXPECT_FALSE(has(request, "forged"));
+  rig.send(rig.backend(), answer(200, ""));
+  rig.take(client);
+  AccessRecord record = rig.record();
+  EXPECT_EQ(record.finding, kLogSlot);
+  EXPECT_EQ(record.findings, 2);
+  EXPECT_EQ(record.guard, kNone);
+  EXPECT_FALSE(has(rig.exchange(client, get("/", "X-Seen: forged\r\n"), answer(200, "")), "forged"));
+  rig.send(client, get("/%25%36%35vil"));
+  EXPECT_EQ(status_of(rig.take(client)), 403);
+  rig.send(client, get("/", "User-Agent: so evil\r\n"));
+  EXPECT_EQ(status_of(rig.take(client)), 403);
+  record = rig.record();
+  EXPECT_EQ(record.guard, kBodySlot);
+  EXPECT_EQ(rig.proxy.counters().guard(kBodySlot), 2u);
+  EXPECT_EQ(rig.proxy.counters().guard(kTagSlot), 1u);
+}
+
+// Whatever the framing and wherever it is cut: an endpoint hears nothing of what is denied, and all of the rest.
+TEST(Guard, ContentIsHeldBackUntilItWasSeen) {
+  const auto config = Guards(16).build();
+  const std::string good = "mark: a good deal longer than what is held", evil = "0123456789--evil and the rest";
+  for (const std::string& request : {post(good), chunked(good), post("mark"), chunked("mark"), chunked("")}) {
+    const bool marked = has(request, "mar");
+    for (size_t cut = 0; cut <= request.size(); ++cut) {
+      Rig rig(config);
+      const uint32_t client = rig.client();
+      rig.send(client, request.substr(0, cut));
+      rig.send(client, request.substr(cut));
+      ASSERT_EQ(rig.net.connects.size(), 1u) << cut;
+      const Read read = read_request(rig.take(rig.backend()));
+      ASSERT_TRUE(read.whole) << cut;
+      const std::string want = read_request(request).content;
+      ASSERT_EQ(read.content, want) << cut;
+      rig.send(rig.backend(), answer(200, "ok"));
+      ASSERT_EQ(status_of(rig.take(client)), 200);
+      ASSERT_EQ(rig.proxy.counters().guard(kTagSlot), marked ? 1u : 0u);
+      ASSERT_EQ(rig.record().bytes_received, want.size());
+      rig.expect_no_leak();
+      ASSERT_EQ(rig.proxy.held_bodies(), 0u);
+      ASSERT_EQ(status_of(rig.exchange(client, get("/"), answer(200, "ok"))), 200);
+    }
+  }
+  for (const std::string& request : {post(evil), chunked(evil), post("evil"), chunked("an evil")}) {
+    for (size_t cut = 0; cut <= request.size(); ++cut) {
+      Rig rig(config);
+      const uint32_t client = rig.client();
+      rig.send(client, request.substr(0, cut));
+      rig.send(client, request.substr(cut));
+      ASSERT_EQ(status_of(rig.take(client)), 403) << cut;
+      ASSERT_TRUE(rig.net.connects.empty()) << cut;
+      ASSERT_EQ(rig.record().guard, kBodySlot);
+      ASSERT_EQ(rig.proxy.held_bodies(), 0u);
+      rig.expect_no_leak();
+    }
+  }
+}
+
+TEST(Guard, WhatComesBehindTheBoundIsNotSeen) {
+  Rig rig(Guards(16).build());
+  const uint32_t client = rig.client();
+  EXPECT_EQ(status_of(rig.exchange(client, post("0123456789---evil"), answer(200, "ok"))), 200);
+}
+
+TEST(Guard, ADeniedRequestThatIsWholeKeepsItsConnection) {
+  Rig rig(Guards(16).build());
+  const uint32_t client = rig.client();
+  rig.send(client, post("evil"));
+  EXPECT_FALSE(has(rig.take(client), "close"));
+  EXPECT_EQ(status_of(rig.exchange(client, get("/"), answer(200, "ok"))), 200);
+  rig.send(client, post("evil, and more than is held"));
+  EXPECT_TRUE(has(rig.take(client), "close"));
+}
+
+TEST(Guard, TheGatewayAsksForContentThatItWaitsFor) {
+  Rig rig(Guards(16).build());
+  const uint32_t client = rig.client();
+  const std::string request = post("content", "Expect: 100-continue\r\n");
+  rig.send(client, request.substr(0, request.size() - 7));
+  EXPECT_EQ(rig.take(client), "HTTP/1.1 100 Continue\r\n\r\n");
+  EXPECT_TRUE(rig.net.connects.empty());
+  rig.send(client, "content");
+  const std::string sent = rig.take(rig.backend());
+  EXPECT_EQ(body_of(sent), "content");
+  EXPECT_FALSE(has(sent, "expect"));
+  rig.send(rig.backend(), "HTTP/1.1 100 Continue\r\n\r\n" + answer(200, "ok"));
+  EXPECT_EQ(status_of(rig.take(client)), 200);  // and no second one
+}
+
+TEST(Guard, ContentThatDoesNotComeIsTimedOut) {
+  Rig rig(Guards(16).build());
+  const uint32_t client = rig.client();
+  rig.send(client, post("content").substr(0, 50));
+  rig.pass(9'000 * kMs);
+  EXPECT_EQ(rig.take(client), "");
+  rig.pass(2'000 * kMs);
+  EXPECT_EQ(status_of(rig.take(client)), 408);
+  EXPECT_EQ(rig.flags(), "SI");
+  EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+}
+
+TEST(Guard, ClientsThatGoLeaveNothing) {
+  for (const bool reset : {false, true}) {
+    Rig rig(Guards(16).build());
+    const uint32_t client = rig.client();
+    rig.send(client, post("content").substr(0, 50));
+    EXPECT_EQ(rig.proxy.held_bodies(), 1u);
+    reset ? rig.reset(client) : rig.finish(client);
+    EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+    EXPECT_EQ(rig.flags(), "DC");
+    rig.expect_no_leak();
+  }
+}
+
+TEST(Guard, TooManyThatWaitAreRefused) {
+  Limits limits = small_limits();
+  limits.held_bodies = 1;
+  Rig rig(Guards(16).build(), limits);
+  const uint32_t first = rig.client(), second = rig.client();
+  rig.send(first, post("content").substr(0, 50));
+  rig.send(second, post("content"));
+  EXPECT_EQ(status_of(rig.take(second)), 503);
+  EXPECT_EQ(rig.flags(), "OM");
+  EXPECT_EQ(rig.proxy.counters().of(Count::held_bodies_exhausted), 1u);
+  rig.send(first, post("content").substr(50));
+  EXPECT_EQ(body_of(rig.take(rig.backend())), "content");
+}
+
+// Who waits when the configuration changes is looked at by what is there when the content is.
+TEST(Guard, AnotherConfigurationWhileContentIsHeld) {
+  Guards changed(16), gone(16);
+  changed.inspection.patterns.back().expression = "content";
+  gone.inspection.patterns.resize(1);
+  for (const bool denied : {true, false}) {
+    Rig rig(Guards(16).build());
+    const uint32_t client = rig.client();
+    rig.send(client, post("content").substr(0, 50));
+    rig.adopt((denied ? changed : gone).build());
+    rig.send(client, post("content").substr(50));
+    EXPECT_EQ(rig.net.connects.empty(), denied);
+    EXPECT_EQ(status_of(rig.take(client)), denied ? 403 : 0);
+  }
+  Rig rig(Guards(16).build());
+  const uint32_t client = rig.client();
+  rig.send(client, post("evil!!!").substr(0, 50));
+  rig.adopt(plain_config());
+  rig.send(client, post("evil!!!").substr(50));
+  EXPECT_EQ(body_of(rig.take(rig.backend())), "evil!!!");
+}
+
+// Through a small window.
+TEST(Guard, HeldContentGoesOutAsThereIsRoom) {
+  Guards guards(4096);
+  Rig rig(guards.build());
+  rig.net.window = 1024;
+  const uint32_t client = rig.client();
+  rig.send(client, get("/"));
+  rig.take(rig.backend());
+  rig.send(rig.backend(), answer(200, ""));
+  rig.take(client);  // a connection is kept,
+  std::string body;
+  for (int i = 0; i < 500; ++i) body += std::to_string(i) + " ";
+  rig.send(client, "PUT /p HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  std::string sent;
+  for (int i = 0; i < 100; ++i) sent += rig.take(rig.backend());
+  EXPECT_EQ(body_of(sent), body);
+  rig.send(rig.backend(), answer(200, ""));
+  EXPECT_EQ(status_of(rig.take(client)), 200);
+}
+
+}  // namespace
+}  // namespace penstock::proxy
