@@ -45,6 +45,8 @@ std::vector<model::ObjectKey> keys_of(const model::State& state) {
   add(model::Kind::kFault, state.faults);
   add(model::Kind::kListenerPolicy, state.listener_policies);
   add(model::Kind::kDirectResponse, state.direct_responses);
+  add(model::Kind::kRequestAccessPolicy, state.request_access);
+  add(model::Kind::kRequestInspection, state.request_inspections);
   return keys;
 }
 

@@ -208,6 +208,8 @@ const std::vector<KindInfo>& kinds() {
       {"Fault", "penstock.io/v1alpha1", "fault"},
       {"ListenerPolicy", "penstock.io/v1alpha1", "listener_policy"},
       {"DirectResponse", "penstock.io/v1alpha1", "direct_response"},
+      {"RequestAccessPolicy", "penstock.io/v1alpha1", "request_access_policy"},
+      {"RequestInspection", "penstock.io/v1alpha1", "request_inspection"},
   };
   return kAll;
 }

@@ -97,6 +97,12 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
       return translate<model::ListenerPolicy>(message.listener_policy(), model::Kind::kListenerPolicy, object, errors);
     case v1::Object::kDirectResponse:
       return translate<model::DirectResponse>(message.direct_response(), model::Kind::kDirectResponse, object, errors);
+    case v1::Object::kRequestAccessPolicy:
+      return translate<model::RequestAccessPolicy>(message.request_access_policy(), model::Kind::kRequestAccessPolicy,
+                                                   object, errors);
+    case v1::Object::kRequestInspection:
+      return translate<model::RequestInspection>(message.request_inspection(), model::Kind::kRequestInspection, object,
+                                                 errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -124,6 +130,8 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::Fault& o) { write(o, *message.mutable_fault()); }
     void operator()(const model::ListenerPolicy& o) { write(o, *message.mutable_listener_policy()); }
     void operator()(const model::DirectResponse& o) { write(o, *message.mutable_direct_response()); }
+    void operator()(const model::RequestAccessPolicy& o) { write(o, *message.mutable_request_access_policy()); }
+    void operator()(const model::RequestInspection& o) { write(o, *message.mutable_request_inspection()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -208,6 +216,10 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.listener_policies, key.name, object);
     case model::Kind::kDirectResponse:
       return find_in(state.direct_responses, key.name, object);
+    case model::Kind::kRequestAccessPolicy:
+      return find_in(state.request_access, key.name, object);
+    case model::Kind::kRequestInspection:
+      return find_in(state.request_inspections, key.name, object);
   }
   return false;
 }

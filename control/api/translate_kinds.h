@@ -6,6 +6,7 @@
 #include "control/api/kinds.pb.h"
 #include "control/api/kubernetes.pb.h"
 #include "control/api/listener_policy.pb.h"
+#include "control/api/request_policy.pb.h"
 #include "control/api/translate_fields.h"
 #include "control/api/workload.pb.h"
 #include "control/model/state.h"
@@ -30,6 +31,8 @@ void to_model(const gateway::ReferenceGrant& message, model::ReferenceGrant& obj
 void to_model(const v1alpha1::Fault& message, model::Fault& object, Fields& fields);
 void to_model(const v1alpha1::ListenerPolicy& message, model::ListenerPolicy& object, Fields& fields);
 void to_model(const v1alpha1::DirectResponse& message, model::DirectResponse& object, Fields& fields);
+void to_model(const v1alpha1::RequestAccessPolicy& message, model::RequestAccessPolicy& object, Fields& fields);
+void to_model(const v1alpha1::RequestInspection& message, model::RequestInspection& object, Fields& fields);
 
 // What a ServicePolicy says of requests to endpoints that fail: translate_resilience.cpp.
 void read_resilience(const v1alpha1::ServicePolicySpec& spec, config::Resilience& out, const Path& path,
@@ -66,5 +69,7 @@ void to_message(const model::ReferenceGrant& object, gateway::ReferenceGrant& me
 void to_message(const model::Fault& object, v1alpha1::Fault& message);
 void to_message(const model::ListenerPolicy& object, v1alpha1::ListenerPolicy& message);
 void to_message(const model::DirectResponse& object, v1alpha1::DirectResponse& message);
+void to_message(const model::RequestAccessPolicy& object, v1alpha1::RequestAccessPolicy& message);
+void to_message(const model::RequestInspection& object, v1alpha1::RequestInspection& message);
 
 }  // namespace penstock::api

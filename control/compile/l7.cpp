@@ -58,17 +58,14 @@ std::vector<Door> doors_of(const model::GatewayView& view) {
   return doors;
 }
 
-// "HTTPRoute/ns/name spec.rules[0].matches[1].path.value: why", as l7/route says it.
-model::FieldError split(const std::string& error) {
-  const size_t blank = error.find(' '), colon = error.find(": ");
-  if (blank == std::string::npos || colon == std::string::npos || colon < blank) return {"bundle", "", error};
-  return {error.substr(0, blank), error.substr(blank + 1, colon - blank - 1), error.substr(colon + 2)};
-}
-
 class L7Compiler {
  public:
   L7Compiler(const Round& round, const ServicePart& services, L7Part& part)
-      : round_(round), services_(services), part_(part), view_(model::view_of(round.state)) {}
+      : round_(round),
+        services_(services),
+        part_(part),
+        view_(model::view_of(round.state)),
+        guards_(round, part.guards, part.workers) {}
 
   void run() {
     const std::vector<Door> doors = doors_of(view_);
@@ -83,7 +80,7 @@ class L7Compiler {
     find_routes(doors);
     if (!assign(doors)) return;
     add_clusters();
-    if (!round_.errors.empty()) return;
+    if (!round_.errors.empty() || !guards_.run()) return;
     add_actions();
     for (const Door& door : doors)
       if (!add_listener(door)) return;
@@ -203,6 +200,7 @@ class L7Compiler {
     if (filters.session && filters.session->name.empty())
       filters.session->name = session_name(rule_name(route, static_cast<size_t>(&rule - route.rules.data())));
     action.filters = add(std::move(filters));
+    action.guards = guards_.of_rule(route, rule);
     action.timeouts = rule.timeouts;
     if (rule.retry) {
       action.retry = *rule.retry;
@@ -272,7 +270,10 @@ class L7Compiler {
     for (const model::ListenerView* each : door.listeners) {
       for (const model::AttachedHttp& attached : each->http)
         if (auto route = route_of(attached, *each, door)) routes.push_back(std::move(*route));
+      listener.guards.resize(routes.size(), guards_.of_listener(*each));
     }
+    if (std::all_of(listener.guards.begin(), listener.guards.end(), [](uint32_t g) { return g == config::kNoGuards; }))
+      listener.guards.clear();
     add_ends(door, routes);
     return add_table(std::move(routes), listener.table);
   }
@@ -350,7 +351,7 @@ class L7Compiler {
     }
     auto built = route::RouteTable::build(routes);
     if (!built) {
-      round_.errors.push_back(split(built.error()));
+      round_.errors.push_back(split_error(built.error()));
       return false;
     }
     route::Shared<const route::RouteTable> shared(std::move(*built));
@@ -369,6 +370,7 @@ class L7Compiler {
   }
 
   void finish() {
+    out_.guards = guards_.take();
     out_.scratches.resize(part_.workers);
     out_.session_key = {round_.secret.word[0] ^ kSessionUse, round_.secret.word[1] ^ kSessionUse};
     for (const auto& table : tables_) {
@@ -392,6 +394,7 @@ class L7Compiler {
   std::map<model::Name, const model::TcpRoute*> tcp_;
   std::map<std::pair<model::Name, std::string>, const model::Fault*> faults_;
   std::map<ClusterKey, uint32_t> cluster_of_;
+  GuardCompiler guards_;
   L7Part::Tables tables_;
   route::L7Config out_;
 };
@@ -413,7 +416,8 @@ bool L7Part::has_changed(const Round& round, const ServicePart& services) const 
   return state.node != now.node || differ(state.gateways, now.gateways) || differ(state.http_routes, now.http_routes) ||
          differ(state.tcp_routes, now.tcp_routes) || differ(state.grants, now.grants) ||
          differ(state.faults, now.faults) || differ(state.listener_policies, now.listener_policies) ||
-         differ(state.direct_responses, now.direct_responses) || differ(state.services, now.services) ||
+         differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
+         differ(state.request_inspections, now.request_inspections) || differ(state.services, now.services) ||
          differ(state.slices, now.slices) || differ(state.service_policies, now.service_policies) ||
          differ(down, services.down) || !same_reach;
 }

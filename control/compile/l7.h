@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/compile/l7_guards.h"
 #include "control/compile/parts.h"
 #include "control/model/gateway_view.h"
 #include "l7/route/l7_config.h"
@@ -45,6 +46,7 @@ struct L7Part {  // l7.cpp
   // Counters of workers: routes, and for requests that none serves, listeners.
   NamedSlots route_slots{route::kMaxRoutes, 1024};
   ClusterPart clusters;
+  GuardPart guards;
   std::shared_ptr<const Tables> tables = std::make_shared<Tables>();
   size_t workers = 0;
   model::State state;  // inputs

@@ -52,6 +52,10 @@ std::optional<model::Object> find_object(const model::State& state, const model:
       return copy_of(state.listener_policies, key.name);
     case Kind::kDirectResponse:
       return copy_of(state.direct_responses, key.name);
+    case Kind::kRequestAccessPolicy:
+      return copy_of(state.request_access, key.name);
+    case Kind::kRequestInspection:
+      return copy_of(state.request_inspections, key.name);
   }
   return std::nullopt;
 }

@@ -31,6 +31,8 @@ void for_each_object(const model::State& state, F&& visit) {
   all(Kind::kFault, state.faults);
   all(Kind::kListenerPolicy, state.listener_policies);
   all(Kind::kDirectResponse, state.direct_responses);
+  all(Kind::kRequestAccessPolicy, state.request_access);
+  all(Kind::kRequestInspection, state.request_inspections);
 }
 
 // A copy of the object; nothing when there is none.

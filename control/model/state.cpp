@@ -22,6 +22,8 @@ Objects<ReferenceGrant>& objects_of(State& s, const ReferenceGrant*) { return s.
 Objects<Fault>& objects_of(State& s, const Fault*) { return s.faults; }
 Objects<ListenerPolicy>& objects_of(State& s, const ListenerPolicy*) { return s.listener_policies; }
 Objects<DirectResponse>& objects_of(State& s, const DirectResponse*) { return s.direct_responses; }
+Objects<RequestAccessPolicy>& objects_of(State& s, const RequestAccessPolicy*) { return s.request_access; }
+Objects<RequestInspection>& objects_of(State& s, const RequestInspection*) { return s.request_inspections; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -88,6 +90,10 @@ bool remove(State& state, const ObjectKey& key) {
       return state.listener_policies.erase(key.name) != 0;
     case Kind::kDirectResponse:
       return state.direct_responses.erase(key.name) != 0;
+    case Kind::kRequestAccessPolicy:
+      return state.request_access.erase(key.name) != 0;
+    case Kind::kRequestInspection:
+      return state.request_inspections.erase(key.name) != 0;
   }
   return false;
 }
@@ -130,6 +136,10 @@ const char* to_string(Kind kind) {
       return "ListenerPolicy";
     case Kind::kDirectResponse:
       return "DirectResponse";
+    case Kind::kRequestAccessPolicy:
+      return "RequestAccessPolicy";
+    case Kind::kRequestInspection:
+      return "RequestInspection";
   }
   return "?";
 }

@@ -14,6 +14,7 @@
 #include "control/model/objects.h"
 #include "control/model/peer.h"
 #include "control/model/policy.h"
+#include "control/model/request_policy.h"
 #include "control/model/service.h"
 #include "control/model/workload.h"
 
@@ -36,9 +37,11 @@ enum class Kind : uint8_t {
   kReferenceGrant,
   kFault,
   kListenerPolicy,
-  kDirectResponse
+  kDirectResponse,
+  kRequestAccessPolicy,
+  kRequestInspection
 };
-constexpr size_t kKinds = 17;
+constexpr size_t kKinds = 19;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
 
@@ -60,11 +63,13 @@ struct State {
   Objects<Fault> faults;
   Objects<ListenerPolicy> listener_policies;
   Objects<DirectResponse> direct_responses;
+  Objects<RequestAccessPolicy> request_access;
+  Objects<RequestInspection> request_inspections;
 };
 
-using Object =
-    std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer, Workload,
-                 Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault, ListenerPolicy, DirectResponse>;
+using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer,
+                            Workload, Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault, ListenerPolicy,
+                            DirectResponse, RequestAccessPolicy, RequestInspection>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

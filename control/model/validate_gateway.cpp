@@ -259,6 +259,7 @@ void validate_gateway_api(const State& before, const State& state, Faults& fault
   const auto touch = [&](const auto&, const auto&) { frontends = true; };
   for_each_change(before.services, state.services, touch);
   for_each_change(before.service_policies, state.service_policies, touch);
+  validate_request_policies(before, state, faults);
   const bool fits = validate_l7_counts(state, faults);
   if (fits && frontends && !state.gateways.empty()) FrontendValidator(before, state, faults).run();
 }

@@ -25,6 +25,9 @@ void validate_tcp_route(const TcpRoute& route, Faults& faults);
 // validate_balancing.cpp; `at` is the path of the field.
 void validate_session(const config::SessionPersistence& session, const std::string& at, ObjectFaults& faults);
 
+// validate_request_policies.cpp: what differs from `before`, and all when what they are attached to differs.
+void validate_request_policies(const State& before, const State& state, Faults& faults);
+
 // validate_http_filters.cpp: of a rule or of one of its backends; `at` is the path of what holds the filters.
 void validate_filters(const HttpRule& rule, const RouteFilters& filters, const std::string& at, ObjectFaults& faults);
 void validate_backend(const BackendObject& object, const std::string& at, ObjectFaults& faults);

@@ -23,6 +23,7 @@ const proxy::ExchangeCounters* find(const proxy::Counters& counters, Table table
       return counters.cluster(slot);
     case L7Baselines::kEndpoints:
       return counters.endpoint(slot);
+    case L7Baselines::kGuards:
     case L7Baselines::kTables:
       break;
   }
@@ -32,6 +33,7 @@ const proxy::ExchangeCounters* find(const proxy::Counters& counters, Table table
 Numbers sum_of(const Workers& workers, Table table, uint32_t slot) {
   Numbers sum{};
   for (const L7Worker& worker : workers) {
+    if (table == L7Baselines::kGuards) sum[0] += worker.counters->guard(slot);
     const proxy::ExchangeCounters* counters = find(*worker.counters, table, slot);
     if (counters == nullptr) continue;
     for (size_t i = 0; i < proxy::kResponseClasses; ++i) sum[i] += counters->responses[i].read();
@@ -62,6 +64,8 @@ std::array<Owners, L7Baselines::kTables> owners_of(const route::L7Config* config
     for (const config::Endpoint& each : cluster.endpoints)
       all[L7Baselines::kEndpoints][each.slot] = cluster.name + " " + address_of(each);
   }
+  for (const guard::Counted& each : config->guards.counted)
+    all[L7Baselines::kGuards][each.slot] = each.object + " " + each.part + " " + each.verdict;
   return all;
 }
 
@@ -176,6 +180,10 @@ L7Stats collect_l7(const route::L7Config* config, const Workers& workers, const 
   const auto owners = owners_of(config);
   for (const auto& [slot, name] : owners[L7Baselines::kRoutes])
     out.routes.push_back(reader.read(L7Baselines::kRoutes, slot, name));
+  for (const guard::Counted& each : config->guards.counted)
+    (each.inspects ? out.inspections : out.access)
+        .push_back(
+            {each.object, each.part, each.verdict, reader.read(L7Baselines::kGuards, each.slot, "").responses[0]});
   for (const config::Cluster& cluster : config->clusters) {
     out.services.push_back(reader.read(L7Baselines::kClusters, cluster.slot, cluster.name));
     for (const config::Endpoint& each : cluster.endpoints)

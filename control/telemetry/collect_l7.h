@@ -16,7 +16,7 @@ namespace penstock::telemetry {
 // What a slot had counted when its present owner appeared.
 class L7Baselines {
  public:
-  enum Table : uint8_t { kListeners, kRoutes, kClusters, kEndpoints, kTables };
+  enum Table : uint8_t { kListeners, kRoutes, kClusters, kEndpoints, kGuards, kTables };
   // Answers by class, bytes received and sent; of endpoints, ejections.
   static constexpr size_t kBytes = proxy::kResponseClasses, kEjections = kBytes + 2;
   using Numbers = std::array<uint64_t, kEjections + proxy::kEjections>;

@@ -31,6 +31,11 @@ struct AccessLogStats {  // lines
   uint64_t written = 0, lost = 0;
 };
 
+struct GuardStats {  // a rule of an access policy, or a pattern of an inspection
+  std::string object, part, verdict;
+  uint64_t n = 0;
+};
+
 // What one worker's TCP holds now.
 struct TcpGauges {
   unsigned worker = 0;
@@ -40,6 +45,7 @@ struct TcpGauges {
 struct L7Stats {
   std::vector<ExchangeStats> listeners, routes, services;
   std::vector<L7EndpointStats> endpoints;
+  std::vector<GuardStats> access, inspections;
   NamedCounts flags, refusals, proxy_headers;
   std::vector<uint64_t> events;     // by proxy::Count; empty: no worker terminates connections
   std::vector<uint64_t> durations;  // by bucket, see proxy::duration_bucket

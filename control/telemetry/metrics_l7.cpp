@@ -1,6 +1,7 @@
 // The page's part about requests and TCP: penstock_l7_*, penstock_tcp_*, penstock_access_log_*.
 #include <cmath>
 #include <limits>
+#include <map>
 
 #include "control/telemetry/builder.h"
 #include "control/telemetry/l7_stats.h"
@@ -80,6 +81,32 @@ void add_endpoints(const L7Stats& stats, Builder& b) {
             stats.ejections_overflowed);
 }
 
+// What is beyond the bound is one series for each verdict.
+template <typename Put>
+void add_guards(const std::vector<GuardStats>& all, Put&& put) {
+  std::map<std::string, uint64_t> others;
+  for (size_t i = 0; i < all.size(); ++i) {
+    if (i < kMaxL7Series)
+      put(all[i].object, all[i].part, all[i].verdict, all[i].n);
+    else
+      others[all[i].verdict] += all[i].n;
+  }
+  for (const auto& [verdict, n] : others) put("_other", "_other", verdict, n);
+}
+
+void add_guards(const L7Stats& stats, Builder& b) {
+  using Text = const std::string&;
+  add_guards(stats.access, [&b](Text policy, Text rule, Text verdict, uint64_t n) {
+    b.counter("penstock_l7_access_total",
+              "Requests that met a rule of a RequestAccessPolicy, or, without a rule, none of any policy that allows.",
+              {{"policy", policy}, {"rule", rule}, {"verdict", verdict}}, n);
+  });
+  add_guards(stats.inspections, [&b](Text inspection, Text pattern, Text action, uint64_t n) {
+    b.counter("penstock_l7_inspection_total", "Heads and contents of requests in which the pattern was found.",
+              {{"inspection", inspection}, {"pattern", pattern}, {"action", action}}, n);
+  });
+}
+
 void add_durations(const L7Stats& stats, Builder& b) {
   prometheus::ClientMetric::Histogram histogram;
   for (size_t i = 0; i < stats.durations.size(); ++i) {
@@ -124,6 +151,7 @@ void add_l7(const L7Stats& stats, Builder& b) {
   add_named("route", stats.routes, kMaxL7Series, b);
   add_named("service", stats.services, kMaxL7Series, b);
   add_endpoints(stats, b);
+  add_guards(stats, b);
   for (const auto& [flag, n] : stats.flags)
     b.counter("penstock_l7_response_flags_total", "Answers that are not what the backend said, by Envoy's letters.",
               {{"flag", flag}}, n);

@@ -105,6 +105,20 @@ TEST(L7, SumsOverWorkersUnderTheirNames) {
   for (const auto& [name, value] : all) EXPECT_EQ(name.find("route=Gateway"), std::string::npos) << name;
 }
 
+TEST(L7, AccessAndInspectionsByTheirOwnersSinceTheyCame) {
+  Bench bench;
+  bench.first.count_guard(6);
+  route::L7Config before = sample(), config = sample();
+  config.guards.counted = {{6, false, "shop/no", "r", "denied"}, {7, true, "shop/look", "p", "log"}};
+  bench.baselines.on_publish(&before, &config, bench.workers);
+  bench.second.count_guard(6);
+  bench.second.count_guard(7);
+  bench.first.count_guard(7);
+  const auto all = page(bench.collect(config));
+  EXPECT_EQ(all.at("penstock_l7_access_total{policy=shop/no,rule=r,verdict=denied,}"), 1);
+  EXPECT_EQ(all.at("penstock_l7_inspection_total{inspection=shop/look,pattern=p,action=log,}"), 2);
+}
+
 TEST(L7, FlagsAndRefusalsByName) {
   Bench bench;
   proxy::AccessRecord r = record(400);
