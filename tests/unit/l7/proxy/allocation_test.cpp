@@ -42,7 +42,7 @@ TEST(Allocation, NoneOnceEverythingIsWarm) {
   hashed.balance.tables = {std::make_shared<const config::HashTable>(config::HashTable{{0, 1, 2, 1, 0}, {}})};
   builder.config().clusters[1].balancing = config::Balancing::kPeakEwma;
   config::Resilience& rules = builder.config().clusters[1].resilience;
-  rules.outliers = config::OutlierDetection{.consecutive_5xx = 3,
+  rules.outliers = config::OutlierDetection{.consecutive_5xx = 1,
                                             .interval = 50 * kMs,
                                             .base_ejection = 20 * kMs,
                                             .max_ejection_percent = 50,
@@ -83,7 +83,9 @@ TEST(Allocation, NoneOnceEverythingIsWarm) {
   EXPECT_EQ(allocations, 0u);
   EXPECT_GT(rig.proxy.counters().of(Count::exchanges), 6000u);
   EXPECT_GT(rig.proxy.counters().of(Count::retries), 500u);
-  EXPECT_GT(rig.proxy.outliers().counters(3)->by_reason[0].read(), 5u);
+  EXPECT_GT(
+      rig.proxy.outliers().counters(3)->by_reason[0].read() + rig.proxy.outliers().counters(4)->by_reason[0].read(),
+      0u);
 }
 
 }  // namespace
