@@ -15,7 +15,7 @@ grpc::Status LimitsService::Set(grpc::ServerContext* call, const v1::SetLimitReq
   model::LimitUnit unit = model::LimitUnit::kPackets;
   double rate = 0;
   if (!read_rate(request->rate(), unit, rate))
-    return {grpc::StatusCode::INVALID_ARGUMENT, "rate: want packetsPerSecond, bitsPerSecond or connectionsPerSecond"};
+    return {grpc::StatusCode::INVALID_ARGUMENT, std::string("rate: want one of ") + kRateFields};
   const model::Name name{request->namespace_().empty() ? "default" : request->namespace_(), request->name()};
   const loop::ApplyResult result = context_.loop.set_limit(name, rate, unit, request->burst(), deadline_of(*call));
   return put_result(result, *response);

@@ -16,6 +16,8 @@ const char* name_of(flow::LimitUnit unit) {
       return "bits";
     case flow::LimitUnit::kConnections:
       return "connections";
+    case flow::LimitUnit::kRequests:
+      return "requests";
   }
   return "";
 }
@@ -273,6 +275,7 @@ void put_limit(const telemetry::LimitStats& s, v1::LimitUsage& m) {
   m.set_passed_bytes(s.passed.bytes);
   m.set_exceeded_packets(s.exceeded.packets);
   m.set_exceeded_bytes(s.exceeded.bytes);
+  m.set_shadow_requests(s.shadowed);
 }
 
 bool wants(const google::protobuf::RepeatedField<int>& sections, StatsRequest::Section section) {

@@ -50,6 +50,8 @@ void write_condition(const config::Condition& condition, auto& out) {
   if (condition.regex) out.set_type("RegularExpression");
 }
 
+}  // namespace
+
 void read_match(const gateway::HTTPRouteMatch& message, config::Match& out, const Path& at, Fields& fields) {
   const Path path{&at, "path"};
   if (!message.path().type().empty()) fields.choice({&path, "type"}, message.path().type(), kPaths, out.path.kind);
@@ -73,6 +75,8 @@ void write_match(const config::Match& match, gateway::HTTPRouteMatch& out) {
   for (const config::Condition& each : match.query) write_condition(each, *out.add_query_params());
   if (match.method) out.set_method(std::string(http::to_string(*match.method)));
 }
+
+namespace {
 
 void read_changes(const gateway::HTTPHeaderFilter& message, std::vector<Change>& out) {
   for (const auto& each : message.set())

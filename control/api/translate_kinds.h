@@ -41,6 +41,13 @@ void write_resilience(const config::Resilience& rules, v1alpha1::ServicePolicySp
 
 // Unit and number of the rate that is set; false: none is.
 bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, double& rate);
+inline constexpr const char* kRateFields =
+    "packetsPerSecond, bitsPerSecond, connectionsPerSecond, requestsPerSecond, requestsPerMinute, requestsPerHour, "
+    "requestBitsPerSecond, responseBitsPerSecond";
+// translate_request_limit.cpp: what only limits of requests have.
+void read_request_limit(const v1alpha1::RateLimitSpec& spec, const Path& path, model::RateLimit& object,
+                        Fields& fields);
+void write_request_limit(const model::RateLimit& object, v1alpha1::RateLimitSpec& spec);
 
 // As a Peer names them; also between gateways (PeerLink).
 base::Result<model::PeerCipher> cipher_named(std::string_view name);

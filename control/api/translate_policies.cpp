@@ -68,8 +68,18 @@ void read_target(const v1alpha1::LimitTarget& message, model::RateLimit& object,
       object.target = model::LimitTarget::kPrefix;
       fields.prefix({&path, "prefix"}, message.prefix(), object.prefix);
       return;
+    case v1alpha1::LimitTarget::kHttpRoute:
+      object.target = model::LimitTarget::kHttpRoute;
+      object.object = {object.name.space, message.http_route().name()};
+      object.section = message.http_route().section_name();
+      return;
+    case v1alpha1::LimitTarget::kGateway:
+      object.target = model::LimitTarget::kGateway;
+      object.object = {object.name.space, message.gateway().name()};
+      object.section = message.gateway().section_name();
+      return;
     case v1alpha1::LimitTarget::TARGET_NOT_SET:
-      fields.fault(path, "want one of interface, service, rule, prefix");
+      fields.fault(path, "want one of interface, service, rule, prefix, httpRoute, gateway");
       return;
   }
 }
@@ -89,6 +99,14 @@ void write_target(const model::RateLimit& object, v1alpha1::LimitTarget& message
     case model::LimitTarget::kPrefix:
       message.set_prefix(object.prefix.to_string());
       return;
+    case model::LimitTarget::kHttpRoute:
+      message.mutable_http_route()->set_name(object.object.name);
+      message.mutable_http_route()->set_section_name(object.section);
+      return;
+    case model::LimitTarget::kGateway:
+      message.mutable_gateway()->set_name(object.object.name);
+      message.mutable_gateway()->set_section_name(object.section);
+      return;
   }
 }
 
@@ -107,6 +125,26 @@ bool read_rate(const v1alpha1::LimitRate& message, model::LimitUnit& unit, doubl
     case v1alpha1::LimitRate::kConnectionsPerSecond:
       unit = model::LimitUnit::kConnections;
       rate = message.connections_per_second();
+      return true;
+    case v1alpha1::LimitRate::kRequestsPerSecond:
+      unit = model::LimitUnit::kRequests;
+      rate = message.requests_per_second();
+      return true;
+    case v1alpha1::LimitRate::kRequestsPerMinute:
+      unit = model::LimitUnit::kRequestsPerMinute;
+      rate = message.requests_per_minute();
+      return true;
+    case v1alpha1::LimitRate::kRequestsPerHour:
+      unit = model::LimitUnit::kRequestsPerHour;
+      rate = message.requests_per_hour();
+      return true;
+    case v1alpha1::LimitRate::kRequestBitsPerSecond:
+      unit = model::LimitUnit::kRequestContent;
+      rate = message.request_bits_per_second();
+      return true;
+    case v1alpha1::LimitRate::kResponseBitsPerSecond:
+      unit = model::LimitUnit::kResponseContent;
+      rate = message.response_bits_per_second();
       return true;
     case v1alpha1::LimitRate::RATE_NOT_SET:
       break;
@@ -153,7 +191,7 @@ void to_model(const v1alpha1::RateLimit& message, model::RateLimit& object, Fiel
   const Path path{nullptr, "spec"}, lengths{&path, "prefixLengths"};
   read_target(spec.target(), object, {&path, "target"}, fields);
   if (!read_rate(spec.rate(), object.unit, object.rate))
-    fields.fault({&path, "rate"}, "want one of packetsPerSecond, bitsPerSecond, connectionsPerSecond");
+    fields.fault({&path, "rate"}, std::string("want one of ") + kRateFields);
   object.burst = spec.burst();
   if (spec.has_per()) fields.choice({&path, "per"}, spec.per(), kBuckets, object.bucket);
   if (spec.prefix_lengths().has_v4())
@@ -162,6 +200,7 @@ void to_model(const v1alpha1::RateLimit& message, model::RateLimit& object, Fiel
     fields.number({&lengths, "v6"}, spec.prefix_lengths().v6(), object.v6_prefix_length);
   if (spec.has_action()) fields.choice({&path, "action"}, spec.action(), kLimitActions, object.action);
   fields.number({&path, "dscp"}, spec.dscp(), object.dscp);
+  read_request_limit(spec, path, object, fields);
 }
 
 void to_message(const model::RateLimit& object, v1alpha1::RateLimit& message) {
@@ -178,6 +217,21 @@ void to_message(const model::RateLimit& object, v1alpha1::RateLimit& message) {
     case model::LimitUnit::kConnections:
       spec.mutable_rate()->set_connections_per_second(object.rate);
       break;
+    case model::LimitUnit::kRequests:
+      spec.mutable_rate()->set_requests_per_second(object.rate);
+      break;
+    case model::LimitUnit::kRequestsPerMinute:
+      spec.mutable_rate()->set_requests_per_minute(object.rate);
+      break;
+    case model::LimitUnit::kRequestsPerHour:
+      spec.mutable_rate()->set_requests_per_hour(object.rate);
+      break;
+    case model::LimitUnit::kRequestContent:
+      spec.mutable_rate()->set_request_bits_per_second(object.rate);
+      break;
+    case model::LimitUnit::kResponseContent:
+      spec.mutable_rate()->set_response_bits_per_second(object.rate);
+      break;
   }
   if (object.burst != 0) spec.set_burst(object.burst);
   if (object.bucket != defaults.bucket) spec.set_per(name_of(object.bucket, kBuckets));
@@ -187,6 +241,7 @@ void to_message(const model::RateLimit& object, v1alpha1::RateLimit& message) {
     spec.mutable_prefix_lengths()->set_v6(object.v6_prefix_length);
   if (object.action != defaults.action) spec.set_action(name_of(object.action, kLimitActions));
   if (object.dscp != 0) spec.set_dscp(object.dscp);
+  write_request_limit(object, spec);
 }
 
 void to_model(const v1alpha1::Egress& message, model::Egress& object, Fields& fields) {

@@ -21,6 +21,10 @@ void read_parents(const ParentRefs& messages, const std::string& space, const Pa
                   std::vector<model::ParentRef>& out, Fields& fields);
 void write_parent(const model::ParentRef& parent, const std::string& space, gateway::ParentReference& out);
 
+// translate_http_route.cpp: which requests; of a route's rule, and of policies beside routes.
+void read_match(const gateway::HTTPRouteMatch& message, config::Match& out, const Path& at, Fields& fields);
+void write_match(const config::Match& match, gateway::HTTPRouteMatch& out);
+
 // Of the three messages that name a backend.
 template <typename Message>
 void read_backend(const Message& message, const std::string& space, const Path& at, model::BackendObject& out,

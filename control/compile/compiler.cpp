@@ -102,7 +102,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   memory.filter.update(round, memory.interfaces, memory.limits, memory.identities);
   memory.services.update(round, health, memory.limits, memory.peers.reach(state, peers, memory.routes.table));
   memory.egresses.update(round, memory.interfaces);
-  memory.l7.update(round, memory.services);
+  memory.l7.update(round, memory.services, memory.limits);
   std::vector<flow::MirrorRule> mirrors = mirrors_of(round, memory.filter, memory.routes, memory.interfaces);
   if (!out.errors.empty()) return out;
 

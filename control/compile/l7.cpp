@@ -24,6 +24,15 @@ bool differ(const model::Objects<HealthView::Endpoints>& a, const model::Objects
   return !std::equal(a.begin(), a.end(), b.begin(), b.end());
 }
 
+// Limits of packets are no business of L7.
+bool request_limits_differ(const model::State& before, const model::State& after) {
+  bool changed = false;
+  model::for_each_change(before.rate_limits, after.rate_limits, [&changed](const auto& old, const auto& now) {
+    changed |= (old && model::limits_requests(*old)) || (now && model::limits_requests(*now));
+  });
+  return changed;
+}
+
 std::string rule_name(const model::HttpRoute& route, size_t rule) {
   return route.name.to_string() + "/" + std::to_string(rule);
 }
@@ -60,9 +69,10 @@ std::vector<Door> doors_of(const model::GatewayView& view) {
 
 class L7Compiler {
  public:
-  L7Compiler(const Round& round, const ServicePart& services, L7Part& part)
+  L7Compiler(const Round& round, const ServicePart& services, const LimitPart& limits, L7Part& part)
       : round_(round),
         services_(services),
+        limits_(limits),
         part_(part),
         view_(model::view_of(round.state)),
         guards_(round, part.guards, part.workers) {}
@@ -84,7 +94,11 @@ class L7Compiler {
     add_actions();
     for (const Door& door : doors)
       if (!add_listener(door)) return;
-    finish();
+    const auto action_of = [this](const model::HttpRoute& route, size_t rule) {
+      return part_.action_slots.at(rule_name(route, rule));
+    };
+    part_.limits.update(round_, limits_, owners_, action_of, part_.workers, out_);
+    if (round_.errors.empty()) finish();
   }
 
  private:
@@ -222,8 +236,14 @@ class L7Compiler {
     if (at == faults_.end()) at = faults_.find({route, ""});
     if (at == faults_.end()) return std::nullopt;
     const model::Fault& fault = *at->second;
-    return config::Fault{fault.delay_milliseconds * base::Nanos{1'000'000}, fault.delay_per_million, fault.abort_status,
-                         fault.abort_per_million};
+    return config::Fault{.headers = fault.headers,
+                         .delay = fault.delay_milliseconds * base::Nanos{1'000'000},
+                         .delay_per_million = fault.delay_per_million,
+                         .reset_per_million = fault.reset_per_million,
+                         .abort_status = fault.abort_status,
+                         .abort_per_million = fault.abort_per_million,
+                         .throttle_bits = fault.throttle_bits,
+                         .throttle_per_million = fault.throttle_per_million};
   }
 
   config::Filters filters_of(const model::RouteFilters& filters, const std::string& space) const {
@@ -260,6 +280,8 @@ class L7Compiler {
     listener.addresses = door.addresses;
     listener.port = door.port;
     if (!add_policy(door, listener)) return false;
+    DoorOwners& owners = owners_.emplace_back();
+    owners.listeners = door.listeners;
     if (door.protocol == config::Protocol::kTcp) {
       const model::TcpRoute* route = door.listeners.front()->tcp;
       // Without a route there is no backend: connections are refused as with one that is not to be had.
@@ -269,12 +291,15 @@ class L7Compiler {
     std::vector<config::Route> routes;
     for (const model::ListenerView* each : door.listeners) {
       for (const model::AttachedHttp& attached : each->http)
-        if (auto route = route_of(attached, *each, door)) routes.push_back(std::move(*route));
+        if (auto route = route_of(attached, *each, door)) {
+          routes.push_back(std::move(*route));
+          owners.of_route.push_back(each);
+        }
       listener.guards.resize(routes.size(), guards_.of_listener(*each));
     }
     if (std::all_of(listener.guards.begin(), listener.guards.end(), [](uint32_t g) { return g == config::kNoGuards; }))
       listener.guards.clear();
-    add_ends(door, routes);
+    add_ends(door, routes, owners);
     return add_table(std::move(routes), listener.table);
   }
 
@@ -299,7 +324,7 @@ class L7Compiler {
 
   // The listener of a host is the one with the most specific hostname, and only its routes serve the host (Gateway API,
   // Listener.hostname). So what its routes leave over must not fall to those of a wider one: it ends here, with a 404.
-  void add_ends(const Door& door, std::vector<config::Route>& routes) const {
+  void add_ends(const Door& door, std::vector<config::Route>& routes, DoorOwners& owners) const {
     for (const model::ListenerView* each : door.listeners) {
       if (door.listeners.size() == 1 || each->listener->hostname.empty()) continue;
       config::Route end{each->name(), INT64_MAX, {each->listener->hostname}, {}, route::kNoRouteSlot};
@@ -307,6 +332,7 @@ class L7Compiler {
       connect.method = http::Method::kConnect;
       end.rules.push_back({"", {config::Match{}, connect}, part_.action_slots.at(kRefused)});
       routes.push_back(std::move(end));
+      owners.of_route.push_back(each);
     }
   }
 
@@ -388,6 +414,7 @@ class L7Compiler {
 
   const Round& round_;
   const ServicePart& services_;
+  const LimitPart& limits_;
   L7Part& part_;
   const model::GatewayView view_;
   std::map<model::Name, const model::HttpRoute*> http_;
@@ -396,6 +423,7 @@ class L7Compiler {
   std::map<ClusterKey, uint32_t> cluster_of_;
   GuardCompiler guards_;
   L7Part::Tables tables_;
+  std::vector<DoorOwners> owners_;  // by number of listener
   route::L7Config out_;
 };
 
@@ -410,19 +438,26 @@ std::shared_ptr<const flow::ListenerTable> places_of(const route::L7Config* conf
 }
 }  // namespace
 
+model::FieldError split(const std::string& error) {
+  const size_t blank = error.find(' '), colon = error.find(": ");
+  if (blank == std::string::npos || colon == std::string::npos || colon < blank) return {"bundle", "", error};
+  return {error.substr(0, blank), error.substr(blank + 1, colon - blank - 1), error.substr(colon + 2)};
+}
+
 bool L7Part::has_changed(const Round& round, const ServicePart& services) const {
   const model::State& now = round.state;
   const bool same_reach = reach == services.reach || (reach && services.reach && *reach == *services.reach);
   return state.node != now.node || differ(state.gateways, now.gateways) || differ(state.http_routes, now.http_routes) ||
          differ(state.tcp_routes, now.tcp_routes) || differ(state.grants, now.grants) ||
-         differ(state.faults, now.faults) || differ(state.listener_policies, now.listener_policies) ||
+         differ(state.faults, now.faults) || request_limits_differ(state, now) ||
+         differ(state.listener_policies, now.listener_policies) ||
          differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
          differ(state.request_inspections, now.request_inspections) || differ(state.services, now.services) ||
          differ(state.slices, now.slices) || differ(state.service_policies, now.service_policies) ||
          differ(down, services.down) || !same_reach;
 }
 
-void L7Part::update(const Round& round, const ServicePart& services) {
+void L7Part::update(const Round& round, const ServicePart& services, const LimitPart& limit_part) {
   if (!has_changed(round, services)) return;
   // Without a Node the workers stay as they are.
   if (round.state.node) workers = std::max<size_t>(1, round.state.node->workers.cores.size());
@@ -431,7 +466,7 @@ void L7Part::update(const Round& round, const ServicePart& services) {
     tables = std::make_shared<Tables>();
     config = nullptr;
   } else {
-    L7Compiler(round, services, *this).run();
+    L7Compiler(round, services, limit_part, *this).run();
   }
   places = places_of(config.get());
   state = round.state;

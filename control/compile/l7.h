@@ -8,6 +8,7 @@
 // Not health-checked here: an endpoint is down when the check of its Service says so.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,6 +34,39 @@ struct ClusterPart {  // l7_clusters.cpp
   void update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted);
 };
 
+// Which listener of a Gateway the routes of a door's table came with, in their order.
+struct DoorOwners {
+  std::vector<const model::ListenerView*> listeners;  // behind the door
+  std::vector<const model::ListenerView*> of_route;
+};
+
+// RateLimits of requests: which of them a request meets, and their conditions in one set, which is kept while it says
+// the same. Slots are those of LimitPart, which has all RateLimits.
+struct RequestLimitPart {  // l7_limits.cpp
+  struct Asked {           // what the set was built from
+    std::vector<config::Match> matches;
+    std::vector<config::LimitComponent> key;
+    bool operator==(const Asked&) const = default;
+  };
+  std::vector<Asked> asked;
+  std::shared_ptr<const route::MatchSet> matches;
+  std::vector<route::Shared<route::Scratch>> scratches;  // by worker
+
+  // Fills `out.limits`; `action_of` is the number of a rule's action.
+  void update(const Round& round, const LimitPart& limits, const std::vector<DoorOwners>& doors,
+              const std::function<uint32_t(const model::HttpRoute&, size_t rule)>& action_of, size_t workers,
+              route::L7Config& out);
+
+ private:
+  bool build(const Round& round, const std::vector<config::RequestLimit>& all, size_t workers);
+};
+
+// In the unit of its rate.
+double request_burst(const model::RateLimit& limit);
+
+// "HTTPRoute/ns/name spec.rules[0].matches[1].path.value: why", as l7/route says it.
+model::FieldError split(const std::string& error);
+
 struct L7Part {  // l7.cpp
   struct Table {
     std::vector<config::Route> routes;  // what it was built from
@@ -47,6 +81,7 @@ struct L7Part {  // l7.cpp
   NamedSlots route_slots{route::kMaxRoutes, 1024};
   ClusterPart clusters;
   GuardPart guards;
+  RequestLimitPart limits;
   std::shared_ptr<const Tables> tables = std::make_shared<Tables>();
   size_t workers = 0;
   model::State state;  // inputs
@@ -55,7 +90,7 @@ struct L7Part {  // l7.cpp
   std::shared_ptr<const route::L7Config> config;
   std::shared_ptr<const flow::ListenerTable> places = std::make_shared<const flow::ListenerTable>();
 
-  void update(const Round& round, const ServicePart& services);
+  void update(const Round& round, const ServicePart& services, const LimitPart& limit_part);
 
  private:
   bool has_changed(const Round& round, const ServicePart& services) const;

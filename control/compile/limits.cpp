@@ -1,6 +1,7 @@
 // RateLimit objects → LimitTable, and which limits hang on which interface, service and rule.
 #include <algorithm>
 
+#include "control/compile/l7.h"
 #include "control/compile/parts.h"
 #include "control/model/diff.h"
 
@@ -25,6 +26,13 @@ flow::LimitUnit unit_of(model::LimitUnit unit) {
       return flow::LimitUnit::kBits;
     case model::LimitUnit::kConnections:
       return flow::LimitUnit::kConnections;
+    case model::LimitUnit::kRequests:
+    case model::LimitUnit::kRequestsPerMinute:
+    case model::LimitUnit::kRequestsPerHour:
+      return flow::LimitUnit::kRequests;
+    case model::LimitUnit::kRequestContent:
+    case model::LimitUnit::kResponseContent:
+      return flow::LimitUnit::kBits;
   }
   return flow::LimitUnit::kPackets;
 }
@@ -45,8 +53,10 @@ flow::LimitBucket bucket_of(model::LimitBucket bucket) {
   return flow::LimitBucket::kAggregate;
 }
 
-// 5 ms of the rate, and at least four packets: fewer lose some of a low rate to the spacing of arrivals.
+// Of packets 5 ms of the rate, and at least four packets: fewer lose some of a low
+// rate to the spacing of arrivals.
 double burst_of(const model::RateLimit& limit, uint32_t frame) {
+  if (model::limits_requests(limit)) return request_burst(limit);
   if (limit.burst > 0) return limit.burst;
   const double least = limit.unit == model::LimitUnit::kBits ? 4 * 8.0 * frame : 4.0;
   return std::max(limit.rate * 0.005, least);
@@ -57,7 +67,7 @@ flow::Limit compile_limit(const model::RateLimit& limit, uint32_t slot, uint32_t
   out.slot = slot;
   out.unit = unit_of(limit.unit);
   out.bucket = bucket_of(limit.bucket);
-  out.per_second = limit.rate;
+  out.per_second = limit.rate / model::window_of(limit.unit);
   out.burst = burst_of(limit, frame);
   out.rate = flow::Rate::of(out.per_second, out.burst, hz);
   out.chunk = out.rate.chunk(hz);
@@ -85,6 +95,9 @@ void attach(const model::RateLimit& limit, uint32_t slot, LimitPart::Attachments
     case model::LimitTarget::kPrefix:
       table.prefixes.push_back({limit.prefix, slot});
       return;
+    case model::LimitTarget::kHttpRoute:
+    case model::LimitTarget::kGateway:
+      return;  // l7_limits.cpp
   }
 }
 
@@ -108,9 +121,9 @@ void LimitPart::update(const Round& round) {
   auto next = std::make_shared<flow::LimitTable>();
   auto next_attached = std::make_shared<Attachments>();
   next->by_slot.resize(slots.bound());
-  next->any = !limits.empty();
   for (const auto& [name, limit] : limits) {
     const uint32_t slot = slots.at(name.to_string());
+    next->any |= !model::limits_requests(*limit);
     next->by_slot[slot] = compile_limit(*limit, slot, frame, round.hz);
     attach(*limit, slot, *next_attached, *next);
   }

@@ -157,6 +157,11 @@ struct Fault {
   uint32_t delay_per_million = 0;
   uint16_t abort_status = 0;
   uint32_t abort_per_million = 0;
+  bool resets = false;  // spec.reset is there
+  uint32_t reset_per_million = 0;
+  double throttle_bits = 0;  // per second and response
+  uint32_t throttle_per_million = 0;
+  std::vector<config::FaultHeader> headers;  // all of them; none: every request
   bool operator==(const Fault&) const = default;
 };
 

@@ -72,7 +72,10 @@ constexpr double kMinRate = 1;
 constexpr double kMaxRatePackets = 1e9;  // ten ports of 100 Gbit/s at minimum size are 1.5e9
 constexpr double kMaxRateBits = 1e13;    // 10 Tbit/s
 constexpr double kMaxRateConnections = 1e9;
-constexpr double kMaxBurstSeconds = 3600;  // of the rate: an hour's credit is no limit any more
+constexpr double kMaxRateRequests = 1e9;
+constexpr double kMinBandwidth = 1000;         // bit/s of content: below, time-outs come first
+constexpr unsigned kMinBandwidthBurst = 8192;  // content goes in steps of half of it
+constexpr double kMaxBurstSeconds = 3600;      // of the rate: an hour's credit is no limit any more
 
 constexpr uint16_t kMaxWeight = 1000;    // of an endpoint
 constexpr uint16_t kMaxHopWeight = 256;  // of a next hop

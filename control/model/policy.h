@@ -8,6 +8,7 @@
 
 #include "base/address.h"
 #include "control/model/service.h"
+#include "l7/config/request_limit.h"
 
 namespace penstock::model {
 
@@ -48,8 +49,17 @@ struct AccessPolicy {  // all policies form one ordered list: by priority, then 
   bool operator==(const AccessPolicy&) const = default;
 };
 
-enum class LimitTarget : uint8_t { kInterface, kService, kRule, kPrefix };
-enum class LimitUnit : uint8_t { kPackets, kBits, kConnections };
+enum class LimitTarget : uint8_t { kInterface, kService, kRule, kPrefix, kHttpRoute, kGateway };
+enum class LimitUnit : uint8_t {
+  kPackets,
+  kBits,
+  kConnections,
+  kRequests,
+  kRequestsPerMinute,
+  kRequestsPerHour,
+  kRequestContent,
+  kResponseContent
+};  // the last two: bits of content per second
 enum class LimitBucket : uint8_t { kAggregate, kSource, kSourcePrefix, kFlow, kDestination };
 enum class LimitAction : uint8_t { kDrop, kMark };
 
@@ -61,15 +71,34 @@ struct RateLimit {
   Name policy;            // kRule: AccessPolicy ...
   std::string rule;       // ... and rule name
   base::Prefix prefix;    // kPrefix: packets to this destination prefix
+  Name object;            // kHttpRoute, kGateway: requests that it serves ...
+  std::string section;    // ... by this rule or listener; empty: by all
   LimitUnit unit = LimitUnit::kPackets;
-  double rate = 0;   // units per second, > 0 and finite
-  double burst = 0;  // units; 0: 5 ms of the rate, at least 4 packets (or 4 MTUs in bits)
+  double rate = 0;   // units per second (minute, hour), > 0 and finite
+  double burst = 0;  // units; 0: 5 ms of the rate, at least 4 packets (or 4 MTUs in bits); as many requests as the rate
   LimitBucket bucket = LimitBucket::kAggregate;
   uint8_t v4_prefix_length = 32, v6_prefix_length = 64;  // kSourcePrefix
   LimitAction action = LimitAction::kDrop;
   uint8_t dscp = 0;  // kMark
+  // Of requests only.
+  std::vector<config::Match> matches;               // any of them; none: every request
+  std::vector<config::LimitComponent> descriptors;  // besides `bucket`: requests that agree in all share a bucket
+  bool shadow = false;                              // counts what it would refuse, and refuses nothing
+  bool headers = false;                             // answers that pass say what is left
   bool operator==(const RateLimit&) const = default;
 };
+
+// Of requests that the gateway answers, not of packets.
+inline bool limits_requests(const RateLimit& limit) {
+  return limit.target == LimitTarget::kHttpRoute || limit.target == LimitTarget::kGateway;
+}
+inline bool is_bandwidth(LimitUnit unit) {
+  return unit == LimitUnit::kRequestContent || unit == LimitUnit::kResponseContent;
+}
+// Seconds that the rate names: 1, 60 or 3600.
+inline double window_of(LimitUnit unit) {
+  return unit == LimitUnit::kRequestsPerMinute ? 60 : unit == LimitUnit::kRequestsPerHour ? 3600 : 1;
+}
 
 struct Egress {  // source NAT of traffic that leaves
   Name name;

@@ -37,6 +37,8 @@ struct Work {
     for_each_change(before.rate_limits, now.rate_limits, [&](const auto&, const auto& limit) {
       if (limit) rate_limits.insert(limit->name);
     });
+    for_each_change(before.http_routes, now.http_routes, [&](const auto&, const auto&) { request_targets = true; });
+    for_each_change(before.gateways, now.gateways, [&](const auto&, const auto&) { request_targets = true; });
     for_each_change(before.peers, now.peers, [&](const auto&, const auto&) { peers = true; });
     for_each_change(before.workloads, now.workloads, [&](const auto&, const auto&) { workloads = true; });
     add_referrers();
@@ -49,6 +51,7 @@ struct Work {
   std::vector<const Mirror*> mirrors;
   std::set<Name> rate_limits;
   bool peers = false, workloads = false;                     // some of them
+  bool request_targets = false;                              // Gateways or HTTPRoutes
   std::set<Name> touched_services, touched_access_policies;  // those removed included
 
  private:
@@ -62,9 +65,10 @@ struct Work {
       for (const auto& [name, policy] : state.service_policies)
         if (touched_services.contains(policy->service)) users.policies.insert(name);
     }
-    if (touched_services.empty() && touched_access_policies.empty()) return;
+    if (touched_services.empty() && touched_access_policies.empty() && !request_targets) return;
     for (const auto& [name, limit] : state.rate_limits) {
-      if ((limit->target == LimitTarget::kService && touched_services.contains(limit->service)) ||
+      if ((request_targets && limits_requests(*limit)) ||
+          (limit->target == LimitTarget::kService && touched_services.contains(limit->service)) ||
           (limit->target == LimitTarget::kRule && touched_access_policies.contains(limit->policy)))
         rate_limits.insert(name);
     }

@@ -109,7 +109,20 @@ void validate_fault(const Fault& fault, const State& state, Faults& all) {
   }
   const bool delays = fault.delay_per_million != 0 || fault.delay_milliseconds != 0;
   const bool aborts = fault.abort_per_million != 0 || fault.abort_status != 0;
-  if (!delays && !aborts) faults.add("spec", "want delay, abort, or both");
+  const bool throttles = fault.throttle_per_million != 0 || fault.throttle_bits != 0;
+  if (!delays && !aborts && !throttles && !fault.resets)
+    faults.add("spec", "want at least one of delay, abort, reset and throttle");
+  // Written so that NaN fails.
+  if (throttles && !(fault.throttle_bits >= 1e3 && fault.throttle_bits <= 1e12))
+    faults.add("spec.throttle.bitsPerSecond", "is out of range (want 1000 to 1e12)");
+  if (fault.headers.size() > config::kMaxConditionsPerMatch)
+    faults.add("spec.headers", text(fault.headers.size(), " entries are too many (at most 16)"));
+  for (size_t i = 0; i < fault.headers.size() && i < config::kMaxConditionsPerMatch; ++i) {
+    config::Match match;
+    match.headers = {{fault.headers[i].name, fault.headers[i].value, false}};
+    if (const auto checked = config::check(match, text("spec.headers[", i, "]")); !checked)
+      faults.add(text("spec.headers[", i, "]"), checked.error().substr(checked.error().rfind(": ") + 2));
+  }
   if (delays) want_range(faults, "spec.delay.fixedDelay", fault.delay_milliseconds, 1, 3'600'000, "milliseconds");
   if (aborts) want_range(faults, "spec.abort.httpStatus", fault.abort_status, 200, 599);
 }

@@ -19,6 +19,7 @@ std::string number(double value) {
 struct UnitLimits {
   const char* field;
   double most;
+  double least = kMinRate;
 };
 
 UnitLimits limits_of(LimitUnit unit) {
@@ -29,6 +30,16 @@ UnitLimits limits_of(LimitUnit unit) {
       return {"spec.rate.bitsPerSecond", kMaxRateBits};
     case LimitUnit::kConnections:
       return {"spec.rate.connectionsPerSecond", kMaxRateConnections};
+    case LimitUnit::kRequests:
+      return {"spec.rate.requestsPerSecond", kMaxRateRequests};
+    case LimitUnit::kRequestsPerMinute:
+      return {"spec.rate.requestsPerMinute", kMaxRateRequests};
+    case LimitUnit::kRequestsPerHour:
+      return {"spec.rate.requestsPerHour", kMaxRateRequests};
+    case LimitUnit::kRequestContent:
+      return {"spec.rate.requestBitsPerSecond", kMaxRateBits, kMinBandwidth};
+    case LimitUnit::kResponseContent:
+      return {"spec.rate.responseBitsPerSecond", kMaxRateBits, kMinBandwidth};
   }
   return {"spec.rate", 0};
 }
@@ -36,9 +47,9 @@ UnitLimits limits_of(LimitUnit unit) {
 void validate_rate(const RateLimit& limit, ObjectFaults& faults) {
   const UnitLimits bounds = limits_of(limit.unit);
   // Written so that NaN fails.
-  if (!(limit.rate >= kMinRate && limit.rate <= bounds.most)) {
-    faults.add(bounds.field,
-               text(number(limit.rate), " is out of range (want ", number(kMinRate), " to ", number(bounds.most), ")"));
+  if (!(limit.rate >= bounds.least && limit.rate <= bounds.most)) {
+    faults.add(bounds.field, text(number(limit.rate), " is out of range (want ", number(bounds.least), " to ",
+                                  number(bounds.most), ")"));
     return;
   }
   const double most = std::max(1.0, limit.rate * kMaxBurstSeconds);
@@ -74,6 +85,9 @@ void validate_target(const RateLimit& limit, const Surroundings& around, ObjectF
         faults.add("spec.target.prefix", text(limit.prefix.to_string(), " has host bits set (want ",
                                               limit.prefix.network().to_string(), ")"));
       return;
+    case LimitTarget::kHttpRoute:
+    case LimitTarget::kGateway:
+      return;  // validate_request_limit
   }
 }
 
@@ -118,6 +132,7 @@ void validate_rate_limit(const RateLimit& limit, const Surroundings& around, Fau
   validate_target(limit, around, faults);
   validate_rate(limit, faults);
   validate_bucket(limit, faults);
+  validate_request_limit(limit, around.state, faults);
 }
 
 void validate_egress(const Egress& egress, const Surroundings& around, Faults& all) {

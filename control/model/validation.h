@@ -46,6 +46,8 @@ void validate_resilience(const config::Resilience& rules, ObjectFaults& faults);
 // validate_policies.cpp
 void validate_access_policy(const AccessPolicy& policy, const Surroundings& around, Faults& faults);
 void validate_rate_limit(const RateLimit& limit, const Surroundings& around, Faults& faults);
+// validate_request_limit.cpp: what only limits of requests have, and that others have none of it.
+void validate_request_limit(const RateLimit& limit, const State& state, ObjectFaults& faults);
 void validate_egress(const Egress& egress, const Surroundings& around, Faults& faults);
 void validate_mirror(const Mirror& mirror, const Surroundings& around, Faults& faults);
 

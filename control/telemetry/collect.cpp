@@ -37,6 +37,7 @@ void add_worker(Numbers& sum, const flow::WorkerCounters& w, Baselines::Table ta
       if (w.limits == nullptr) return;
       add(sum, w.limits[slot].passed, 0);
       add(sum, w.limits[slot].exceeded, 2);
+      sum[4] += w.limits[slot].shadowed.read();
       return;
     case Baselines::kEgresses:
       if (w.egresses == nullptr) return;
@@ -216,7 +217,8 @@ void read_policies(const Reader& reader, Snapshot& out) {
                             limit.burst,
                             limit.mark,
                             {n[0], n[1]},
-                            {n[2], n[3]}});
+                            {n[2], n[3]},
+                            n[4]});
     }
   }
   for (const auto& egress : generation.egresses) {

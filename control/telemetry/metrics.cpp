@@ -272,6 +272,8 @@ const char* unit_of(flow::LimitUnit unit) {
       return "bits";
     case flow::LimitUnit::kConnections:
       return "connections";
+    case flow::LimitUnit::kRequests:
+      return "requests";
   }
   return "?";
 }
@@ -284,10 +286,21 @@ void add_limits(const Snapshot& s, Builder& b) {
       b.counter("penstock_limit_bytes_total", "Bytes a rate limit measured.", labels, traffic.bytes);
     }
   };
+  const auto requests = [&](const LimitStats& limit) {
+    for (const auto& [verdict, n] :
+         {std::pair{"allowed", limit.passed.packets}, {"limited", limit.exceeded.packets}, {"shadow", limit.shadowed}})
+      b.counter("penstock_l7_limit_total",
+                "Requests that a rate limit passed, refused, or, in shadow, would have refused.",
+                {{"limit", limit.name}, {"verdict", verdict}}, n);
+  };
   Traffic passed, exceeded;
   for (size_t i = 0; i < s.limits.size(); ++i) {
     const auto& limit = s.limits[i];
-    if (i < kMaxLimitSeries) {
+    if (i < kMaxLimitSeries && limit.unit == flow::LimitUnit::kRequests) {
+      requests(limit);
+      b.gauge("penstock_limit_rate", "Configured rate, in units per second.",
+              {{"limit", limit.name}, {"unit", unit_of(limit.unit)}}, limit.rate);
+    } else if (i < kMaxLimitSeries) {
       one(limit.name, limit.passed, limit.exceeded);
       b.gauge("penstock_limit_rate", "Configured rate, in units per second.",
               {{"limit", limit.name}, {"unit", unit_of(limit.unit)}}, limit.rate);

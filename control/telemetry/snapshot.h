@@ -104,7 +104,8 @@ struct LimitStats {
   flow::LimitBucket bucket = flow::LimitBucket::kAggregate;
   double rate = 0, burst = 0;  // units per second, units
   bool mark = false;
-  Traffic passed, exceeded;
+  Traffic passed, exceeded;  // of kRequests requests, without bytes
+  uint64_t shadowed = 0;     // requests that a limit in shadow would have refused
 };
 
 struct EgressStats {

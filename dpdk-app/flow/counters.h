@@ -38,7 +38,8 @@ struct EndpointCounters {
 };
 
 struct LimitCounters {
-  base::PacketCounter passed, exceeded;  // exceeded: dropped or marked
+  base::PacketCounter passed, exceeded;  // exceeded: dropped or marked; of kRequests requests, without bytes
+  base::Counter shadowed;                // kRequests: exceeded, and passed all the same
 };
 
 struct EgressCounters {

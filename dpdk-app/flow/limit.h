@@ -10,7 +10,8 @@
 
 namespace penstock::flow {
 
-enum class LimitUnit : uint8_t { kPackets, kBits, kConnections };
+// kRequests: measured by l7/limit; here only so that a limit of either sort has one table of names and slots.
+enum class LimitUnit : uint8_t { kPackets, kBits, kConnections, kRequests };
 enum class LimitBucket : uint8_t { kAggregate, kSource, kSourcePrefix, kFlow, kDestination };
 
 struct Limit {

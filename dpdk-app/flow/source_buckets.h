@@ -43,6 +43,18 @@ class SourceBuckets {
     return take_new(set, id, rate, units, now);
   }
 
+  // Undoes a take() that passed, where what it was for does not happen after all.
+  void give_back(uint64_t id, const Rate& rate, uint32_t units) {
+    if (std::atomic<base::Cycles>* full_at = find(id))
+      full_at->fetch_sub(cycles_of(rate, units), std::memory_order_relaxed);
+  }
+  // Until the bucket is full again; 0: it is, or it is not there.
+  base::Cycles debt(uint64_t id, base::Cycles now) {
+    const std::atomic<base::Cycles>* at = find(id);
+    const base::Cycles full_at = at != nullptr ? at->load(std::memory_order_relaxed) : 0;
+    return full_at > now ? full_at - now : 0;
+  }
+
   // Counts buckets that owe something, `count` sets at a time; the total of the last whole pass. One thread.
   size_t count_some(size_t count, base::Cycles now);
   size_t capacity() const { return (mask_ + 1) * kWays; }
@@ -54,9 +66,18 @@ class SourceBuckets {
     std::atomic<base::Cycles> full_at[kWays];
   };
 
+  std::atomic<base::Cycles>* find(uint64_t id) {
+    Set& set = sets_[(id >> 20) & mask_];
+    for (unsigned way = 0; way < kWays; ++way)
+      if (set.id[way].load(std::memory_order_relaxed) == id) return &set.full_at[way];
+    return nullptr;
+  }
+  static base::Cycles cycles_of(const Rate& rate, uint32_t units) {
+    return static_cast<base::Cycles>((static_cast<unsigned __int128>(rate.cost) * units) >> kCostFractionBits);
+  }
+
   BucketResult charge(std::atomic<base::Cycles>& full_at, const Rate& rate, uint32_t units, base::Cycles now) const {
-    const auto cost =
-        static_cast<base::Cycles>((static_cast<unsigned __int128>(rate.cost) * units) >> kCostFractionBits);
+    const base::Cycles cost = cycles_of(rate, units);
     base::Cycles seen = full_at.load(std::memory_order_relaxed);
     while (true) {
       // Owing more than a burst means that the rate was changed: the new one holds at once.

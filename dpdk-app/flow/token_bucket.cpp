@@ -69,6 +69,10 @@ uint32_t SharedBucket::claim(const Rate& rate, uint32_t want, base::Cycles now) 
   }
 }
 
+void SharedBucket::give_back(const Rate& rate, uint32_t units) {
+  full_at_.fetch_sub(cycles_of(rate, units), std::memory_order_relaxed);
+}
+
 base::Cycles SharedBucket::next_at(const Rate& rate) const {
   const base::Cycles one_more = full_at_.load(std::memory_order_relaxed) + rate.cost / kOne;
   return one_more > rate.burst ? one_more - rate.burst : 0;

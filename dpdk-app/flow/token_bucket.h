@@ -81,6 +81,15 @@ class alignas(64) SharedBucket {
   uint32_t claim(const Rate& rate, uint32_t want, base::Cycles now);
   // The cycle before which a claim is sure to fail (so that a worker over its rate need not ask again).
   base::Cycles next_at(const Rate& rate) const;
+  // Owes nothing: the bucket of somebody else from now on.
+  void reset() { full_at_.store(0, std::memory_order_relaxed); }
+  // Undoes a claim of so many units that were not used.
+  void give_back(const Rate& rate, uint32_t units);
+  // Until the bucket is full again; 0: it is.
+  base::Cycles debt(base::Cycles now) const {
+    const base::Cycles full_at = full_at_.load(std::memory_order_relaxed);
+    return full_at > now ? full_at - now : 0;
+  }
 
  private:
   void adopt(const Rate& rate, base::Cycles now);

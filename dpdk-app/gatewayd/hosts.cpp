@@ -7,13 +7,14 @@ namespace penstock::gatewayd {
 // The stack of each worker has secrets of its own: nothing about one tells of another.
 std::unique_ptr<engine::LocalHost> Hosts::make(engine::WorkerState& worker) {
   struct {
-    tcp::HashKey key;
+    tcp::HashKey key, limits;
     uint32_t seed;
   } secret{};
   if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return nullptr;
-  auto made =
-      std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now());
   const std::lock_guard lock(lock_);
+  if (limits_ == nullptr) limits_ = std::make_shared<limit::Tables>(secret.limits);
+  auto made = std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now(),
+                                                  limits_);
   all_.push_back(made.get());
   return made;
 }

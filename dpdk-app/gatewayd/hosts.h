@@ -23,6 +23,7 @@ class Hosts {
  private:
   mutable std::mutex lock_;
   std::vector<host::WorkerStack*> all_;
+  std::shared_ptr<limit::Tables> limits_;  // of requests: one rate for all workers
 };
 
 }  // namespace penstock::gatewayd

@@ -73,12 +73,23 @@ struct Cors {
   bool operator==(const Cors&) const = default;
 };
 
-// Of each million requests so many are delayed, and so many of those that go on are aborted.
+struct FaultHeader {  // a field with exactly this value
+  std::string name;
+  std::string value;
+  bool operator==(const FaultHeader&) const = default;
+};
+
+// Of each million requests with these fields so many are delayed, so many of those that go on are reset or aborted, and
+// the answers of so many others are slowed down.
 struct Fault {
+  std::vector<FaultHeader> headers;
   base::Nanos delay = 0;
   uint32_t delay_per_million = 0;
+  uint32_t reset_per_million = 0;
   uint16_t abort_status = 0;  // 0: none
   uint32_t abort_per_million = 0;
+  double throttle_bits = 0;  // per second, of each answer's content; 0: none
+  uint32_t throttle_per_million = 0;
 };
 
 struct Filters {

@@ -28,8 +28,9 @@ struct Sizes {
 
 class WorkerStack final : public engine::LocalHost {
  public:
+  // `limits`: what all workers share; null: its own.
   WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
-              base::Nanos now);
+              base::Nanos now, std::shared_ptr<limit::Tables> limits = nullptr);
 
   void adopt(const flow::Generation& generation) override;
   void recognise(engine::Packet* const* packets, unsigned count) override;

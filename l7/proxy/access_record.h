@@ -38,6 +38,7 @@ namespace penstock::proxy {
   X(kDelayInjected, "DI", "delayed by a fault filter")                                 \
   X(kFaultInjected, "FI", "aborted by a fault filter")                                 \
   X(kAccessDenied, "AD", "refused by an access policy or an inspection")               \
+  X(kRateLimited, "RL", "a rate limit of requests was met")                            \
   X(kOverload, "OM", "the worker has no room for another request")
 
 namespace detail {

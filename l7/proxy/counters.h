@@ -50,6 +50,7 @@ namespace penstock::proxy {
   X(drains_cut, "exchanges that had not ended when the time to drain was over")                   \
   X(filters_failed, "requests answered 500: a filter's change did not fit into the request")      \
   X(held_bodies_exhausted, "requests refused: Limits::held_bodies wait to be inspected")          \
+  X(limit_table_full, "requests refused: no room for another key of a rate limit")                \
   X(log_lost, "access records for which there was no room in the ring")
 
 enum class Count : uint8_t {

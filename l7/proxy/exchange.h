@@ -13,6 +13,7 @@
 #include "l7/config/filters.h"
 #include "l7/config/inspection.h"
 #include "l7/http/forwarding.h"
+#include "l7/limit/limiter.h"
 #include "l7/proxy/access_record.h"
 #include "l7/proxy/downstream_session.h"
 #include "l7/proxy/limits.h"
@@ -100,6 +101,18 @@ struct HeldBody {
   std::unique_ptr<uint8_t[]> bytes = std::make_unique_for_overwrite<uint8_t[]>(config::kMaxInspectedBody);
 };
 
+// Content of one direction that is passed on no faster than limits of bandwidth allow (bandwidth.h).
+struct Paced {
+  limit::Shares shares;
+  uint32_t credit = 0;    // bytes that may be read
+  base::Nanos until = 0;  // no credit before; 0: ask
+  flow::Rate throttle;    // of this exchange alone, in bytes; cost 0: none
+  flow::TokenBucket bucket;
+  uint32_t step = 0;  // of the throttle: bytes at once
+  void spend(size_t bytes) { credit -= static_cast<uint32_t>(std::min<size_t>(bytes, credit)); }
+  bool any() const { return shares.count != 0 || throttle.cost != 0; }
+};
+
 struct ExchangeState {
   Phase phase = Phase::kHead;
   uint32_t client = kNone;   // downstream session
@@ -151,12 +164,16 @@ struct ExchangeState {
   bool mirrors_begun = false;
   bool hashed = false;         // the request has what the cluster's policy hashes
   bool session_moved = false;  // it had an endpoint
+  bool reset_wanted = false;   // by a fault filter: in place of an answer
+
+  Paced request_pace, response_pace;
 
   const config::Filters* rule_filters = nullptr;     // of the answer; of the adopted generation, or kept
   const config::Filters* backend_filters = nullptr;  // likewise
   const config::Filters* body_filters = nullptr;     // whose direct response's body is sent
   size_t body_at = 0;
   std::string_view rule_origin, backend_origin;  // of CORS, in the request's arena
+  std::string_view limit_policy, limit_state;    // of the response fields of rate limits, likewise
   std::optional<http::InterimGate> gate;
   std::array<MirrorCopy, kMaxMirrors> mirrors;
 
@@ -165,7 +182,8 @@ struct ExchangeState {
   bool replayable() const { return !content_taken && !interim_sent; }
   base::Nanos deadline() const {
     base::Nanos first = stream_timeout != 0 ? moved_at + stream_timeout : kMaxFarAway;
-    for (const base::Nanos each : {header_until, request_until, try_until, stream_until})
+    for (const base::Nanos each :
+         {header_until, request_until, try_until, stream_until, request_pace.until, response_pace.until})
       if (each != 0 && each < first) first = each;
     return first;
   }

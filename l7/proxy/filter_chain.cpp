@@ -27,15 +27,29 @@ FilterVerdict failed(http::ResponseHead& answer, FilterVerdict verdict) {
   return verdict;
 }
 
-void fault(const config::Fault& fault, http::ResponseHead& answer, Random& random, FilterVerdict& verdict) {
+void fault(const config::Fault& fault, const http::RequestHead& head, http::ResponseHead& answer, Random& random,
+           FilterVerdict& verdict) {
   constexpr uint32_t kMillion = 1'000'000;
+  for (const config::FaultHeader& each : fault.headers) {
+    const http::Field* field = head.fields.find(each.name);
+    if (field == nullptr || head.fields.value(*field) != each.value) return;
+  }
   if (fault.delay != 0 && random.chance(fault.delay_per_million, kMillion)) {
     verdict.delay = fault.delay;
     verdict.flags |= kDelayInjected;
   }
-  if (fault.abort_status == 0 || !random.chance(fault.abort_per_million, kMillion)) return;
-  answer_with(fault.abort_status, answer, verdict);
-  verdict.flags |= kFaultInjected;
+  if (fault.reset_per_million != 0 && random.chance(fault.reset_per_million, kMillion)) {
+    verdict.reset = true;
+    verdict.flags |= kFaultInjected;
+    return;
+  }
+  if (fault.abort_status != 0 && random.chance(fault.abort_per_million, kMillion)) {
+    answer_with(fault.abort_status, answer, verdict);
+    verdict.flags |= kFaultInjected;
+    return;
+  }
+  if (fault.throttle_bits != 0 && random.chance(fault.throttle_per_million, kMillion))
+    verdict.throttle = fault.throttle_bits;
 }
 
 bool redirect(const config::Redirect& redirect, const RequestAt& at, const http::RequestHead& head,
@@ -91,8 +105,8 @@ FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at
     }
   }
   if (filters.fault) {
-    fault(*filters.fault, answer, random, verdict);
-    if (verdict.answered) return verdict;
+    fault(*filters.fault, head, answer, random, verdict);
+    if (verdict.answered || verdict.reset) return verdict;
   }
   if (filters.redirect)
     return redirect(*filters.redirect, at, head, answer, verdict) ? verdict : failed(answer, verdict);

@@ -1,6 +1,7 @@
 // What the filters of a rule, or of a backend, do with a request and its answer: the order is this file's.
 //
-//   request:   CORS preflight (answers) → fault (delays, aborts) → redirect (answers) → direct response (answers)
+//   request:   CORS preflight (answers) → fault (delays, resets, aborts, slows down) → redirect (answers) → direct
+//   response (answers)
 //              → header changes → host and path
 //   response:  header changes → CORS
 //
@@ -31,6 +32,8 @@ struct FilterVerdict {
   bool failed = false;      // the answer is the 500 of a filter that could not do its work
   bool body = false;        // the content is that of Filters::direct
   uint32_t flags = 0;       // Flag bits
+  bool reset = false;       // the client's connection is to end without an answer
+  double throttle = 0;      // bits per second of the answer's content
   base::Nanos delay = 0;    // before anything else is done
   std::string_view origin;  // the request's, where CORS allows it: for the response
 };

@@ -6,7 +6,7 @@
 namespace penstock::proxy {
 
 template <Net N>
-Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
+Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter)
     : net_(net),
       limits_(limits),
       listener_numbers_(limits.listener_slots, kNone),
@@ -23,6 +23,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now)
       wheel_(now),
       armed_(limits.clients + limits.upstreams + limits.cluster_slots, 0),
       now_(now),
+      limiter_(std::move(limiter)),
       random_(seed),
       counters_(limits),
       log_(limits.log_records),
@@ -50,6 +51,7 @@ void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
     if (const uint32_t slot = config.listeners[number].slot; slot < listener_numbers_.size())
       listener_numbers_[slot] = number;
   outliers_.adopt(config);
+  limiter_.adopt(config.limits);
   clusters_.adopt(config);
   adopt_upstreams();
   std::vector<bool> gone(known.size());

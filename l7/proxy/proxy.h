@@ -19,11 +19,12 @@
 //
 // Memory: bounded by Limits, allocated when first needed. Thread: the worker's; counters() and log() also for the
 // control thread. Failure: a client gets the status of RFC 9110 with a flag in the record (access_record.h), or, once
-// an answer has begun, an end it can tell from the answer's. Not here: TLS, HTTP/2, rate limits.
+// an answer has begun, an end it can tell from the answer's. Not here: TLS, HTTP/2.
 #pragma once
 
 #include <unordered_map>
 
+#include "l7/limit/limiter.h"
 #include "l7/proxy/clusters.h"
 #include "l7/proxy/counters.h"
 #include "l7/proxy/exchange.h"
@@ -39,7 +40,7 @@ namespace penstock::proxy {
 template <Net N>
 class Proxy {
  public:
-  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now);
+  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter());
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
 
@@ -59,6 +60,7 @@ class Proxy {
   const Counters& counters() const { return counters_; }
   const Outliers& outliers() const { return outliers_; }  // whose counters any thread may read
   AccessLog& log() { return log_; }
+  const limit::Limiter& limiter() const { return limiter_; }
 
   uint32_t clients() const { return clients_.lent(); }
   uint32_t upstreams() const { return upstreams_.lent(); }
@@ -117,6 +119,16 @@ class Proxy {
   void inspect_content(Exchange& x);
   Ran send_held(Exchange& x);
   void drop_held(Exchange& x);
+  // rate_limit.h
+  bool admit_request(Exchange& x, const route::Candidate* found);
+  void refuse_limited(Exchange& x, const limit::Decision& decision);
+  void say_limit(Exchange& x, const limit::Decision& decision);
+  void write_limit_fields(Exchange& x);
+
+  // bandwidth.h
+  size_t paced_room(Paced& pace, uint32_t from, size_t room);
+  size_t draw_credit(Paced& pace, size_t wanted);
+  void throttle(Exchange& x, double bits);
 
   // response.h: what comes from the endpoint
   Ran step_response(Exchange& x);
@@ -233,6 +245,7 @@ class Proxy {
   base::Nanos drain_until_ = ~base::Nanos{0};
   bool draining_ = false;
 
+  limit::Limiter limiter_;
   Random random_;
   Counters counters_;
   AccessLog log_;
@@ -243,10 +256,12 @@ class Proxy {
 }  // namespace penstock::proxy
 
 #include "l7/proxy/affinity.h"
+#include "l7/proxy/bandwidth.h"
 #include "l7/proxy/client.h"
 #include "l7/proxy/guard.h"
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"
+#include "l7/proxy/rate_limit.h"
 #include "l7/proxy/request.h"
 #include "l7/proxy/resilience.h"
 #include "l7/proxy/response.h"

@@ -10,6 +10,10 @@ template <Net N>
 bool Proxy<N>::pump(Exchange& x) {
   const uint32_t client = client_of(x).connection;
   for (;;) {
+    if (x.reset_wanted && x.phase != Phase::kDelayed) {
+      break_off(x, 0);
+      return true;
+    }
     if (client_of(x).dead && x.phase != Phase::kTunnel) {
       client_gone(x);
       return true;
@@ -122,11 +126,14 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
       route::find_route(config_->tables[listener.table], head, config_->scratches[worker_][listener.table]);
   const uint32_t slot = found == nullptr ? route::kNoRouteSlot
                                          : config_->routes[config_->first_route[listener.table] + found->route].slot;
-  if (slot == route::kNoRouteSlot) return answer(x, 404, kNoRoute);
+  if (slot == route::kNoRouteSlot) {
+    if (admit_request(x, found)) answer(x, 404, kNoRoute);
+    return;
+  }
   const config::Action& action = config_->actions[found->action];
   x.record.route = slot;
   x.record.rule = found->rule;
-  if (!admit(x, listener, *found)) return;
+  if (!admit(x, listener, *found) || !admit_request(x, found)) return;
   if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
   x.backend_timeout = action.timeouts.backend;
   x.retry.set(action.retry);
@@ -165,6 +172,11 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
   const FilterVerdict verdict = filter_request(filters, at, message.request, message.response, random_);
   delay += verdict.delay;
   x.record.flags |= verdict.flags;
+  if (verdict.throttle != 0) throttle(x, verdict.throttle);
+  if (verdict.reset) {
+    x.reset_wanted = true;
+    return false;
+  }
   if (verdict.failed) {
     counters_.count(Count::filters_failed);
     answer(x, 500, 0);
@@ -242,7 +254,8 @@ typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
   if (x.request_ending) return end_request(x);
   DownstreamSession& client = client_of(x);
   const uint32_t backend = backend_of(x).connection;
-  const h1::Step step = x.down.next(net_, client.connection, ContentOut::room(net_, backend), client.dead, now_);
+  const size_t room = paced_room(x.request_pace, client.connection, ContentOut::room(net_, backend));
+  const h1::Step step = x.down.next(net_, client.connection, room, client.dead, now_);
   switch (step.event) {
     case h1::Event::kMore:
       return Ran::kWaits;
@@ -250,6 +263,7 @@ typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
       x.content_taken = true;
       x.gate->on_content();
       x.record.bytes_received += step.data.size();
+      x.request_pace.spend(step.data.size());
       mirror_content(x, step.data);
       if (!x.up.out.send(net_, backend, step.data, now_)) {
         counters_.count(Count::short_writes);
@@ -355,6 +369,7 @@ void Proxy<N>::begin_answer(Exchange& x) {
     head.content.declared = true;
     if (size != 0 && x.method != http::Method::kHead) head.content.kind = http::Content::Kind::kLength;
   }
+  write_limit_fields(x);
   x.head_waits = x.interim_waits = false;
   x.own_answer = true;
   x.try_until = 0;
@@ -411,7 +426,13 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
     if (x.request_done && !x.response_begun) judge(x, Outcome::kLocalFailure);
     return time_out(x, kUpstreamTimeout);
   }
-  if (!due(x.try_until)) return time_out(x, kStreamIdle);
+  bool paced = false;  // credit for content may be there
+  for (Paced* each : {&x.request_pace, &x.response_pace}) {
+    if (!due(each->until)) continue;
+    each->until = 0;
+    paced = true;
+  }
+  if (!due(x.try_until)) return paced ? void() : time_out(x, kStreamIdle);
   x.try_until = 0;
   switch (x.phase) {
     case Phase::kDelayed:

@@ -38,13 +38,15 @@ typename Proxy<N>::Ran Proxy<N>::stream_response(Exchange& x) {
   if (x.response_ending) return end_response(x);
   const UpstreamSession& backend = backend_of(x);
   const uint32_t client = client_of(x).connection;
-  const size_t room = x.response_begun ? ContentOut::room(net_, client) : SIZE_MAX;
+  const size_t room =
+      x.response_begun ? paced_room(x.response_pace, backend.connection, ContentOut::room(net_, client)) : SIZE_MAX;
   const h1::Step step = x.up.next(net_, backend.connection, room, backend.dead, now_);
   switch (step.event) {
     case h1::Event::kMore:
       return Ran::kWaits;
     case h1::Event::kContent:
       x.record.bytes_sent += step.data.size();
+      x.response_pace.spend(step.data.size());
       if (!x.down.out.send(net_, client, step.data, now_)) {
         counters_.count(Count::short_writes);
         break_off(x, kOverload);
@@ -91,6 +93,7 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
   }
   judge(x, outcome_of(head.status));
   if (retry_answer(x)) return Ran::kMoved;
+  write_limit_fields(x);
   const config::Listener* listener = listener_of(client_of(x));
   bool fits =
       listener == nullptr || http::add_via(head.fields, head.version, listener->forwarding.via) == http::Fault::kNone;

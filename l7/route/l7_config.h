@@ -15,7 +15,9 @@
 #include "l7/config/cluster.h"
 #include "l7/config/filters.h"
 #include "l7/config/listener.h"
+#include "l7/config/request_limit.h"
 #include "l7/guard/guards.h"
+#include "l7/route/match_set.h"
 #include "l7/route/route_table.h"
 
 namespace penstock::route {
@@ -45,6 +47,9 @@ struct L7Config {
   std::vector<config::Filters> filters;
   std::vector<config::Cluster> clusters;
   guard::Set guards;
+  config::RequestLimits limits;
+  std::shared_ptr<const MatchSet> limit_matches;  // null: no limit of requests
+  std::vector<Shared<Scratch>> limit_scratches;   // by worker
   // scratches[worker][table]; a worker takes its own. A table that stays keeps them.
   std::vector<std::vector<Shared<Scratch>>> scratches;
   config::SessionKey session_key;

@@ -157,6 +157,21 @@ bool Subjects::equals(uint32_t subject, std::string_view wanted, const http::Req
   return all_[subject].kind == Kind::kQuery ? http::decodes_to(value->text, wanted) : value->text == wanted;
 }
 
+std::optional<std::string_view> Subjects::value(uint32_t subject, const http::RequestHead& head,
+                                                Scratch& scratch) const {
+  const Scratch::Value* value = value_of(subject, head, scratch);
+  if (!value) return std::nullopt;
+  if (all_[subject].kind != Kind::kQuery) return value->text;
+  if (value->text.size() > kJoinedBytes - scratch.joined_used_) {
+    ++scratch.counters_.values_too_long;
+    return std::nullopt;
+  }
+  char* out = scratch.joined_.get() + scratch.joined_used_;
+  const size_t size = http::decode_parameter(value->text, out);
+  scratch.joined_used_ += static_cast<uint32_t>(size);
+  return std::string_view(out, size);
+}
+
 const uint64_t* Subjects::scan(uint32_t subject, const http::RequestHead& head, Scratch& scratch) const {
   const Scratch::Value* value = value_of(subject, head, scratch);
   if (!value) return nullptr;

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +92,8 @@ class Subjects {
     const uint64_t* found = scan(subject, head, scratch);
     return found && (found[expression / 64] >> expression % 64 & 1);
   }
+  // The value itself, of a query parameter decoded, good until the next begin(); nothing where there is none.
+  std::optional<std::string_view> value(uint32_t subject, const http::RequestHead& head, Scratch& scratch) const;
   // The bits of all expressions on the subject; null when there is no value.
   const uint64_t* scan(uint32_t subject, const http::RequestHead& head, Scratch& scratch) const;
   size_t words(uint32_t subject) const { return all_[subject].patterns.words(); }

@@ -45,17 +45,19 @@ int run_usage(const Shared& shared, const std::vector<std::string>& names) {
     print_message(shared, response);
     return kOk;
   }
-  Table table({"NAME", "RATE", "UNIT", "PER", "PASSED", "PASSED BYTES", "EXCEEDED", "EXCEEDED BYTES"});
+  Table table({"NAME", "RATE", "UNIT", "PER", "PASSED", "PASSED BYTES", "EXCEEDED", "EXCEEDED BYTES", "SHADOW"});
   for (const v1::LimitUsage& limit : response.limits())
     table.add({limit.name(), rate_text(limit.rate()), limit.unit() + "/s", limit.per(),
                count_text(limit.passed_packets()), count_text(limit.passed_bytes()),
-               count_text(limit.exceeded_packets()), count_text(limit.exceeded_bytes())});
+               count_text(limit.exceeded_packets()), count_text(limit.exceeded_bytes()),
+               count_text(limit.shadow_requests())});
   table.print();
   return kOk;
 }
 
 struct Set {
-  std::string name, space = "default", packets, bits, connections, burst;
+  std::string name, space = "default", packets, bits, connections, per_second, per_minute, per_hour, received, answered,
+                    burst;
 };
 
 int run_set(const Shared& shared, const Set& set) {
@@ -67,6 +69,11 @@ int run_set(const Shared& shared, const Set& set) {
   if (!set.packets.empty()) rate.set_packets_per_second(parse_scaled(set.packets, "--pps"));
   if (!set.bits.empty()) rate.set_bits_per_second(parse_scaled(set.bits, "--bps"));
   if (!set.connections.empty()) rate.set_connections_per_second(parse_scaled(set.connections, "--cps"));
+  if (!set.per_second.empty()) rate.set_requests_per_second(parse_scaled(set.per_second, "--rps"));
+  if (!set.per_minute.empty()) rate.set_requests_per_minute(parse_scaled(set.per_minute, "--rpm"));
+  if (!set.per_hour.empty()) rate.set_requests_per_hour(parse_scaled(set.per_hour, "--rph"));
+  if (!set.received.empty()) rate.set_request_bits_per_second(parse_scaled(set.received, "--request-bps"));
+  if (!set.answered.empty()) rate.set_response_bits_per_second(parse_scaled(set.answered, "--response-bps"));
   if (!set.burst.empty()) request.set_burst(parse_scaled(set.burst, "--burst"));
   v1::ApplyResponse response;
   const auto context = call_context(shared);
@@ -106,8 +113,15 @@ void add_limits_commands(CLI::App& app, Shared& shared) {
   rate->add_option("--pps", set->packets, "packets per second");
   rate->add_option("--bps", set->bits, "bits per second");
   rate->add_option("--cps", set->connections, "new connections per second");
+  rate->add_option("--rps", set->per_second, "requests per second");
+  rate->add_option("--rpm", set->per_minute, "requests per minute");
+  rate->add_option("--rph", set->per_hour, "requests per hour");
+  rate->add_option("--request-bps", set->received, "bits per second of the content of requests");
+  rate->add_option("--response-bps", set->answered, "bits per second of the content of answers");
   rate->require_option(1);
-  command->add_option("--burst", set->burst, "packets, bits or connections; 5 ms of the rate when absent");
+  command->add_option(
+      "--burst", set->burst,
+      "packets, bits, connections or requests; 5 ms of the rate, or the requests it names, when absent");
   command->callback([&shared, set] { shared.status = run_set(shared, *set); });
 }
 

@@ -97,6 +97,10 @@ std::string summary(const v1alpha1::Workload& workload) {
          (spec.addresses().empty() ? "" : ", " + joined(spec.addresses()));
 }
 
+std::string section_text(const v1alpha1::SectionRef& ref) {
+  return ref.name() + (ref.section_name().empty() ? "" : "/" + ref.section_name());
+}
+
 }  // namespace
 
 std::string target_text(const v1alpha1::LimitTarget& target) {
@@ -109,6 +113,10 @@ std::string target_text(const v1alpha1::LimitTarget& target) {
       return "rule " + target.rule().policy() + "/" + target.rule().name();
     case v1alpha1::LimitTarget::kPrefix:
       return "prefix " + target.prefix();
+    case v1alpha1::LimitTarget::kHttpRoute:
+      return "HTTPRoute " + section_text(target.http_route());
+    case v1alpha1::LimitTarget::kGateway:
+      return "Gateway " + section_text(target.gateway());
     case v1alpha1::LimitTarget::TARGET_NOT_SET:
       break;
   }
@@ -123,6 +131,16 @@ std::string limit_rate_text(const v1alpha1::LimitRate& rate) {
       return rate_text(rate.bits_per_second()) + " bit/s";
     case v1alpha1::LimitRate::kConnectionsPerSecond:
       return rate_text(rate.connections_per_second()) + " connections/s";
+    case v1alpha1::LimitRate::kRequestsPerSecond:
+      return rate_text(rate.requests_per_second()) + " requests/s";
+    case v1alpha1::LimitRate::kRequestsPerMinute:
+      return rate_text(rate.requests_per_minute()) + " requests/min";
+    case v1alpha1::LimitRate::kRequestsPerHour:
+      return rate_text(rate.requests_per_hour()) + " requests/h";
+    case v1alpha1::LimitRate::kRequestBitsPerSecond:
+      return rate_text(rate.request_bits_per_second()) + " bit/s of requests";
+    case v1alpha1::LimitRate::kResponseBitsPerSecond:
+      return rate_text(rate.response_bits_per_second()) + " bit/s of answers";
     case v1alpha1::LimitRate::RATE_NOT_SET:
       break;
   }

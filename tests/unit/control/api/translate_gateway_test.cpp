@@ -276,6 +276,13 @@ TEST(TranslateFault, Fields) {
   EXPECT_EQ(fault.abort_status, 503);
   EXPECT_EQ(fault.abort_per_million, 1'000'000U);
   one<model::Fault>(head + "abort: {httpStatus: 503, percentage: 33.3333}}}");
+  const auto slow = one<model::Fault>(
+      head + "reset: {percentage: 5}, throttle: {bitsPerSecond: 1e6}, headers: [{name: X-Fault, value: \"yes\"}]}}");
+  EXPECT_EQ(slow.reset_per_million, 50'000U);
+  EXPECT_EQ(slow.throttle_bits, 1e6);
+  EXPECT_EQ(slow.throttle_per_million, 1'000'000U);
+  EXPECT_EQ(slow.headers, (std::vector<config::FaultHeader>{{"x-fault", "yes"}}));
+  EXPECT_FAULT(head + "reset: {}, headers: [{name: a, value: b, type: RegularExpression}]}}", "spec.headers[0].type");
   EXPECT_FAULT(head + "abort: {httpStatus: 503, percentage: 101}}}", "spec.abort.percentage");
   EXPECT_FAULT(head + "abort: {httpStatus: 503, percentage: 0.00001}}}", "spec.abort.percentage");
   EXPECT_FAULT(head + "abort: {httpStatus: 70000}}}", "spec.abort.httpStatus");

@@ -334,6 +334,10 @@ TEST(ValidateFault, Rules) {
   EXPECT_FAULT(faults([](auto& f, auto&) { f.abort_status = 100; }), at + ".abort.httpStatus");
   EXPECT_FAULT(faults([](auto& f, auto&) { f.delay_per_million = 1; }), at + ".delay.fixedDelay");
   EXPECT_FAULT(faults([](auto& f, auto&) { f.abort_status = 0, f.abort_per_million = 0; }), at);
+  EXPECT_EQ(faults([](auto& f, auto&) { f.abort_status = 0, f.abort_per_million = 0, f.resets = true; }), "");
+  EXPECT_FAULT(faults([](auto& f, auto&) { f.throttle_bits = 1, f.throttle_per_million = 1; }),
+               at + ".throttle.bitsPerSecond");
+  EXPECT_FAULT(faults([](auto& f, auto&) { f.headers = {{"connection", "close"}}; }), at + ".headers[0]");
   EXPECT_FAULT(faults([](auto& f, auto& state) {
                  Fault other = f;
                  other.name = named("e");

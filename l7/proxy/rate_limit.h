@@ -1,0 +1,81 @@
+// Part of proxy.h: rate limits of requests (l7/limit), asked when the route is known and before anything else is done
+// with the request; and what answers say of them.
+//
+// The fields are those of draft-ietf-httpapi-ratelimit-headers-10, both lists of one item named as the limit:
+//   RateLimit-Policy: "shop/api";q=100;w=60      the burst, and the seconds in which an empty bucket fills
+//   RateLimit: "shop/api";r=12;t=31              requests left now, seconds until nothing is owed
+// Every 429 has them and Retry-After; other answers where the limit says `headers`. They stand in place of what a
+// backend says under these names. Where they do not fit they are left out.
+#pragma once
+
+#include "l7/http/text.h"
+#include "l7/proxy/proxy.h"
+
+namespace penstock::proxy {
+
+// False: the exchange has its answer. `found`: null when no route serves the request.
+template <Net N>
+bool Proxy<N>::admit_request(Exchange& x, const route::Candidate* found) {
+  if (!limiter_.any()) return true;
+  const config::RequestLimits& limits = config_->limits;
+  const uint32_t listener = listener_numbers_[client_of(x).listener];
+  if (listener >= limits.of_listener.size()) return true;
+  const config::RequestLimits::OfListener& here = limits.of_listener[listener];
+  const config::RequestLimits::List& first = found != nullptr ? here.of_route[found->route] : here.unrouted;
+  std::span<const uint32_t> second;
+  if (found != nullptr) second = limits.of_action[found->action];
+  if (first.empty() && second.empty()) return true;
+  route::Scratch& scratch = config_->limit_scratches[worker_];
+  scratch.begin();
+  const limit::Subject request{message_of(x).request, x.record.peer, *config_->limit_matches, scratch};
+  const limit::Decision decision = limiter_.ask(first, second, request, now_);
+  if (decision.shown != nullptr) say_limit(x, decision);
+  if (!decision.limited) {
+    x.request_pace.shares = decision.request_content;
+    x.response_pace.shares = decision.response_content;
+    return true;
+  }
+  refuse_limited(x, decision);
+  return false;
+}
+
+constexpr uint64_t whole_seconds(base::Nanos time) {  // rounded up
+  return (time + base::kNanosPerSecond - 1) / base::kNanosPerSecond;
+}
+
+template <Net N>
+void Proxy<N>::refuse_limited(Exchange& x, const limit::Decision& decision) {
+  if (decision.table_full) counters_.count(Count::limit_table_full);
+  answer(x, 429, kRateLimited);
+  http::Text<20> seconds;
+  seconds.put_number(std::max<uint64_t>(1, whole_seconds(decision.retry_after)));
+  // Of a fresh head: a line that does not fit is left out.
+  (void)message_of(x).response.fields.add("retry-after", seconds.view());
+}
+
+// Kept in the request's arena until its answer is written: the configuration may be another one by then.
+template <Net N>
+void Proxy<N>::say_limit(Exchange& x, const limit::Decision& decision) {
+  http::Text<512> state;
+  state.put("\"");
+  state.put(decision.shown->name);
+  state.put("\";r=");
+  state.put_number(decision.remaining);
+  state.put(";t=");
+  state.put_number(whole_seconds(decision.reset));
+  http::Arena& arena = message_of(x).request.arena;
+  http::Slice policy, now;
+  if (state.overflowed() || !arena.append(decision.shown->policy, policy) || !arena.append(state.view(), now)) return;
+  x.limit_policy = arena.view(policy);
+  x.limit_state = arena.view(now);
+}
+
+template <Net N>
+void Proxy<N>::write_limit_fields(Exchange& x) {
+  if (x.limit_policy.empty()) return;
+  http::Fields& fields = message_of(x).response.fields;
+  (void)fields.set("ratelimit-policy", x.limit_policy);
+  (void)fields.set("ratelimit", x.limit_state);
+}
+
+}  // namespace penstock::proxy
