@@ -46,6 +46,12 @@ def by_server(bodies):
     return counts
 
 
+def statuses(host, url, count):
+    """How often each status came."""
+    done = host.run("curl", "-sS", "--max-time", 10, "-o", "/dev/null", "-w", "%{http_code}\\n", f"{url}?[1-{count}]")
+    return collections.Counter(line for line in done.stdout.splitlines() if line.isdigit())
+
+
 def configure(town, report):
     report.step("Apply deploy/demo/*.yaml through the CLI")
     files = sorted(HERE.glob("*.yaml"))
@@ -123,7 +129,7 @@ def egress(town, report):
 
 
 def http(town, report):
-    report.step("HTTP that ends at the gateway's own TCP: a canary, a retry that saves a request, copies")
+    report.step("HTTP that ends at the gateway's own TCP: a canary, a retry that saves a request, copies, a limit that is hit")
     counts = by_server(traffic.fetch_many(town.client, EDGE, 300))
     report.expect(sum(counts.values()) == 300 and None not in counts and 5 <= counts["web2"] <= 75,   # outside: one run of 10^6
                   f"300 requests, 90 to 10: {who(counts)}")
@@ -134,6 +140,9 @@ def http(town, report):
     traffic.fetch_many(town.client, EDGE + "copied", 20)
     rig.wait_until(lambda: log.read_text().count("/copied") >= before + 20, 5, what="copies at web1")
     report.expect(log.read_text().count("/copied") == before + 20, "20 requests to web2: web1 got 20 copies")
+    counts = statuses(town.client, EDGE + "few", 50)
+    report.expect(set(counts) == {"200", "429"} and 20 <= counts["200"] <= 25,   # one more for each three seconds
+                  f"50 requests where a client has 20 a minute: {who(counts)}")
 
 
 def throughput(town, report):
