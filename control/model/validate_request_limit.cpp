@@ -38,6 +38,10 @@ void validate_target(const RateLimit& limit, const State& state, ObjectFaults& f
     faults.add("spec.target.gateway.name", text("there is no Gateway/", limit.object.to_string().substr(0, 320)));
   else
     want_section(limit, gateway->second->listeners, "spec.target.gateway", faults);
+  if (gateway == state.gateways.end()) return;
+  for (const GatewayListener& each : gateway->second->listeners)
+    if (each.name == limit.section && each.protocol == config::Protocol::kTcp)
+      faults.add("spec.target.gateway.sectionName", "is a listener for TCP, which knows no requests");
 }
 
 void validate_component(const Component& component, const std::string& at, ObjectFaults& faults) {

@@ -83,6 +83,9 @@ const char* why_no_path(const config::TextMatch& match) {
   }
   if (match.value.front() != '/') return "must begin with '/'";
   if (match.value.find('?') != std::string::npos) return "holds a '?': queries are matched by queryParams";
+  const std::string_view last = std::string_view(match.value).substr(match.value.rfind('/') + 1);
+  if (match.kind == TextKind::kPrefix && (last == "." || last == ".."))
+    return "ends in a dot segment, which would be taken out of it: use pathExpressions";
   std::string out(match.value.size(), '\0');
   const http::NormalPath normal = http::normalise_path(match.value, {}, out.data());
   return normal.fault == http::Fault::kNone ? nullptr : http::info(normal.fault).sentence;

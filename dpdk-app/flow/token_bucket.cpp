@@ -70,7 +70,11 @@ uint32_t SharedBucket::claim(const Rate& rate, uint32_t want, base::Cycles now) 
 }
 
 void SharedBucket::give_back(const Rate& rate, uint32_t units) {
-  full_at_.fetch_sub(cycles_of(rate, units), std::memory_order_relaxed);
+  // Not below nothing: somebody may have emptied it meanwhile.
+  const base::Cycles back = cycles_of(rate, units);
+  base::Cycles full_at = full_at_.load(std::memory_order_relaxed);
+  while (!full_at_.compare_exchange_weak(full_at, full_at - std::min(full_at, back), std::memory_order_relaxed)) {
+  }
 }
 
 base::Cycles SharedBucket::next_at(const Rate& rate) const {

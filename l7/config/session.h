@@ -6,8 +6,8 @@
 
 namespace penstock::config {
 
-constexpr size_t kMaxSessionNameBytes = 128;          // Gateway API
-constexpr uint32_t kMaxSessionSeconds = 366 * 86400;  // a year
+constexpr size_t kMaxSessionNameBytes = 128;         // Gateway API
+constexpr uint32_t kMaxSessionSeconds = 49 * 86400;  // as all durations of the API
 
 struct SessionPersistence {
   enum class Type : uint8_t { kCookie, kHeader };

@@ -22,7 +22,8 @@ bool is_plain(std::string_view path) {
 bool decodes(unsigned byte) {
   const bool letter = (byte | 0x20) >= 'a' && (byte | 0x20) <= 'z';
   const bool digit = byte >= '0' && byte <= '9';
-  return letter || digit || (byte != 0 && byte < 0x80 && std::strchr("-._~/\\%;", static_cast<int>(byte)) != nullptr);
+  return letter || digit ||
+         (byte != 0 && byte < 0x80 && std::strchr("-._~/\\%;!$&'()*+,=:@", static_cast<int>(byte)) != nullptr);
 }
 
 // The end of what is written so far is looked at again after each character, so that escapes of escapes are met.

@@ -33,6 +33,10 @@ class KeyHash {
         secret_, {state_, static_cast<uint64_t>(kind) << 56 | address.bytes.size(),
                   base::load_raw<uint64_t>(&address.bytes[0]), base::load_raw<uint64_t>(&address.bytes[8])});
   }
+  // What is there and cannot be read: one key for all of them, since it must not lead past the limit.
+  void add_unreadable(Kind kind) {
+    state_ = tcp::keyed_hash(secret_, {state_, static_cast<uint64_t>(kind) << 56 | UINT32_MAX});
+  }
   uint64_t value() const { return state_ | 1; }
 
  private:
@@ -82,10 +86,14 @@ bool add_component(const config::LimitComponent& component, const Subject& reque
     }
     case Kind::kHeader:
     case Kind::kQuery:
-      return add_text(component.kind, value(), hash);
     case Kind::kCookie: {
-      const auto cookies = value();
-      return cookies && add_text(component.kind, cookie_of(*cookies, component.name), hash);
+      const auto text = value();
+      if (!text) {
+        if (!request.matches.is_unreadable(component.subject, request.scratch)) return false;
+        hash.add_unreadable(component.kind);
+        return true;
+      }
+      return add_text(component.kind, component.kind == Kind::kCookie ? cookie_of(*text, component.name) : text, hash);
     }
     case Kind::kPath:
       hash.add(component.kind, head.path());

@@ -3,8 +3,8 @@
 // A side is asked for content only as far as there is credit for it: what is not read keeps its window shut. Credit is
 // drawn for what can be read and passed on at once, so hardly any is left over at an exchange's end; without credit the
 // exchange waits by its deadline. Who waits asks again when the bucket should hold what it asked for: of several that
-// wait for one bucket whoever wakes first has it. Not measured: heads, trailers, tunnels, answers of the gateway
-// itself.
+// wait for one bucket whoever wakes first has it, by chance. A pause is no idleness of the stream. Not measured: heads,
+// trailers, tunnels, answers of the gateway itself.
 #pragma once
 
 #include "l7/proxy/proxy.h"
@@ -35,6 +35,8 @@ size_t Proxy<N>::draw_credit(Paced& pace, size_t wanted) {
   if (throttled) wanted = std::min<size_t>(wanted, pace.step);
   pace.credit = static_cast<uint32_t>(std::min<size_t>(wanted, UINT32_MAX));
   if (pace.shares.count != 0) pace.credit = limiter_.draw(pace.shares, wanted, now_, pace.until);
+  // Who waits for the same bucket would always wake in the same order: chance lets each of them be first.
+  if (pace.credit == 0 && pace.until > now_) pace.until += random_.below(pace.until - now_ + 1);
   if (throttled && pace.credit != 0) pace.bucket.take(pace.throttle, pace.credit, now_);
   return pace.credit;
 }

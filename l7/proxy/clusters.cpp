@@ -190,6 +190,8 @@ const Clusters::Level* Clusters::choose_level(const Cluster& cluster, const Wish
   for (const Level* each = first; each != end; ++each)
     if (serves(*each) && each->percent != 0) return each;
   for (const Level* each = first; each != end; ++each)
+    if (serves(*each)) return each;
+  for (const Level* each = first; each != end; ++each)
     if (each->serving != 0) return each;
   return nullptr;
 }

@@ -37,13 +37,23 @@ bool Proxy<N>::inspect_head(Exchange& x, const std::array<uint32_t, 2>& lists) {
   http::RequestHead& head = message_of(x).request;
   uint32_t denied = kNone;
   bool fits = true;
-  for (size_t i = 0; i < lists.size(); ++i) {
-    const uint32_t slot = lists[i] == config::kNoGuards ? guard::kNoSlot : set.lists[lists[i]].inspection;
+  std::array<uint32_t, 2> slots{};
+  for (size_t i = 0; i < lists.size(); ++i)
+    slots[i] = lists[i] == config::kNoGuards ? guard::kNoSlot : set.lists[lists[i]].inspection;
+  if (slots[1] == slots[0]) slots[1] = guard::kNoSlot;
+  for (const uint32_t slot : slots) {
+    if (slot == guard::kNoSlot) continue;
+    for (const std::string& name : set.inspections[slot]->tag_names()) {
+      head.fields.remove(name);
+      x.without_trailers = true;  // nor may a trailer say it
+    }
+  }
+  for (size_t i = 0; i < slots.size(); ++i) {
+    const uint32_t slot = slots[i];
     if (slot == guard::kNoSlot) continue;
     const guard::Inspection& inspection = *set.inspections[slot];
     guard::InspectionScratch& scratch = *set.inspection_scratches[worker_];
     inspection.scan_head(head, scratch);
-    for (const std::string& name : inspection.tag_names()) head.fields.remove(name);
     inspection.report(scratch, [&](const auto& pattern) { fits &= note_finding(x, pattern, denied); });
     if (inspection.body_bytes() == 0) continue;
     x.inspections[i] = slot;
@@ -93,13 +103,15 @@ typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
     x.expects_continue = false;
     return Ran::kMoved;
   }
-  const h1::Step step = x.down.next(net_, client.connection, x.hold_bytes - x.held_size, client.dead, now_);
+  const size_t room = paced_room(x.request_pace, client.connection, x.hold_bytes - x.held_size);
+  const h1::Step step = x.down.next(net_, client.connection, room, client.dead, now_);
   switch (step.event) {
     case h1::Event::kMore:
       return Ran::kWaits;
     case h1::Event::kContent:
       x.gate->on_content();
       x.record.bytes_received += step.data.size();
+      x.request_pace.spend(step.data.size());
       std::memcpy(held_bodies_.at(x.held).bytes.get() + x.held_size, step.data.data(), step.data.size());
       x.held_size += static_cast<uint32_t>(step.data.size());
       net_.consume(client.connection, step.consumed, now_);
@@ -128,8 +140,10 @@ void Proxy<N>::inspect_content(Exchange& x) {
   const http::RequestHead& head = message_of(x).request;
   const base::Bytes body{held_bodies_.at(x.held).bytes.get(), x.held_size};
   static constexpr std::string_view kForm = "application/x-www-form-urlencoded";
-  const bool is_form =
-      http::equals_lower(head.fields.value_of(http::FieldId::kContentType).substr(0, kForm.size()), kForm);
+  bool is_form = false;  // by any of several lines: nobody knows which the endpoint takes
+  for (const http::Field* field = head.fields.find(http::FieldId::kContentType); field != nullptr;
+       field = head.fields.find(http::FieldId::kContentType, field + 1))
+    is_form |= http::equals_lower(head.fields.value(*field).substr(0, kForm.size()), kForm);
   uint32_t denied = kNone;
   bool fits = true;
   x.try_until = 0;

@@ -165,6 +165,7 @@ class Proxy {
   uint32_t open_upstream(const DownstreamSession& client, const config::Endpoint& endpoint,
                          const config::Cluster& cluster);
   void keep_upstream(uint32_t upstream);
+  void note_failure(const Exchange& x);
   void fail_try(Exchange& x, Failure why);
   void on_upstream_events(uint32_t upstream, uint8_t events);
   void on_upstream_time(uint32_t upstream);

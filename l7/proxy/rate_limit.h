@@ -50,7 +50,7 @@ void Proxy<N>::refuse_limited(Exchange& x, const limit::Decision& decision) {
   http::Text<20> seconds;
   seconds.put_number(std::max<uint64_t>(1, whole_seconds(decision.retry_after)));
   // Of a fresh head: a line that does not fit is left out.
-  (void)message_of(x).response.fields.add("retry-after", seconds.view());
+  (void)message_of(x).response.fields.set("retry-after", seconds.view());
 }
 
 // Kept in the request's arena until its answer is written: the configuration may be another one by then.

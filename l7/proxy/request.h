@@ -423,13 +423,15 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
   }
   if (due(x.request_until)) {
     x.request_until = 0;
-    if (x.request_done && !x.response_begun) judge(x, Outcome::kLocalFailure);
+    const bool unanswered = x.phase == Phase::kStreaming && !x.response_begun && !x.head_waits && !x.interim_waits;
+    if (x.request_done && unanswered) judge(x, Outcome::kLocalFailure);
     return time_out(x, kUpstreamTimeout);
   }
   bool paced = false;  // credit for content may be there
   for (Paced* each : {&x.request_pace, &x.response_pace}) {
     if (!due(each->until)) continue;
     each->until = 0;
+    x.moved_at = now_;  // it was we who did not move
     paced = true;
   }
   if (!due(x.try_until)) return paced ? void() : time_out(x, kStreamIdle);
@@ -448,7 +450,7 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
       return fail_try(x, Failure::kConnect);
     case Phase::kSending:
     case Phase::kStreaming:
-      if (x.response_begun || x.head_waits) return time_out(x, kUpstreamTimeout);
+      if (x.response_begun || x.head_waits || x.interim_waits) return time_out(x, kUpstreamTimeout);
       return fail_try(x, Failure::kTimeout);
     case Phase::kHolding:
       return time_out(x, kStreamIdle);

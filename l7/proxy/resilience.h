@@ -96,11 +96,15 @@ bool Proxy<N>::retry_answer(Exchange& x) {
       const bool number = after[0] >= '0' && after[0] <= '9' && end == after.data() + after.size();
       if (number && fault == std::errc::result_out_of_range) return false;
       if (number) pause = seconds * base::kNanosPerSecond;
-      if (pause > x.retry.max_retry_after || (x.request_until != 0 && now_ + pause >= x.request_until)) return false;
+      const auto outlasts = [&](base::Nanos until) { return until != 0 && now_ + pause >= until; };
+      if (pause > x.retry.max_retry_after || outlasts(x.request_until) || outlasts(x.stream_until) ||
+          (x.stream_timeout != 0 && pause >= x.stream_timeout))
+        return false;
     }
   }
   if (!spend_retry(x)) return false;
   x.avoid = x.endpoint;
+  if (x.session == x.endpoint) x.session = kNone;
   leave_backend(x, false);
   begin_retry(x, pause);
   return true;

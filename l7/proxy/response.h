@@ -86,12 +86,15 @@ typename Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
 template <Net N>
 typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
   http::ResponseHead& head = message_of(x).response;
-  clusters_.note_answer(x.cluster, x.endpoint, now_ - x.record.upstream_began, now_);
+  // From when the endpoint had the whole request: how long a client takes to send it says nothing of the endpoint.
+  if (x.request_done)
+    clusters_.note_answer(x.cluster, x.endpoint, now_ - std::max(x.record.upstream_began, x.record.request_ended),
+                          now_);
+  judge(x, outcome_of(head.status));
   if (x.up.tunnel() && !x.request_done) {
     fail_try(x, Failure::kProtocol);  // it switches protocols within a request
     return Ran::kMoved;
   }
-  judge(x, outcome_of(head.status));
   if (retry_answer(x)) return Ran::kMoved;
   write_limit_fields(x);
   const config::Listener* listener = listener_of(client_of(x));

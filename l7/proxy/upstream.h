@@ -31,7 +31,7 @@ void Proxy<N>::start_try(Exchange& x) {
     close_upstream(oldest, true);
   }
   connect(x, *endpoint, *cluster);
-  if (shares) preconnect(x, *endpoint, *cluster);
+  if (shares && x.phase == Phase::kConnecting && x.endpoint == endpoint->slot) preconnect(x, *endpoint, *cluster);
 }
 
 // A kept connection that is as good as new.
@@ -209,6 +209,16 @@ void Proxy<N>::close_upstream(uint32_t index, bool in_peace) {
   upstreams_.give(index);
 }
 
+// A failure is no quick answer, however quick it was: an endpoint that refuses must not look like the fastest.
+template <Net N>
+void Proxy<N>::note_failure(const Exchange& x) {
+  const config::Cluster* cluster = clusters_.find(x.cluster);
+  if (x.backend == kNone || cluster == nullptr) return;
+  const base::Nanos least = std::max(cluster->limits.connect_timeout, base::kNanosPerSecond);
+  const base::Nanos took = x.record.upstream_began != 0 ? now_ - x.record.upstream_began : 0;
+  clusters_.note_answer(x.cluster, x.endpoint, std::max(least, took), now_);
+}
+
 // Nothing of an answer has gone to the client yet.
 template <Net N>
 void Proxy<N>::fail_try(Exchange& x, Failure why) {
@@ -216,11 +226,16 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   // (RFC 9112 9.3.1).
   const bool stale = why == Failure::kReset && x.reused && !x.stale_retried && x.replayable() &&
                      http::is_idempotent(x.method) && x.up.answered_nothing();
-  if (x.backend != kNone && !stale) x.avoid = x.endpoint;
-  if (why == Failure::kTimeout && x.phase == Phase::kStreaming)
-    clusters_.note_answer(x.cluster, x.endpoint, now_ - x.record.upstream_began, now_);
-  if (!stale && (why != Failure::kTimeout || x.request_done))
+  if (x.backend != kNone && !stale) {
+    x.avoid = x.endpoint;
+    if (x.session == x.endpoint) x.session = kNone;  // a new one begins where the request ends up
+  }
+  // A switch of protocols within a request is a matter between client and endpoint, and judged as an answer already.
+  const bool switched = why == Failure::kProtocol && x.up.tunnel();
+  if (!stale && !switched && (why != Failure::kTimeout || x.request_done)) {
+    note_failure(x);
     judge(x, why == Failure::kProtocol ? Outcome::kGatewayError : Outcome::kLocalFailure);
+  }
   leave_backend(x, false);
   if (stale) {
     x.stale_retried = true;

@@ -36,6 +36,9 @@ class MatchSet {
   std::optional<std::string_view> value(uint32_t subject, const http::RequestHead& head, Scratch& scratch) const {
     return subjects_.value(subject, head, scratch);
   }
+  bool is_unreadable(uint32_t subject, const Scratch& scratch) const {
+    return subjects_.is_unreadable(subject, scratch);
+  }
 
  private:
   struct Condition {

@@ -78,14 +78,17 @@ uint32_t Subjects::header_subject(std::string_view lowered, FieldId id) const {
 void Subjects::join(Scratch::Value& value, std::string_view separator, std::string_view more, Scratch& scratch) {
   const size_t size = value.text.size() + separator.size() + more.size();
   if (!value.usable) return;
-  if (size > kJoinedBytes - scratch.joined_used_) {
+  // What was joined last grows where it is.
+  const bool last = value.text.data() + value.text.size() == scratch.joined_.get() + scratch.joined_used_;
+  const size_t begin = scratch.joined_used_ - (last ? value.text.size() : 0);
+  if (size > kJoinedBytes - begin) {
     value.usable = false;
     ++scratch.counters_.values_too_long;
     return;
   }
-  char* out = scratch.joined_.get() + scratch.joined_used_;
-  scratch.joined_used_ += static_cast<uint32_t>(size);
-  value.text.copy(out, value.text.size());
+  char* out = scratch.joined_.get() + begin;
+  scratch.joined_used_ = static_cast<uint32_t>(begin + size);
+  if (!last) value.text.copy(out, value.text.size());
   separator.copy(out + value.text.size(), separator.size());
   more.copy(out + value.text.size() + separator.size(), more.size());
   value.text = {out, size};
@@ -163,6 +166,7 @@ std::optional<std::string_view> Subjects::value(uint32_t subject, const http::Re
   if (!value) return std::nullopt;
   if (all_[subject].kind != Kind::kQuery) return value->text;
   if (value->text.size() > kJoinedBytes - scratch.joined_used_) {
+    scratch.values_[subject].usable = false;
     ++scratch.counters_.values_too_long;
     return std::nullopt;
   }

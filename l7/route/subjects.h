@@ -94,6 +94,10 @@ class Subjects {
   }
   // The value itself, of a query parameter decoded, good until the next begin(); nothing where there is none.
   std::optional<std::string_view> value(uint32_t subject, const http::RequestHead& head, Scratch& scratch) const;
+  // After value() had nothing: it is there, and too long to be put together.
+  bool is_unreadable(uint32_t subject, const Scratch& scratch) const {
+    return scratch.values_[subject].seen == scratch.request_ && !scratch.values_[subject].usable;
+  }
   // The bits of all expressions on the subject; null when there is no value.
   const uint64_t* scan(uint32_t subject, const http::RequestHead& head, Scratch& scratch) const;
   size_t words(uint32_t subject) const { return all_[subject].patterns.words(); }

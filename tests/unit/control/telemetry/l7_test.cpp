@@ -54,8 +54,8 @@ struct Bench {
   proxy::Counters first{proxy::Limits{}}, second{proxy::Limits{}};
   L7Baselines baselines;
   std::vector<L7Worker> workers = {
-      {&first, {{"segments_in", 3}}, {{"accepted", 1}}, {.worker = 0, .connections = 7, .chunks = 1}},
-      {&second, {{"segments_in", 4}}, {{"accepted", 2}}, {.worker = 1, .connections = 8, .chunks = 2}}};
+      {&first, nullptr, {{"segments_in", 3}}, {{"accepted", 1}}, {.worker = 0, .connections = 7, .chunks = 1}},
+      {&second, nullptr, {{"segments_in", 4}}, {{"accepted", 2}}, {.worker = 1, .connections = 8, .chunks = 2}}};
 
   L7Stats collect(const route::L7Config& config) { return collect_l7(&config, workers, baselines, {.written = 9}); }
 };

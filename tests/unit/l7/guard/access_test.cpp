@@ -215,6 +215,8 @@ TEST(LenientPath, Readings) {
       {"/%2", "/%2"},
       {"/;", "/"},
       {"/a%3Bb/c", "/a/c"},
+      {"/v1/items%3Apurge", "/v1/items:purge"},
+      {"/%2524batch/%40%21%2B%2C%3D%28", "/$batch/@!+,=("},
   };
   for (const auto& [path, reading] : kReadings) {
     std::string out(std::strlen(path), '!');

@@ -64,6 +64,24 @@ TEST(Key, SourcesByPrefix) {
   EXPECT_NE(from("2001:db8:0:1::1"), from("2001:db8:0:100::1"));
 }
 
+// What is there and cannot be put together must not lead past the limit: all that is so shares one bucket.
+TEST(Key, ManyLinesAreReadAndTooMuchIsOneBucket) {
+  Requests requests;
+  const config::RequestLimit cookie = requests.add({{Kind::kCookie, "sid"}});
+  const config::RequestLimit both = requests.add({{Kind::kHeader, "x-one"}, {Kind::kHeader, "x-two"}});
+  requests.finish();
+  const std::string pad(9'000, 'p');
+  const auto plain = requests.key(cookie, "GET /", "cookie: sid=1");
+  EXPECT_EQ(plain,
+            requests.key(cookie, "GET /", "cookie: sid=1; pad=" + pad + "\ncookie: a=b\ncookie: a=b\ncookie: a=b"));
+  std::string lines;
+  for (int i = 0; i < 5; ++i)
+    lines += (i == 0 ? "" : "\n") + ("x-one: " + pad.substr(0, 5'000)) + "\nx-two: " + pad.substr(0, 5'000);
+  const auto first = requests.key(both, "GET /", lines), second = requests.key(both, "GET /", lines + "\nx-one: other");
+  ASSERT_TRUE(first && second);
+  EXPECT_EQ(first, second);
+}
+
 TEST(Key, CookiesAndParameters) {
   Requests requests;
   const config::RequestLimit cookie = requests.add({{Kind::kCookie, "sid"}});

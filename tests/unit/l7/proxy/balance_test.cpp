@@ -284,7 +284,7 @@ TEST(Balance, TheOtherLevelWhenOneHasNobodyButTheOneToAvoid) {
   field.endpoint(2).doubtful = true;
   field.cluster().balance.overprovision_percent = 100;
   field.adopt();
-  EXPECT_EQ(field.pick({.avoid = 0}), 0u);  // level 1 has no share: nobody else is asked
+  EXPECT_EQ(field.pick({.avoid = 0}), 1u);  // though level 1 has no share: better than the one that just failed
   field.endpoint(0).usable = true;
   EXPECT_EQ(field.pick(), 0u);
 }
