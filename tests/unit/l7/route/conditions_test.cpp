@@ -112,8 +112,16 @@ TEST(Hostile, LongPathsManySegmentsManyFields) {
   EXPECT_EQ(router.serves(host + "a", "/"), "root");
 
   Fields many;
-  for (int i = 0; i < 100; ++i) many.emplace_back("l", std::string(500, 'y'));
-  EXPECT_EQ(router.serves("h", "/", many), "root");  // joined it would be too long: no condition is met
+  for (int i = 0; i < 99; ++i) many.emplace_back("l", std::string(500, 'y'));
+  many.emplace_back("l", "z");
+  EXPECT_EQ(router.serves("h", "/", many), "long");  // a value grows where it is
+  EXPECT_EQ(router.scratch().counters().values_too_long, 0U);
+  many.clear();
+  for (int i = 0; i < 50; ++i) {
+    many.emplace_back("l", std::string(900, 'y'));
+    many.emplace_back("x", "2");
+  }
+  EXPECT_EQ(router.serves("h", "/", many), "root");  // two that take turns do not fit: no condition is met
   EXPECT_EQ(router.scratch().counters().values_too_long, 1U);
   many.resize(5);
   many.emplace_back("l", "z");
