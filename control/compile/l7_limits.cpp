@@ -106,10 +106,10 @@ bool RequestLimitPart::build(const Round& round, const std::vector<config::Reque
     if (const auto added = set.add(limit.matches, what); !added) return failed(added.error());
     Asked& each = asked_now.emplace_back(Asked{limit.matches, limit.key});
     for (Component& component : each.key) {
-      const bool query = component.kind == Component::Kind::kQuery, cookie = component.kind == Component::Kind::kCookie;
-      if (!query && !cookie && component.kind != Component::Kind::kHeader) continue;
+      const bool query = component.kind == Component::Kind::kQuery;
+      if (!query && component.kind != Component::Kind::kHeader) continue;
       const auto subject = query ? set.add_query(component.name, what + ".descriptors")
-                                 : set.add_header(cookie ? "cookie" : component.name, what + ".descriptors");
+                                 : set.add_header(component.name, what + ".descriptors");
       if (!subject) return failed(subject.error());
       component.subject = *subject;
     }

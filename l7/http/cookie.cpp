@@ -2,20 +2,16 @@
 
 #include <algorithm>
 
+#include "l7/http/chars.h"
+
 namespace penstock::http {
 
 namespace {
 
-std::string_view without_blanks(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
 std::optional<std::string_view> find_in(std::string_view list, std::string_view name) {
   while (!list.empty()) {
     const size_t end = std::min(list.find(';'), list.size());
-    const std::string_view pair = without_blanks({list.data(), end});
+    const std::string_view pair = trim({list.data(), end});
     list.remove_prefix(std::min(end + 1, list.size()));
     const size_t equals = pair.find('=');
     if (equals == name.size() && pair.starts_with(name))

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "l7/config/hostname.h"
+#include "l7/http/cookie.h"
 
 namespace penstock::limit {
 
@@ -77,7 +78,6 @@ bool add_text(Kind kind, std::optional<std::string_view> text, KeyHash& hash) {
 
 bool add_component(const config::LimitComponent& component, const Subject& request, KeyHash& hash) {
   const http::RequestHead& head = request.head;
-  const auto value = [&] { return request.matches.value(component.subject, head, request.scratch); };
   switch (component.kind) {
     case Kind::kSource: {
       const uint8_t length = request.source.is_v4() ? component.v4_length : component.v6_length;
@@ -85,16 +85,15 @@ bool add_component(const config::LimitComponent& component, const Subject& reque
       return true;
     }
     case Kind::kHeader:
-    case Kind::kQuery:
-    case Kind::kCookie: {
-      const auto text = value();
-      if (!text) {
-        if (!request.matches.is_unreadable(component.subject, request.scratch)) return false;
-        hash.add_unreadable(component.kind);
-        return true;
-      }
-      return add_text(component.kind, component.kind == Kind::kCookie ? cookie_of(*text, component.name) : text, hash);
+    case Kind::kQuery: {
+      const auto text = request.matches.value(component.subject, head, request.scratch);
+      if (text || !request.matches.is_unreadable(component.subject, request.scratch))
+        return add_text(component.kind, text, hash);
+      hash.add_unreadable(component.kind);
+      return true;
     }
+    case Kind::kCookie:
+      return add_text(component.kind, http::find_cookie(head.fields, component.name), hash);
     case Kind::kPath:
       hash.add(component.kind, head.path());
       return true;
@@ -111,18 +110,6 @@ bool add_component(const config::LimitComponent& component, const Subject& reque
 }
 
 }  // namespace
-
-std::optional<std::string_view> cookie_of(std::string_view cookies, std::string_view name) {
-  while (!cookies.empty()) {
-    const size_t end = std::min(cookies.find(';'), cookies.size());
-    std::string_view pair = cookies.substr(0, end);
-    cookies.remove_prefix(std::min(end + 1, cookies.size()));
-    while (pair.starts_with(' ')) pair.remove_prefix(1);
-    if (pair.size() > name.size() && pair.starts_with(name) && pair[name.size()] == '=')
-      return pair.substr(name.size() + 1);
-  }
-  return std::nullopt;
-}
 
 std::optional<uint64_t> key_of(const config::RequestLimit& limit, const Subject& request, const tcp::HashKey& secret) {
   KeyHash hash(secret, limit.slot);

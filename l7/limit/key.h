@@ -28,7 +28,4 @@ struct Subject {
 
 std::optional<uint64_t> key_of(const config::RequestLimit& limit, const Subject& request, const tcp::HashKey& secret);
 
-// The value of a cookie in a Cookie field ("a=1; b=2"), of several of one name the first.
-std::optional<std::string_view> cookie_of(std::string_view cookies, std::string_view name);
-
 }  // namespace penstock::limit

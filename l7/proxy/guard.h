@@ -21,8 +21,7 @@ bool Proxy<N>::admit(Exchange& x, const config::Listener& listener, const route:
   if (access[0].empty() && access[1].empty()) return inspect_head(x, lists);
 
   const http::RequestHead& head = message_of(x).request;
-  const base::IpAddress source = http::client_address(head.fields, arrival_of(x), listener.forwarding);
-  guard::Judge judge(*set.access, head, source, *set.access_scratches[worker_]);
+  guard::Judge judge(*set.access, head, x.record.peer, *set.access_scratches[worker_]);
   const guard::AccessVerdict verdict = judge.run(access, [this](uint32_t slot) { counters_.count_guard(slot); });
   if (!verdict.denied) return inspect_head(x, lists);
   x.record.guard = verdict.slot;

@@ -3,36 +3,13 @@
 //
 // The input is a program: the first byte chooses a configuration, then operations of a byte with their arguments. What
 // is said is made of words of HTTP and of bytes of the input.
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
+#include "input.h"
 #include "unit/l7/proxy/rig.h"
 
 namespace penstock::proxy {
 namespace {
-
-void fail(const char* what) {
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-  bool empty() const { return at_ >= size_; }
-  uint8_t byte() { return empty() ? 0 : data_[at_++]; }
-  std::string bytes(size_t most) {
-    std::string out;
-    while (!empty() && out.size() < most) out += static_cast<char>(byte());
-    return out;
-  }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
-  size_t at_ = 0;
-};
 
 constexpr std::string_view kClientWords[] = {
     "GET / HTTP/1.1\r\nHost: a\r\n\r\n",

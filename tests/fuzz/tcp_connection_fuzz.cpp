@@ -3,32 +3,13 @@
 // waits without a deadline, sending ends, and all memory comes back.
 //
 // The input is a program: the first byte chooses switches, then operations of a byte and their arguments.
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
+#include "input.h"
 #include "l7/tcp/connection.h"
 
 namespace penstock::tcp {
 namespace {
-
-void fail(const char* what) {
-  std::fprintf(stderr, "%s\n", what);
-  std::abort();
-}
-
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
-  bool empty() const { return at_ >= size_; }
-  uint8_t byte() { return empty() ? 0 : data_[at_++]; }
-  uint32_t half() { return static_cast<uint32_t>(byte()) << 8 | byte(); }
-
- private:
-  const uint8_t* data_;
-  size_t size_;
-  size_t at_ = 0;
-};
 
 // The stream of the peer: byte n of it, whatever segment it came in; so order and position can be checked when read.
 uint8_t stream(uint64_t at) { return static_cast<uint8_t>(at * 131 + (at >> 8) * 7); }

@@ -26,7 +26,6 @@ class Requests {
     EXPECT_TRUE(set_.add(limit.matches, limit.name));
     for (Component& each : limit.key) {
       if (each.kind == Component::Kind::kHeader) each.subject = *set_.add_header(each.name, limit.name);
-      if (each.kind == Component::Kind::kCookie) each.subject = *set_.add_header("cookie", limit.name);
       if (each.kind == Component::Kind::kQuery) each.subject = *set_.add_query(each.name, limit.name);
     }
     return limit;
