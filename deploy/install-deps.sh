@@ -19,14 +19,14 @@ build=(
   g++ cmake ninja-build mold ccache pkg-config binutils git
   libdpdk-dev libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev prometheus-cpp-dev libcli11-dev
   libyaml-cpp-dev libspdlog-dev libfmt-dev libsqlite3-dev libpcap-dev libsystemd-dev libssl-dev libhyperscan-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev
 )
 demo=(python3 python3-yaml python3-scapy procps nginx-light curl iputils-ping iperf3 netcat-openbsd tcpdump)
 test=(
   clang libclang-rt-14-dev clang-format clang-tidy valgrind
   iputils-tracepath traceroute nftables slowhttptest socat tshark prometheus python3-cryptography user-mode-linux kmod
 )
-perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
+perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk python3-numpy python3-jsonschema python3-yaml chromium librsvg2-bin)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
 services=(nginx prometheus haproxy)   # brought by packages above
 
 list_only=0
