@@ -1,0 +1,55 @@
+"""Latency at shares of a throughput (RFC 2544 §26.2) and at fixed open-loop rates (`open`).
+
+RFC 2544 asks for the average of 20 trials at the throughput; a mean hides what matters, so every packet or request is counted into
+one histogram and the figures are its percentiles. In open loop the time is from the scheduled sending: a stall of the device
+is a delay of all that was due meanwhile.
+"""
+from ..errors import Broken
+from .base import Method, bound_of, latency_figures, must_offer
+from .throughput import LoadSearch
+
+
+def measure(method, bench, book, load, **conditions):
+    """One trial at `load`, its latency into the book; the trial."""
+    trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
+    note = "the generator fell behind its schedule" if trial.generator_bound else ""
+    latency_figures(book, trial.latency, bound_of(trial), note, **conditions)
+    book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, **conditions)
+    book.latency(trial.latency, trial.load, bench.unit, trial.clock, bench.latency_from, bench.floor, **conditions)
+    book.samples(trial, 0.1, **conditions)
+    return trial
+
+
+class Latency(Method):
+    """`of`: the load that the shares are of; without it, a search finds the throughput first."""
+    NAME = "latency"
+
+    def __init__(self, fields):
+        self.trial_seconds(fields, 1.0)
+        self.shares = fields.numbers("shares", 0.001, 1, [0.5])
+        self.of = fields.number("of", 1, 1e10, None) if fields.has("of") else None
+        self.search = LoadSearch(fields) if self.of is None else None
+
+    def run(self, bench, book):
+        of = self.of
+        if of is None:
+            found = self.search.find(lambda load: self.trial(bench, load))
+            if found.trial is None:
+                raise Broken(f"latency: no load down to {self.search.least:g} {bench.unit} passed with a loss of "
+                             f"{self.search.ratio:g}: name one with `of`")
+            of = found.trial.load
+        for share in self.shares:
+            measure(self, bench, book, share * of, share=share)
+
+
+class Open(Method):
+    NAME = "open"
+
+    def __init__(self, fields):
+        self.trial_seconds(fields, 1.0)
+        self.rates = fields.numbers("rates", 1, 1e10)
+
+    def run(self, bench, book):
+        for rate in self.rates:
+            trial = measure(self, bench, book, rate, rate=rate)
+            book.figure("rate", bench.unit, "higher", trial.rate, bound_of(trial), rate=rate)
