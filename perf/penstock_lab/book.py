@@ -26,7 +26,7 @@ class Book:
         self.figures, self.latencies = {}, {}
         self.curves, self.series, self.stages, self.notes = [], [], [], []
 
-    def figure(self, metric, unit, better, value, bound="subject", note="", **conditions):
+    def figure(self, metric, unit, better, value, bound="subject", note="", /, **conditions):
         """One sample. `bound`: subject | generator | device | unknown: who set the limit."""
         key, conditions = self._key(metric, conditions)
         made = self.figures.setdefault(key, Figure(metric, unit, better, conditions, [], [], []))
@@ -35,25 +35,25 @@ class Book:
         if note and note not in made.notes:
             made.notes.append(note)
 
-    def latency(self, histogram, load, unit, clock, start, floor=None, **conditions):
-        """`start`: scheduled | sent, from when latency was counted."""
+    def latency(self, trial, bench, /, **conditions):
+        """The histogram of a trial, beside the generator's own floor."""
         key, conditions = self._key("latency", conditions)
-        entry = self.latencies.setdefault(key, {"conditions": conditions, "loads": [], "unit": unit, "clock": clock,
-                                                "from": start, "floor": floor, "histogram": Histogram()})
-        entry["loads"].append(load)
-        entry["histogram"].merge(histogram)
+        entry = self.latencies.setdefault(key, {"conditions": conditions, "loads": [], "unit": bench.unit, "clock": trial.clock,
+                                                "from": bench.latency_from, "floor": bench.floor, "histogram": Histogram()})
+        entry["loads"].append(trial.load)
+        entry["histogram"].merge(trial.latency)
 
-    def curve(self, points, **conditions):
+    def curve(self, points, /, **conditions):
         self.curves.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "points": points})
 
-    def samples(self, trial, interval, **conditions):
+    def samples(self, trial, interval, /, **conditions):
         """The samples of a trial as a time series."""
         points = [{name: sample.get(name, 0) for name in ("t", "sent", "received", "lost", "p50", "p99")} for sample in trial.samples]
         if points:
             self.series.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "interval": interval,
                                 "points": points})
 
-    def stage_cycles(self, stages, **conditions):
+    def stage_cycles(self, stages, /, **conditions):
         if stages:
             self.stages.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "stages": stages})
 

@@ -32,7 +32,7 @@ class Reconfiguration(Method):
         book.figure("lost_without_changes", "packets" if bench.traffic == "packets" else "requests", "lower", quiet.failed,
                     bound_of(quiet), **conditions)
         latency_figures(book, trial.latency, bound, note, **conditions)
-        book.latency(trial.latency, trial.load, bench.unit, trial.clock, bench.latency_from, bench.floor, **conditions)
+        book.latency(trial, bench, **conditions)
         book.samples(trial, 0.05, **conditions)
 
 

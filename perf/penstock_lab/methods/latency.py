@@ -15,9 +15,20 @@ def measure(method, bench, book, load, **conditions):
     note = "the generator fell behind its schedule" if trial.generator_bound else ""
     latency_figures(book, trial.latency, bound_of(trial), note, **conditions)
     book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, **conditions)
-    book.latency(trial.latency, trial.load, bench.unit, trial.clock, bench.latency_from, bench.floor, **conditions)
+    book.latency(trial, bench, **conditions)
     book.samples(trial, 0.1, **conditions)
+    for stream in trial.streams if len(trial.streams) > 1 else ():
+        _stream(bench, book, trial, stream, note, **conditions)
     return trial
+
+
+def _stream(bench, book, trial, stream, note, **conditions):
+    """One of several streams: what is good beside a flood is not to be lost in the sum."""
+    conditions["stream"], bound = stream.name, bound_of(trial)
+    latency_figures(book, stream.latency, bound, note, **conditions)
+    book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, **conditions)
+    if stream.sent:
+        book.figure("loss_ratio", "ratio", "lower", 1 - stream.received / stream.sent, bound, note, **conditions)
 
 
 class Latency(Method):
@@ -43,13 +54,15 @@ class Latency(Method):
 
 
 class Open(Method):
+    """At each of `rates`; without them, at what the streams or clients themselves ask for."""
     NAME = "open"
 
     def __init__(self, fields):
         self.trial_seconds(fields, 1.0)
-        self.rates = fields.numbers("rates", 1, 1e10)
+        self.rates = fields.numbers("rates", 1, 1e10) if fields.has("rates") else [None]
 
     def run(self, bench, book):
         for rate in self.rates:
-            trial = measure(self, bench, book, rate, rate=rate)
-            book.figure("rate", bench.unit, "higher", trial.rate, bound_of(trial), rate=rate)
+            conditions = {} if rate is None else {"rate": rate}
+            trial = measure(self, bench, book, rate, **conditions)
+            book.figure("rate", bench.unit, "higher", trial.rate, bound_of(trial), **conditions)

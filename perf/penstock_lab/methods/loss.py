@@ -53,7 +53,9 @@ class Ramp(Method):
         trials = [(load, must_offer(self.trial(bench, load), "ramp")) for load in loads]
         book.curve([point(trial, load) for load, trial in trials])
         best = max((trial for _, trial in trials), key=lambda trial: trial.rate)
-        book.figure("highest_rate", bench.unit, "higher", best.rate, bound_of(best))
+        late = any(trial.generator_bound for _, trial in trials if trial.load >= best.load)
+        bound = "generator" if late else "subject" if any(trial.failed for _, trial in trials) else "unknown"
+        book.figure("highest_rate", bench.unit, "higher", best.rate, bound)
 
 
 class Spike(Method):
@@ -100,5 +102,5 @@ class Soak(Method):
         book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, load=self.load)
         book.figure("loss_ratio_bound", "ratio", "lower", most, bound_of(trial), "upper bound, 95 %", load=self.load)
         latency_figures(book, trial.latency, bound_of(trial), load=self.load)
-        book.latency(trial.latency, trial.load, bench.unit, trial.clock, bench.latency_from, bench.floor, load=self.load)
+        book.latency(trial, bench, load=self.load)
         book.samples(trial, every, load=self.load)

@@ -3,8 +3,8 @@
 Every trial is kept by its load. For a goal a load is a lower bound, an upper bound or undecided (the draft's load classification):
 trials may exceed the goal's loss ratio for a share `exceedRatio` of `sum` seconds. Short trials find the neighbourhood, and only
 trials of the goal's own length confirm it. A goal is reached when its bounds are within `width` of each other; the figure is
-the conditional throughput: the load less its quantile of loss, the best of the loads that are lower bounds. The whole search ends
-at `limit` seconds of trials: what is not narrowed by then says so.
+the conditional throughput, as counted, and the best of it where several loads are lower bounds (a load a little higher may have lost
+just so much that less came back). The whole search ends at `limit` seconds of trials: what is not narrowed by then says so.
 """
 import dataclasses
 import math
@@ -29,10 +29,18 @@ class Goal:
         return dataclasses.replace(self, seconds=min(seconds, self.seconds), sum=min(seconds, self.seconds), width=4 * self.width)
 
 
+@dataclasses.dataclass(frozen=True)
+class Tried:
+    """A trial at some load: its length, the share it lost, and what came back per second."""
+    seconds: float
+    loss: float
+    rate: float
+
+
 def classify(trials, goal):
-    """What [(seconds, loss)] of one load say of a goal."""
+    """What the trials at one load say of a goal (the draft's appendix A)."""
     def total(long, good):
-        return sum(s for s, loss in trials if (s >= goal.seconds) == long and (loss <= goal.loss_ratio) == good)
+        return math.fsum(t.seconds for t in trials if (t.seconds >= goal.seconds) == long and (t.loss <= goal.loss_ratio) == good)
 
     forgiven = total(False, True) * goal.exceed_ratio / (1 - goal.exceed_ratio)
     bad = total(True, False) + max(0.0, total(False, False) - forgiven)
@@ -44,15 +52,14 @@ def classify(trials, goal):
     return UNDECIDED if bad <= allowed else UPPER
 
 
-def conditional_throughput(load, trials, goal):
-    """What is forwarded at `load` in all but the exceeding share of time."""
-    long = sorted((loss, seconds) for seconds, loss in trials if seconds >= goal.seconds)
-    remaining = max(goal.sum, sum(seconds for _, seconds in long)) * (1 - goal.exceed_ratio)
-    quantile = 1.0
-    for loss, seconds in long:
-        quantile, remaining = loss, remaining - seconds
+def conditional_throughput(trials, goal):
+    """What came back at one load in all but the exceeding share of time (appendix B); 0 when too little was measured to say."""
+    long = sorted((t for t in trials if t.seconds >= goal.seconds), key=lambda t: t.loss)
+    remaining = max(goal.sum, math.fsum(t.seconds for t in long)) * (1 - goal.exceed_ratio)
+    for one in long:
+        remaining -= one.seconds
         if remaining <= 1e-9:
-            return load * (1 - quantile)
+            return one.rate
     return 0.0
 
 
@@ -102,7 +109,7 @@ class Search:
         lower, upper = self.bounds(goal)
         low, high = lower or 0.0, upper or math.inf
         begun = [load for load, trials in self.loads.items() if low < load < high and
-                 any(seconds >= goal.seconds for seconds, _ in trials)]
+                 any(t.seconds >= goal.seconds for t in trials)]
         if begun:
             return max(begun)
         for hint in self.bounds(hints) if hints else ():
@@ -119,7 +126,7 @@ class Search:
     def best(self, goal):
         """(conditional throughput, its load), or None when no load is a lower bound."""
         lower, _ = self.bounds(goal)
-        return max(((conditional_throughput(load, trials, goal), load) for load, trials in self.loads.items()
+        return max(((conditional_throughput(trials, goal), load) for load, trials in self.loads.items()
                     if lower is not None and load <= lower and classify(trials, goal) == LOWER), default=None)
 
     def _step(self, load, goal, side):
@@ -139,7 +146,7 @@ class Search:
             self.refused[load] = self.refused.get(load, 0) + 1
             if self.refused[load] >= GENERATOR_TRIES or load >= self.most:
                 self.ceiling = min(self.ceiling, load)
-        self.loads.setdefault(offered, []).append((seconds, trial.loss))
+        self.loads.setdefault(offered, []).append(Tried(seconds, trial.loss, trial.rate))
         return trial
 
 

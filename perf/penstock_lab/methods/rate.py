@@ -47,16 +47,17 @@ class Rate(Method):
             bench.trial(self._load(bench), self.warmup, drain=self.drain, warmup=0)
 
     def _bound(self, bench, trial):
-        """A saturated device loses packets; without loss, the generator was what could do no more."""
-        if bench.traffic == "packets" and trial.failed:
-            return "subject"
-        return bound_of(trial)
+        """A saturated device loses packets; without loss it was the generator, or the load it was asked for, that went no higher.
+        In closed loop the clients wait for the device."""
+        if bench.traffic == "packets" and not trial.generator_bound and not trial.failed:
+            return "unknown"
+        return "subject" if bench.traffic == "packets" and trial.failed else bound_of(trial)
 
     def _trial_figures(self, bench, book, trial, bound):
         book.figure("bandwidth", "bit/s", "higher", 8 * trial.bytes / trial.seconds, bound)
         if bench.traffic == "requests":
             latency_figures(book, trial.latency, bound)
-            book.latency(trial.latency, trial.load, bench.unit, trial.clock, bench.latency_from, bench.floor)
+            book.latency(trial, bench)
             book.figure("failed", "requests", "lower", trial.failed, bound)
 
 
