@@ -6,7 +6,9 @@
 Everything that can go wrong with the process is a Broken that names it: no answer in time, an end, a line that is no JSON.
 One thread. The process ends when its input is closed, when we die (PR_SET_PDEATHSIG), and at the latest by SIGKILL.
 """
+import contextlib
 import ctypes
+import itertools
 import json
 import os
 import pathlib
@@ -23,6 +25,7 @@ READY_SECONDS = 60           # the generator itself gives a gateway ten
 GRACE_SECONDS = 20           # beyond a trial's own time
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
+_count = itertools.count(1)
 
 
 def program(kind):
@@ -62,8 +65,9 @@ class Generator:
     def __init__(self, kind, spec, directory, namespace=None, ready_seconds=READY_SECONDS):
         self.name = f"penstock-lab-{kind}"
         self._trials, self._text = 0, b""
-        self._log = pathlib.Path(directory) / f"{self.name}-{id(self):x}.log"
-        words = [program(kind), "--spec", _spec_file(spec, directory, f"{kind}-{id(self):x}")]
+        file = f"{self.name}-{next(_count)}"
+        self._log = pathlib.Path(directory) / f"{file}.log"
+        words = [program(kind), "--spec", _spec_file(spec, directory, file)]
         if namespace:
             words = ["ip", "netns", "exec", namespace, *words]
         with open(self._log, "wb") as log:
@@ -130,7 +134,9 @@ class Generator:
                 process.wait(3)
             except (OSError, subprocess.TimeoutExpired):
                 continue
-        process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
 
     def _ready(self, seconds):
         event = self._next(time.monotonic() + seconds, "its ports")
