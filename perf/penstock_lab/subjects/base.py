@@ -1,0 +1,78 @@
+"""What the lab and its subjects say to each other (perf/LAB.md, Subjects)."""
+import dataclasses
+
+
+class SubjectError(Exception):
+    """A subject did not start, ended, or does not do its work; the text names it and says what it said last."""
+
+
+class Missing(str):
+    """A fault of the machine, not of the scenario: a program, device or privilege that is not there (exit code 3)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a subject runs. `lab`: makes namespaces, processes and a directory, and removes them at its end. `cores`: of
+    `generator` and `subject`, lists of numbers. `huge`: 2 MB pages are reserved. `scenario`: resolved and checked."""
+    lab: object
+    cores: dict
+    wiring: str
+    huge: bool
+    scenario: dict
+
+
+@dataclasses.dataclass
+class Port:
+    """One port of the generator. `device`: devargs for DPDK; `namespace`, `interface`: for a kernel stack."""
+    name: str
+    address: str = ""
+    gateway: str = ""
+    device: str = ""
+    mac: str = ""
+    answers: tuple = ()
+    namespace: object = None
+    interface: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """Counted so far, at `time` (seconds of a clock that only grows): packets out of the subject and into it, packets it
+    dropped by name, seconds it was busy, cycles its cores have spent. None: this subject cannot tell."""
+    time: float
+    sent: int | None = None
+    received: int | None = None
+    drops: dict = dataclasses.field(default_factory=dict)
+    busy_seconds: float | None = None
+    cycles: int | None = None
+
+
+class Subject:
+    """A device under test. check() before anything runs, start() once, then sample(), change() and stages() from one thread,
+    and stop(), which is always called and leaves nothing."""
+    wirings = ()   # in which it can be joined to a generator
+
+    def __init__(self, config=None):
+        self.config = config or {}
+
+    def check(self, config, wiring):
+        if wiring not in self.wirings:
+            return [f"wiring: {wiring} is not for this driver: {' | '.join(self.wirings)}"]
+        return []
+
+    def version(self):
+        raise NotImplementedError
+
+    def start(self, place):
+        raise NotImplementedError
+
+    def sample(self):
+        raise NotImplementedError
+
+    def stages(self):
+        return {}
+
+    def change(self, kind, n):
+        raise SubjectError(f"{type(self).__name__}: nothing of it can be changed while it runs")
+
+    def stop(self):
+        raise NotImplementedError
