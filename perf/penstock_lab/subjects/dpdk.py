@@ -39,7 +39,7 @@ class DpdkProgram(Subject):
         self._process = joint.namespace.start(self.program, *words(eal))
         self._telemetry = Telemetry(self._prefix, self._process, self.program)
         if place.wiring == "replay":
-            rig.wait_until(lambda: self.sample().sent > 0, 30, 0.1, f"{self.program}: forward the input")
+            rig.wait_until(lambda: self.sample().sent > 0, 60, 0.1, f"{self.program}: forward the input")
         return joint.ports
 
     def sample(self):

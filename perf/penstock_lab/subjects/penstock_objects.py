@@ -25,7 +25,7 @@ def read(config, faults):
             "flows": one.number("flows", 1024, 1 << 26, 1 << 18, whole=True),
             "buffers": one.number("buffers", 4096, 1 << 22, 1 << 18, whole=True),
             "routes": one.number("routes", 0, 100_000, 0, whole=True), "filter": one.number("filter", 0, 100_000, 0, whole=True),
-            "limits": one.flag("limits", False), "nat": _nat(one), "proxy": _proxy(one), "esp": tunnel.read(one)}
+            "limits": one.flag("limits", False), "nat": _nat(one), "proxy": read_proxy(one.mapping("proxy")) if one.has("proxy") else None, "esp": tunnel.read(one)}
     one.done()
     return made
 
@@ -41,10 +41,8 @@ def _nat(fields):
     return made
 
 
-def _proxy(fields):
-    if not fields.has("proxy"):
-        return None
-    one = fields.mapping("proxy")
+def read_proxy(one):
+    """Who listens where, and where the servers do; the other proxies have these fields, too."""
     made = {"protocol": one.choice("protocol", ("http", "tcp"), "http"), "port": one.number("port", 1, 65535, 80, whole=True),
             "server": one.number("server", 1, 65535, 8080, whole=True)}
     one.done()
