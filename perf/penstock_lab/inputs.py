@@ -1,8 +1,8 @@
 """Packet files for wiring `replay`: the scenario's streams as frames that a subject reads from memory for ever.
 
 A file holds each flow of each stream once, and at least 256 frames, so that sizes come in their proportions; bounds: FRAMES.
-Of the streams' fields (perf/LAB.md, Streams) those count that say what a packet is; rate, spacing and signature have no meaning
-here, because the subject takes as fast as it can. The same scenario makes the same bytes.
+Streams have those fields of perf/LAB.md that say what a packet is: name, size, and headers of UDP or TCP over IPv4. The subject takes
+as fast as it can, so there is no rate. The same scenario makes the same bytes.
 """
 import ipaddress
 import itertools
@@ -10,6 +10,8 @@ import math
 import random
 import socket
 import struct
+
+from .fields import REQUIRED, Reader, shown
 
 FRAMES = 200_000                    # a port holds a buffer for each
 CRC, ETHER = 4, 14
@@ -22,19 +24,67 @@ CLIENT_MAC = bytes.fromhex("020000000102")
 
 def check(streams):
     """Faults of streams that no file can be made of; empty: all can."""
-    if not isinstance(streams, list) or not streams:
+    if not isinstance(streams, (list, tuple)) or not streams:
         return ["streams: wiring replay needs at least one"]
     found = []
     for n, stream in enumerate(streams):
-        try:
-            flows = math.prod(_wheels(stream).values())
-            _sizes(stream)
-            _transport(stream)
-            if flows > FRAMES:
-                found.append(f"streams[{n}]: {flows} flows do not fit into a file of {FRAMES} frames")
-        except (KeyError, TypeError, ValueError) as fault:
-            found.append(f"streams[{n}]: wiring replay can make UDP and TCP over IPv4 of one size, imix, emix or weighted sizes: {fault!r}")
+        before = len(found)
+        _check_stream(Reader(stream, f"streams[{n}]", found))
+        if len(found) == before and flows([stream]) > FRAMES:
+            found.append(f"streams[{n}]: {flows([stream])} flows are more than the {FRAMES} frames of a file")
     return found
+
+
+def _check_stream(one):
+    one.text("name", r"\S{1,64}", default="")
+    try:
+        _sizes({"size": one.raw("size", 64)})
+    except (KeyError, TypeError, ValueError):
+        one.fault("size", f"{shown(one.value['size'])} is no size of 64 to 1518, imix, {{emix: a to g}} or [{{size, weight}}, …] of such")
+    headers = one.mapping("headers")
+    ip = headers.mapping("ipv4")
+    for name in ("source", "destination"):
+        _check_counted(ip, name, address, "an IPv4 address")
+    ip.number("ttl", 1, 255, 64, whole=True)
+    ip.number("dscp", 0, 63, 0, whole=True)
+    ip.done()
+    present = [name for name in PROTOCOLS if headers.has(name)]
+    if len(present) != 1:
+        headers.fault("udp", "one of udp and tcp must be there")
+    for name in present:
+        transport = headers.mapping(name)
+        for end, default in (("source", 1024), ("destination", 9)):
+            _check_counted(transport, end, port_number, "a port, 0 to 65535", default)
+        if name == "tcp":
+            transport.text("flags", f"[{''.join(FLAGS)}]{{0,6}}", "S", about=f"some of {''.join(FLAGS)}")
+        transport.done()
+    headers.done()
+    one.done()
+
+
+def _check_counted(fields, name, convert, about, default=REQUIRED):
+    """One value, or {from, count, step, order, group}, of which the last must be possible, too."""
+    value = fields.raw(name, default)
+    if not isinstance(value, dict):
+        value = {"from": value}
+    elif fields.has(name):
+        one, before = fields.mapping(name), len(fields.faults)
+        one.raw("from")
+        one.number("count", 1, 1 << 32, whole=True)
+        one.number("step", 1, 1 << 32, 1, whole=True)
+        one.choice("order", ("increment", "random"), "increment")
+        one.text("group", r"\w{1,32}", default="")
+        one.done()
+        if len(fields.faults) > before:
+            return
+    try:
+        convert(value["from"])
+        if convert is address:
+            ipaddress.IPv4Address(address(value["from"]) + (value.get("count", 1) - 1) * value.get("step", 1))
+        else:
+            port_number(value["from"] + (value.get("count", 1) - 1) * value.get("step", 1))
+    except (TypeError, ValueError):
+        fields.fault(name, f"{shown(value['from'])} and what follows it is not {about}")
 
 
 def write(path, scenario, side, neighbours=0, seal=None):
@@ -63,8 +113,8 @@ def datagrams(stream, seed=1):
     count *= math.ceil(256 / count)
     ip, chance = stream["headers"]["ipv4"], random.Random(seed)
     fields = [_values(ip["source"], "source", wheels, address), _values(ip["destination"], "destination", wheels, address),
-              _values(transport.get("source", 1024), protocol + ".source", wheels, int),
-              _values(transport.get("destination", 9), protocol + ".destination", wheels, int)]
+              _values(transport.get("source", 1024), protocol + ".source", wheels, port_number),
+              _values(transport.get("destination", 9), protocol + ".destination", wheels, port_number)]
     shuffled = random.Random(seed).sample(sizes, len(sizes))
     chosen = itertools.cycle(shuffled)
     fixed = (ip.get("ttl", 64), ip.get("dscp", 0) << 2, chance.getrandbits)
@@ -72,7 +122,15 @@ def datagrams(stream, seed=1):
 
 
 def address(value):
+    if not isinstance(value, str):
+        raise ValueError(value)
     return int(ipaddress.IPv4Address(value))
+
+
+def port_number(value):
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 65535:
+        raise ValueError(value)
+    return value
 
 
 def _counted(stream):
@@ -88,8 +146,6 @@ def _wheels(stream):
     """Positions of each counter: one for each field, or for each group of fields."""
     found = {}
     for name, value in _counted(stream):
-        if not isinstance(value["count"], int) or value["count"] < 1:
-            raise ValueError(f"{name}.count: {value['count']!r} is below 1")
         found[value.get("group", name)] = max(value["count"], found.get(value.get("group", name), 1))
     return found
 
@@ -118,17 +174,17 @@ def _sizes(stream):
         size = [{"size": bytes_, "weight": weight} for bytes_, weight in IMIX]
     if isinstance(size, dict) and "emix" in size:
         size = [{"size": EMIX[letter], "weight": 1} for letter in size["emix"]]
+    if isinstance(size, list) and sum(entry["weight"] for entry in size) > FRAMES:
+        raise ValueError(size)
     found = [entry["size"] for entry in size for _ in range(entry["weight"])] if isinstance(size, list) else [size]
     if not found or not all(isinstance(entry, int) and 64 <= entry <= 1518 for entry in found):
-        raise ValueError(f"size: {size!r} is not within 64 to 1518")
+        raise ValueError(size)
     return found
 
 
 def _transport(stream):
-    for protocol in PROTOCOLS:
-        if protocol in stream["headers"]:
-            return protocol, stream["headers"][protocol]
-    raise ValueError("headers: neither udp nor tcp")
+    protocol = next(name for name in PROTOCOLS if name in stream["headers"])
+    return protocol, stream["headers"][protocol]
 
 
 def _datagram(protocol, transport, fields, length, fixed):

@@ -2,6 +2,7 @@
 
 They poll and cannot tell idle rounds from others: busy is all that the forwarding thread ran, and cycles are not told.
 """
+import dataclasses
 import json
 import os
 import pathlib
@@ -13,7 +14,7 @@ import time
 import rig
 
 from .. import wiring
-from .base import Missing, Sample, Subject, SubjectError
+from .base import Missing, Sample, Subject, SubjectError, silent
 
 EXAMPLES = pathlib.Path("/usr/share/dpdk/examples")
 CACHE = pathlib.Path(__file__).resolve().parents[3] / "build" / "perf-peers"
@@ -32,15 +33,19 @@ class DpdkProgram(Subject):
         return f"{self.program} of DPDK {done.stdout.strip() or 'unknown'}"
 
     def launch(self, place, joint, words):
-        """Starts the program and waits until it counts; with replay until it forwards."""
+        """Starts the program and waits until its ports are started; with replay until it forwards. They answer no ARP: the
+        generator's ports have no gateway."""
         self._prefix = f"lab{os.getpid()}-{time.monotonic_ns()}"
         eal = ["--no-pci", "--file-prefix", self._prefix, *(["--in-memory"] if place.huge else ["--no-huge", "-m", "2048"])]
         self._core, self._ports = place.cores["subject"][0], range(len(joint.ends))
-        self._process = joint.namespace.start(self.program, *words(eal))
-        self._telemetry = Telemetry(self._prefix, self._process, self.program)
+        self.process = joint.namespace.start(self.program, *words(eal))
+        self._telemetry = Telemetry(self._prefix, self.process, self.program)
         if place.wiring == "replay":
             rig.wait_until(lambda: self.sample().sent > 0, 60, 0.1, f"{self.program}: forward the input")
-        return joint.ports
+        else:   # whoever connects to a memif before it is started is sent away for good
+            rig.wait_until(lambda: all(self._telemetry.ask(f"/ethdev/info,{p}")["dev_started"] for p in self._ports), 30, 0.05,
+                           f"{self.program}: start its ports")
+        return [dataclasses.replace(port, gateway="") for port in joint.ports]
 
     def sample(self):
         stats = [self._telemetry.ask(f"/ethdev/stats,{port}") for port in self._ports]
@@ -50,7 +55,7 @@ class DpdkProgram(Subject):
 
     def _busy_seconds(self):
         """The thread that runs on the subject's core: the main one where the program has one core only."""
-        for task in pathlib.Path(f"/proc/{self._process.pid}/task").iterdir():
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
             name = (task / "comm").read_text().strip()
             if name == self.thread(self._core):
                 return int((task / "schedstat").read_text().split()[0]) / 1e9
@@ -62,8 +67,8 @@ class DpdkProgram(Subject):
     def stop(self):
         if hasattr(self, "_telemetry"):
             self._telemetry.close()
-        if hasattr(self, "_process"):
-            self._process.stop(timeout=10)
+        if hasattr(self, "process"):
+            self.process.stop(timeout=10)
             for directory in (runtime_directory(self._prefix), pathlib.Path("/dev/hugepages") / self._prefix):
                 shutil.rmtree(directory, ignore_errors=True)
 
@@ -76,7 +81,7 @@ class Telemetry:
     """Counters of any DPDK program, without disturbing it."""
 
     def __init__(self, prefix, process, program):
-        self._process, self._program = process, program
+        self.process, self._program = process, program
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._socket.settimeout(10)
         try:
@@ -87,8 +92,8 @@ class Telemetry:
             raise SubjectError(f"{program}: {error}") from None
 
     def _connect(self, directory):
-        if not self._process.running():
-            raise SubjectError(f"{self._program}: ended with status {self._process.wait()}: {self._process.tail(3)}")
+        if not self.process.running():
+            raise silent(self._program, self.process, "")
         for path in sorted(directory.glob("dpdk_telemetry.v2*")):   # with --in-memory they are numbered
             try:
                 self._socket.connect(str(path))
@@ -101,9 +106,8 @@ class Telemetry:
         try:
             self._socket.send(command.encode())
             return json.loads(self._socket.recv(1 << 16))[command.split(",")[0]]
-        except (OSError, ValueError, KeyError):
-            status = f"ended with status {self._process.wait()}" if not self._process.running() else "does not answer"
-            raise SubjectError(f"{self._program}: {status}: {self._process.tail(3)}") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise silent(self._program, self.process, error) from None
 
     def close(self):
         self._socket.close()

@@ -8,7 +8,7 @@ import tempfile
 import rig
 
 from ..fields import Reader
-from .base import Missing, SubjectError
+from .base import Missing, silent
 from .kernel import InKernel
 from .penstock_objects import read_proxy
 
@@ -33,7 +33,7 @@ class KernelProxy(InKernel):
         left, right = (end.side for end in joint.ends)
         directory = pathlib.Path(tempfile.mkdtemp(prefix=self.program + "-", dir=place.lab.dir))
         words = self.words(directory, f"{left.subject}:{proxy['port']}", f"{right.generator}:{proxy['server']}", proxy["protocol"])
-        self._process = joint.namespace.start(self.program, "taskset", "-c", place.cores["subject"][0], *words)
+        self.process = joint.namespace.start(self.program, "taskset", "-c", place.cores["subject"][0], *words)
         rig.wait_until(lambda: self._listening(proxy["port"]), 10, 0.05, f"{self.program}: listen on port {proxy['port']}")
         return joint.ports
 
@@ -45,14 +45,14 @@ class KernelProxy(InKernel):
         return f":{port} " in self._namespace.run("ss", "-Hltn").stdout
 
     def _alive(self):
-        if not self._process.running():
-            raise SubjectError(f"{self.program}: ended with status {self._process.wait()}: {self._process.tail(3)}")
+        if not self.process.running():
+            raise silent(self.program, self.process, "")
 
     def sample(self):
         self._alive()
         return super().sample()
 
     def stop(self):
-        if hasattr(self, "_process"):
-            self._process.stop()
+        if hasattr(self, "process"):
+            self.process.stop()
         super().stop()

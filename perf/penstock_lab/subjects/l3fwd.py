@@ -1,11 +1,11 @@
 """DPDK's l3fwd as a subject: IPv4 by longest prefix match, on one core. It has no neighbours: its packets go to the generator's
-MAC. With one port they leave where they came in."""
+MAC. With one port they leave where they came in. Addresses of services are routed, too: it gets the same packets as Penstock."""
 import tempfile
 
 from .. import inputs, wiring
 from ..fields import Reader
 from .dpdk import BUFFERS, NO_OFFLOAD, DpdkProgram, build_example, example_faults
-from .penstock_objects import FORWARDED
+from .penstock_objects import FORWARDED, SERVICES
 
 CHANGES = {**NO_OFFLOAD, "(unsigned)8192)": f"(unsigned){BUFFERS})"}   # as many buffers as the input has packets
 
@@ -25,7 +25,8 @@ class L3fwd(DpdkProgram):
         if place.wiring == "replay":
             inputs.write(f"{directory}/input.pcap", place.scenario, joint.servers)
         core, ports = place.cores["subject"][0], range(len(joint.ends))
-        rules = {"v4": f"R{FORWARDED} {ports[-1]}\n", "v6": f"R2001:0200:0000:0000:0000:0000:0000:0000/48 {ports[-1]}\n"}
+        rules = {"v4": f"R{FORWARDED} {ports[-1]}\nR{SERVICES} {ports[-1]}\n",
+                 "v6": f"R2001:0200:0000:0000:0000:0000:0000:0000/48 {ports[-1]}\n"}
         for name, text in rules.items():
             with open(f"{directory}/{name}.cfg", "w") as file:
                 file.write(text)

@@ -14,7 +14,7 @@ from rig.gateway import version as daemon_version
 
 from .. import inputs, wiring
 from . import tunnel
-from .base import Missing, Sample, Subject, SubjectError
+from .base import Missing, Sample, Subject, SubjectError, silent
 from .penstock_objects import Objects, read
 
 QUIET_DROPS = ("punt_limited", "punt_queue_full")   # for the control plane, not the traffic
@@ -23,7 +23,6 @@ LOST = 0.001              # of the packets in: more lost to drops is no forwardi
 
 class Penstock(Subject):
     wirings = ("replay", "memif", "veth")
-    changes = ("rules", "routes", "endpoints", "keys")
 
     def check(self, config, wiring):
         found = super().check(config, wiring)
@@ -78,6 +77,14 @@ class Penstock(Subject):
         if sum(lost.values()) > (after.received - before.received) * LOST:
             raise SubjectError(f"penstock: drops what it should forward: {lost}")
 
+    @property
+    def process(self):
+        return self._gateway.process
+
+    def generation(self):
+        """Of the configuration that the worker has adopted."""
+        return int(self._gateway.json("stats", "workers")["workers"][0]["generation"])
+
     def sample(self):
         stats = self._stats()
         ports, workers = stats["ports"], stats["workers"]
@@ -90,9 +97,7 @@ class Penstock(Subject):
         try:
             return self._gateway.json("stats")
         except (rig.CliError, rig.LabError) as error:
-            if not self._gateway.process.running():
-                raise SubjectError(f"penstock: ended with status {self._gateway.process.wait()}: {self._gateway.process.tail(3)}") from None
-            raise SubjectError(f"penstock: {error}") from None
+            raise silent("penstock", self.process, error) from None
 
     def _busy_seconds(self, busy, idle):
         if self._veth:
@@ -115,12 +120,16 @@ class Penstock(Subject):
         return {s["name"]: float(s["cyclesPerPacket"]) for s in self._stats().get("stages", []) if float(s.get("cyclesPerPacket", 0))}
 
     def change(self, kind, n):
-        """The n-th change of this kind, while packets flow: a rule, a route, an endpoint, or the keys of all peers."""
-        made = {"rules": self.objects.rule, "routes": lambda n: [self.objects.node(1 + n)],
+        """The n-th change of this kind, while packets flow: a rule, a route, an endpoint, the keys of all peers; or a restart."""
+        if kind == "restart":
+            self._gateway.stop()
+            self._gateway.start(seconds=60)
+            return
+        made = {"rules": self.objects.rule, "routes": lambda n: [self.objects.node(n)],
                 "endpoints": self.objects.services, "keys": self.objects.peers}
         if kind not in made:
-            raise SubjectError(f"penstock: change {kind!r} is none of {', '.join(made)}")
-        bundle = made[kind](n)
+            raise SubjectError(f"penstock: change {kind!r} is none of {', '.join(made)}, restart")
+        bundle = made[kind](1 + n)   # 0 is what it started with
         if not bundle:
             raise SubjectError(f"penstock: change {kind} needs {'config.nat' if kind == 'endpoints' else 'config.esp'}")
         self._apply(bundle)

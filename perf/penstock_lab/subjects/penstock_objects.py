@@ -1,7 +1,7 @@
 """The configuration objects of Penstock for a scenario: what `config` of the driver asks for, in the words of its API.
 
     routes: 10000                          so many more routes than the one that is used
-    nat: {address: 203.0.113.10, port: 80, protocol: UDP, endpoints: 10}
+    nat: {address: 203.0.113.10, port: 80, server: 8080, endpoints: 10}      a service of UDP and TCP
     filter: 1000                           rules, of which only the last matches
     limits: true                           one of all packets, one of each source, never reached
     esp: {cipher: AES-GCM-128, operation: encrypt, peers: 1, associations: 1}
@@ -13,8 +13,8 @@ from ..fields import Reader
 from ..wiring import SERVERS
 from . import tunnel
 
-FORWARDED = "198.18.0.0/16"
-ADDRESS = r"\d{1,3}(\.\d{1,3}){3}"
+FORWARDED, SERVICES = "198.18.0.0/16", "203.0.113.0/24"
+ADDRESS = r"203\.0\.113\.\d{1,3}"
 
 
 def read(config, faults):
@@ -34,8 +34,8 @@ def _nat(fields):
     if not fields.has("nat"):
         return None
     one = fields.mapping("nat")
-    made = {"address": one.text("address", ADDRESS, "203.0.113.10", "an IPv4 address"), "port": one.number("port", 1, 65535, 80, whole=True),
-            "server": one.number("server", 1, 65535, 8080, whole=True), "protocol": one.choice("protocol", ("UDP", "TCP"), "UDP"),
+    made = {"address": one.text("address", ADDRESS, "203.0.113.10", f"an IPv4 address of {SERVICES}"), "port": one.number("port", 1, 65535, 80, whole=True),
+            "server": one.number("server", 1, 65535, 8080, whole=True),
             "endpoints": one.number("endpoints", 1, SERVERS, 10, whole=True)}
     one.done()
     return made
@@ -82,7 +82,7 @@ class Objects:
         if not self.nat:
             return []
         nat, side = self.nat, self.joint.servers
-        made = objects.service("web", nat["address"], (nat["port"], nat["server"], nat["protocol"]))
+        made = objects.service("web", nat["address"], *[(nat["port"], nat["server"], protocol) for protocol in ("UDP", "TCP")])
         members = [side.server(n) for n in range(nat["endpoints"])]
         if shift:
             members[-1] = side.server(nat["endpoints"] - 1 + shift % 2)
@@ -105,12 +105,12 @@ class Objects:
         return [objects.access_policy("changing", {"name": "it", "action": "deny", "from": [f"172.30.{n % 250}.0/24"]}, priority=10)]
 
     def peers(self, generation=0):
-        """`generation`: each has other keys."""
+        """`generation`: each has other keys, in a file of another name, because a Peer that says the same is not read again."""
         if not self.esp:
             return []
         made = []
         for n in range(self.esp["peers"]):
-            path = self.directory / f"keys-{n}"
+            path = self.directory / f"keys-{n}-{generation % 2}"
             tunnel.write_keys(path, self.esp, n, generation)
             made.append(objects.peer(f"p{n}", tunnel.host(tunnel.UNDERLAY, 1 + n), tunnel.peer_prefix(n, self.esp["peers"]),
                                      cipher=self.esp["cipher"], staticKeys={"file": str(path)}, extendedSequenceNumbers=False,
