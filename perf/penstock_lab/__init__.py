@@ -1,1 +1,1 @@
-"""The performance lab; perf/LAB.md says what its parts say to each other."""
+"""The slow half of penstock-lab: scenarios, methods, statistics, results (perf/LAB.md says how the parts fit together)."""

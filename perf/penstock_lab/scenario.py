@@ -122,17 +122,17 @@ def _memory(fields):
 
 
 def _traffic_fields(fields, traffic):
-    """Packets have streams, requests have clients or servers, memory has neither."""
+    """Packets and memory have streams, requests have clients and servers."""
     ports = tuple(one.raw("name") and copy.deepcopy(one.value) for one in fields.items("ports", [], most=16))
     streams, ends = fields.raw("streams", []), {name: fields.raw(name, None) for name in ("clients", "servers")}
     if not isinstance(streams, list) or len(streams) > 4096:
         fields.fault("streams", "must be a list of at most 4096")
         streams = []
-    if traffic == "packets" and not streams:
-        fields.fault("streams", "traffic: packets needs at least one")
+    if traffic != "requests" and not streams:
+        fields.fault("streams", f"traffic: {traffic} needs at least one")
     if traffic == "requests" and not ends["clients"]:
         fields.fault("clients", "traffic: requests needs them")
-    for name, wrong in (("streams", traffic != "packets" and streams), ("clients", traffic != "requests" and ends["clients"]),
+    for name, wrong in (("streams", traffic == "requests" and streams), ("clients", traffic != "requests" and ends["clients"]),
                         ("servers", traffic != "requests" and ends["servers"])):
         if wrong:
             fields.fault(name, f"means nothing with traffic: {traffic}")

@@ -1,5 +1,6 @@
 """What the lab and its subjects say to each other (perf/LAB.md, Subjects)."""
 import dataclasses
+import time
 
 
 class SubjectError(Exception):
@@ -76,3 +77,12 @@ class Subject:
 
     def stop(self):
         raise NotImplementedError
+
+
+def silent(name, process, error):
+    """The SubjectError of a subject whose process said nothing any more: that it has ended, if it has, and its last words."""
+    deadline = time.monotonic() + 1   # a process that closed its sockets may take a moment to end
+    while process.running() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    what = f"does not answer: {error}" if process.running() else f"ended with status {process.wait()}"
+    return SubjectError(f"{name}: {what}; its last words: {' / '.join(process.tail(3).splitlines()) or 'none'}")

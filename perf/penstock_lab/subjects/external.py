@@ -1,0 +1,75 @@
+"""A device of somebody else as a subject: nothing is started or counted, the generator's ports only learn where it is.
+
+    config:
+      ports:
+        - {name: left, device: "0000:01:00.0", address: 198.51.100.2/24, gateway: 198.51.100.1}
+        - {name: right, device: "0000:01:00.1", address: 10.0.1.2/24, gateway: 10.0.1.1, answers: [198.18.0.0/16]}
+
+A `device` is a PCI address or devargs of DPDK. With `interface` in its place a kernel stack uses that interface of this machine.
+"""
+import ipaddress
+import pathlib
+import re
+import time
+
+from ..fields import Reader
+from .base import Missing, Port, Sample, Subject
+
+PCI = r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+
+
+def read(config, faults):
+    """The ports; what is wrong is added to `faults`."""
+    fields, made = Reader(config, "config", faults), []
+    for one in fields.items("ports", most=16):
+        port = Port(one.text("name", r"[a-z][a-z0-9]{0,15}", about="a name"), device=one.text("device", default=""),
+                    interface=one.text("interface", r"[\w.-]{1,15}", default="", about="an interface"),
+                    address=one.text("address"), gateway=one.text("gateway", default=""), mac=one.text("mac", default=""),
+                    answers=tuple(one.raw("answers", [])))
+        _check(one, port)
+        one.done()
+        made.append(port)
+    fields.done()
+    if not made and not faults:
+        fields.fault("ports", "must name at least one")
+    return made
+
+
+def _check(fields, port):
+    if bool(port.device) == bool(port.interface):
+        fields.fault("device", "one of device and interface, and not both")
+    for name, value, kind in [("address", port.address, ipaddress.ip_interface), ("gateway", port.gateway, ipaddress.ip_address),
+                              *(("answers", a, ipaddress.ip_network) for a in port.answers)]:
+        try:
+            if value:
+                kind(value)
+        except ValueError as error:
+            fields.fault(name, str(error))
+    if port.gateway and port.address and not any(f.startswith(fields.path) for f in fields.faults):
+        if ipaddress.ip_address(port.gateway) not in ipaddress.ip_interface(port.address).network:
+            fields.fault("gateway", f"{port.gateway} is not in the network of {port.address}: nobody could reach it")
+
+
+class External(Subject):
+    wirings = ("nic",)
+
+    def check(self, config, wiring):
+        found = super().check(config, wiring)
+        for port in read(config, found):
+            if re.fullmatch(PCI, port.device) and not pathlib.Path(f"/sys/bus/pci/devices/{port.device}").exists():
+                found.append(Missing(f"config.ports: {port.name}: no device {port.device} in this machine"))
+            if port.interface and not pathlib.Path(f"/sys/class/net/{port.interface}").exists():
+                found.append(Missing(f"config.ports: {port.name}: no interface {port.interface} in this machine"))
+        return found
+
+    def version(self):
+        return "unknown: somebody else's"
+
+    def start(self, place):
+        return read(self.config, [])
+
+    def sample(self):
+        return Sample(time.monotonic())
+
+    def stop(self):
+        """Nothing of it is ours."""

@@ -1,0 +1,45 @@
+"""DPDK's testpmd as a subject: packets as they are (`io`) or with their MACs exchanged (`macswap`), on one core: what the
+devices themselves allow. `config: {mode: io | macswap}`."""
+import os
+import shutil
+import tempfile
+
+from .. import inputs, wiring
+from ..fields import Reader
+from .base import Missing
+from .dpdk import BUFFERS, DpdkProgram
+
+
+def read(config, faults):
+    one = Reader(config, "config", faults)
+    mode = one.choice("mode", ("io", "macswap"), "io")
+    one.done()
+    return mode
+
+
+class Testpmd(DpdkProgram):
+    program = "testpmd"
+    wirings = ("replay", "memif", "veth")
+
+    def check(self, config, wiring):
+        found = super().check(config, wiring)
+        read(config, found)
+        if not shutil.which("dpdk-testpmd"):
+            found.append(Missing("testpmd: no dpdk-testpmd: install the package dpdk-dev"))
+        if len(os.sched_getaffinity(0)) < 2:
+            found.append(Missing("testpmd: needs two cores: one of them for its control thread"))
+        return found
+
+    def start(self, place):
+        path = os.path.join(tempfile.mkdtemp(prefix="testpmd-", dir=place.lab.dir), "input.pcap")
+        joint = wiring.join(place, path)
+        if place.wiring == "replay":
+            inputs.write(path, place.scenario, joint.servers)
+        core = place.cores["subject"][0]
+        main = min(set(os.sched_getaffinity(0)) - {core})
+        topology = "loop" if len(joint.ends) == 1 else "paired"
+        return self.launch(place, joint, lambda eal: [
+            "dpdk-testpmd", "-l", f"{main},{core}", "--main-lcore", main, *eal,
+            *[word for end in joint.ends for word in ("--vdev", end.device)], "--", f"--forward-mode={read(self.config, [])}",
+            "--nb-cores=1", "--auto-start", f"--port-topology={topology}", f"--total-num-mbufs={BUFFERS}", "--no-lsc-interrupt",
+            "--stats-period=3600"])

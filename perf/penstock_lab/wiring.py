@@ -1,0 +1,139 @@
+"""How a generator and a subject are joined.
+
+    left  198.51.100.2 ── 198.51.100.1  subject  10.0.1.1 ── 10.0.1.2  right        (servers: 10.0.1.129 …)
+
+- `memif`: shared memory between two processes, no kernel; the generator is the client of both sockets.
+- `veth`: the kernel's virtual wires; the subject has a network namespace of its own. For packets, and for the lab's own stack,
+  both ends are in one namespace without addresses; for kernel stacks each end is a host with its address.
+- `replay`: the subject reads a file from memory for ever and sends out of the same port, to servers 198.51.100.129 …
+- `nic`: ports of this machine that the scenario names, to a device that somebody else runs.
+
+A Joint owns nothing by itself: sockets are in the lab's directory, namespaces are the lab's, and both go with it.
+"""
+import dataclasses
+import ipaddress
+import os
+import pathlib
+import re
+import tempfile
+
+from .subjects.base import Port, SubjectError
+
+
+@dataclasses.dataclass(frozen=True)
+class Side:
+    """A network between the generator and the subject."""
+    name: str
+    subject: str
+    generator: str
+    network: str
+    mac: str              # the subject's
+    generator_mac: str
+
+    @property
+    def cidr(self):
+        return f"{self.subject}/{ipaddress.ip_network(self.network).prefixlen}"
+
+    @property
+    def servers(self):
+        """The addresses the generator answers for besides its own: the upper half of the network."""
+        return str(list(ipaddress.ip_network(self.network).subnets(1))[1])
+
+    def server(self, n):
+        return str(ipaddress.ip_network(self.servers)[1 + n])
+
+
+LEFT = Side("left", "198.51.100.1", "198.51.100.2", "198.51.100.0/24", "02:00:00:00:00:01", "02:00:00:00:01:01")
+RIGHT = Side("right", "10.0.1.1", "10.0.1.2", "10.0.1.0/24", "02:00:00:00:00:02", "02:00:00:00:01:02")
+SERVERS = 100             # at most, on one side
+
+
+@dataclasses.dataclass(frozen=True)
+class End:
+    """The subject's end of a side: a DPDK device or a kernel interface."""
+    side: Side
+    device: str = ""
+    interface: str = ""
+
+
+@dataclasses.dataclass
+class Joint:
+    ends: list            # one (replay) or two: left, right
+    ports: list           # of the generator, as many; none with replay
+    namespace: object     # where the subject runs
+
+    @property
+    def servers(self):
+        """The side on which the servers are."""
+        return self.ends[-1].side
+
+
+def join(place, replay=None, driver="af_packet"):
+    """The joint of a Place. `replay`: the file, with that wiring; `driver`: of DPDK on veth, af_packet or af_xdp."""
+    if place.wiring == "replay":
+        return Joint([End(LEFT, f"net_pcap0,rx_pcap={replay},infinite_rx=1")], [], namespace(place.lab, "subject"))
+    if place.wiring == "memif":
+        return _memif(place)
+    if place.wiring == "veth":
+        return _veth(place, driver)
+    raise SubjectError(f"wiring: nothing joins two ends by {place.wiring}")
+
+
+def namespace(lab, role):
+    return lab.namespaces.get(role) or lab.namespace(role)
+
+
+def _memif(place):
+    sockets, ends, ports = tempfile.mkdtemp(prefix="memif-", dir=place.lab.dir), [], []   # a name that no earlier subject left behind
+    for number, side in enumerate((LEFT, RIGHT)):
+        socket = f"socket={sockets}/{side.name}.sock,socket-abstract=no,id=0"
+        ends.append(End(side, f"net_memif{number},role=server,{socket},mac={side.mac}"))
+        ports.append(_port(side, device=f"net_memif{number},role=client,{socket},mac={side.generator_mac}"))
+    return Joint(ends, ports, namespace(place.lab, "subject"))
+
+
+def _veth(place, driver):
+    lab, kernel = place.lab, place.scenario.get("clients", {}).get("stack") == "kernel"
+    roles = {LEFT: "clients", RIGHT: "servers"} if kernel else {LEFT: "generator", RIGHT: "generator"}
+    subject, ends, ports = namespace(lab, "subject"), [], []
+    for number, side in enumerate((LEFT, RIGHT)):
+        other = namespace(lab, roles[side])
+        if side.name not in subject.macs:
+            lab.link(other, side.name, subject, side.name)
+            _pin(subject, side.name, place.cores["subject"])
+            _pin(other, side.name, place.cores["generator"])
+            for end in (other, subject):
+                end.sysctl(f"net.ipv6.conf.{side.name}.disable_ipv6=1")
+            if kernel:
+                other.add_address(side.name, f"{side.generator}/{side.cidr.split('/')[1]}")
+        ends.append(End(side, veth_device(number, side.name, driver), side.name))
+        ports.append(_port(side, device=veth_device(number, side.name, "af_packet"), namespace=other, interface=side.name,
+                           mac=other.mac(side.name)))
+    return Joint(ends, ports, subject)
+
+
+def veth_device(number, interface, driver):
+    if driver == "af_xdp":
+        return f"net_af_xdp{number},iface={interface},queue_count=1,force_copy=1"
+    return f"net_af_packet{number},iface={interface},qpairs=1,qdisc_bypass=1"
+
+
+def _pin(namespace, interface, cores):
+    """Packets that arrive here are received by the kernel on these cores: the cost belongs to whom they are for."""
+    mask = sum(1 << core for core in cores)
+    namespace.run("sh", "-c", f"echo {mask:x} > /sys/class/net/{interface}/queues/rx-0/rps_cpus")
+
+
+def _port(side, **fields):
+    return Port(side.name, **{"address": f"{side.generator}/{side.cidr.split('/')[1]}", "gateway": side.subject,
+                              "mac": side.generator_mac, "answers": (side.servers,), **fields})
+
+
+def core_busy_seconds(cores):
+    """What these cores did so far other than nothing and for other guests: user, nice, system, irq, softirq."""
+    busy = 0
+    for line in pathlib.Path("/proc/stat").read_text().splitlines():
+        if (found := re.match(r"cpu(\d+) ", line)) and int(found[1]) in cores:
+            user, nice, system, _, _, irq, softirq = map(int, line.split()[1:8])
+            busy += user + nice + system + irq + softirq
+    return busy / os.sysconf("SC_CLK_TCK")

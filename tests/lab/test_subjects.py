@@ -1,0 +1,152 @@
+"""The drivers' checks of what comes from outside, and the files of wiring replay: nothing is started here."""
+import pathlib
+import struct
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "perf"))
+from penstock_lab import inputs, subjects, wiring  # noqa: E402
+from penstock_lab.subjects import tunnel  # noqa: E402
+from penstock_lab.subjects.base import Missing  # noqa: E402
+
+
+def stream(size=64, source="10.0.0.1", destination="198.18.1.1", protocol="udp", **ports):
+    return {"size": size, "headers": {"ipv4": {"source": source, "destination": destination}, protocol: {"source": 1024, "destination": 9, **ports}}}
+
+
+def frames_of(path):
+    data, at, found = path.read_bytes(), 24, []
+    while at < len(data):
+        length = struct.unpack_from("<I", data, at + 8)[0]
+        found.append(data[at + 16:at + 16 + length])
+        at += 16 + length
+    return found
+
+
+def words(faults):
+    """Faults of the scenario, not of this machine."""
+    return [str(fault) for fault in faults if not isinstance(fault, Missing)]
+
+
+class Checks(unittest.TestCase):
+
+    def faults(self, driver, config, wiring_name):
+        return words(subjects.driver(driver)(config).check(config, wiring_name))
+
+    def test_every_driver_is_there_and_likes_its_defaults(self):
+        good = {"penstock": "replay", "testpmd": "memif", "l3fwd": "replay", "haproxy": "veth", "nginx": "veth", "kernel": "veth"}
+        for name, wiring_name in good.items():
+            self.assertEqual(self.faults(name, {}, wiring_name), [], name)
+
+    def test_a_wiring_that_a_driver_cannot_have_names_those_it_can(self):
+        for name, wrong in (("penstock", "ring"), ("l3fwd", "veth"), ("haproxy", "memif"), ("ipsec-secgw", "memif"), ("kernel", "replay")):
+            fault = self.faults(name, {"esp": {}} if name == "ipsec-secgw" else {}, wrong)
+            self.assertEqual(len(fault), 1, fault)
+            self.assertIn(wrong, fault[0])
+            self.assertIn(subjects.driver(name).wirings[0], fault[0])
+
+    def test_each_wrong_field_is_one_fault_with_its_path(self):
+        wrong = {"filter": 100_001, "nat": {"endpoints": 0, "port": "http", "colour": 1}, "limits": 3, "idle": "busy", "rules": 7,
+                 "esp": {"cipher": "DES"}}
+        found = self.faults("penstock", wrong, "replay")
+        for path in ("config.filter", "config.nat.endpoints", "config.nat.port", "config.nat.colour", "config.limits", "config.idle",
+                     "config.rules", "config.esp.cipher"):
+            self.assertEqual(sum(f.startswith(path + ":") for f in found), 1, (path, found))
+        self.assertEqual(len(found), 8, found)
+
+    def test_configurations_that_are_no_mappings(self):
+        for name, wiring_name in (("penstock", "replay"), ("testpmd", "replay"), ("nginx", "veth"), ("external", "nic")):
+            for config in ("text", ["list"], 7):
+                self.assertTrue(self.faults(name, config, wiring_name), (name, config))
+
+    def test_what_does_not_go_together(self):
+        self.assertIn("config.proxy", self.faults("penstock", {"proxy": {}}, "replay")[0])
+        self.assertIn("decrypt", self.faults("penstock", {"esp": {"operation": "decrypt"}}, "memif")[0])
+        self.assertIn("config.esp", self.faults("crypto-perf", {}, "replay")[0])
+        self.assertIn("one peer", self.faults("ipsec-secgw", {"esp": {"peers": 2}}, "replay")[0])
+
+    def test_an_external_device_is_described_wholly(self):
+        port = {"name": "left", "device": "0000:ff:1f.7", "address": "198.51.100.2/24", "gateway": "198.51.100.1"}
+        found = subjects.driver("external")().check({"ports": [port]}, "nic")
+        self.assertEqual([type(f) for f in found], [Missing], found)
+        self.assertIn("0000:ff:1f.7", found[0])
+        for change, path in (({"gateway": "10.0.0.1"}, "gateway"), ({"address": "300.0.0.1/24"}, "address"), ({"interface": "lo"}, "device"),
+                             ({"answers": ["x"]}, "answers"), ({"speed": 1}, "speed")):
+            found = self.faults("external", {"ports": [{**port, **change}]}, "nic")
+            self.assertTrue(any(f.startswith(f"config.ports[0].{path}") for f in found), (change, found))
+        self.assertTrue(self.faults("external", {}, "nic"))
+
+
+class Inputs(unittest.TestCase):
+
+    def write(self, streams, **options):
+        with tempfile.TemporaryDirectory() as directory:
+            path = pathlib.Path(directory) / "x.pcap"
+            inputs.write(path, {"streams": streams, "seed": 1}, wiring.LEFT, **options)
+            return frames_of(path)
+
+    def test_every_flow_is_there_once(self):
+        """A counter of mixed radix: the product of independent fields, grouped ones together."""
+        frames = self.write([stream(source={"from": "10.0.0.1", "count": 30, "group": "g"}, destination={"from": "198.18.0.1", "count": 30, "group": "g"})])
+        self.assertEqual(len(frames), 270)
+        self.assertEqual(len({f[26:34] for f in frames}), 30)
+        one = stream(source={"from": "10.0.0.1", "count": 25})
+        one["headers"]["udp"]["source"] = {"from": 1024, "count": 20, "step": 3}
+        frames = self.write([one])
+        self.assertEqual((len(frames), len({f[26:38] for f in frames})), (500, 500))
+        self.assertEqual(inputs.flows([one]), 500)
+
+    def test_headers_are_right(self):
+        for protocol in ("udp", "tcp"):
+            for frame in self.write([stream(100, protocol=protocol)])[:3]:
+                self.assertEqual(len(frame), 96)
+                self.assertEqual(frame[:6].hex(), wiring.LEFT.mac.replace(":", ""))
+                self.assertEqual(inputs.checksum(frame[14:34]), 0)
+                if protocol == "tcp":
+                    pseudo = frame[26:34] + struct.pack("!HH", 6, len(frame) - 34)
+                    self.assertEqual(inputs.checksum(pseudo + frame[34:]), 0)
+
+    def test_sizes_come_in_their_proportions(self):
+        sizes = [len(f) + 4 for f in self.write([stream("imix", source={"from": "10.0.0.1", "count": 1200})])]
+        self.assertEqual([sizes.count(s) for s in (64, 594, 1518)], [700, 400, 100])
+        sizes = [len(f) + 4 for f in self.write([stream({"emix": "ag"}, source={"from": "10.0.0.1", "count": 300})])]
+        self.assertEqual([sizes.count(s) for s in (64, 1518)], [150, 150])
+
+    def test_the_same_scenario_makes_the_same_bytes(self):
+        random_ = stream("imix", source={"from": "10.0.0.1", "count": 500, "order": "random"}, protocol="tcp")
+        self.assertEqual(self.write([random_]), self.write([random_]))
+
+    def test_neighbours_say_where_they_are(self):
+        frames = self.write([stream()], neighbours=3)
+        self.assertEqual([f[12:14].hex() for f in frames[:4]], ["0806", "0806", "0806", "0800"])
+
+    def test_a_sealed_datagram_opens_with_the_keys_that_the_subjects_get(self):
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        for cipher in tunnel.CIPHERS:
+            esp = {"cipher": cipher, "operation": "decrypt", "peers": 1, "associations": 1}
+            plain = self.write([stream(99)])[0][14:]
+            sealed = self.write([stream(99)], seal=tunnel.sealer(esp))[0][14:]
+            with tempfile.TemporaryDirectory() as directory:
+                path = pathlib.Path(directory) / "keys"
+                tunnel.write_keys(path, esp, 0)
+                self.assertEqual(path.stat().st_mode & 0o77, 0)
+                line = [line.split() for line in path.read_text().splitlines() if line.startswith("in ")][0]
+            key = bytes.fromhex(line[2])
+            self.assertEqual(int.from_bytes(sealed[20:24], "big"), int(line[1]))
+            opened = AESGCM(key[:-4]).decrypt(key[-4:] + sealed[28:36], sealed[36:], sealed[20:28])
+            self.assertEqual(opened[:len(plain)], plain)
+            self.assertEqual((opened[-1], len(opened) % 4), (4, 0))
+
+    def test_streams_that_no_file_can_hold(self):
+        for wrong in (stream(63), stream(1519), stream("mixture"), stream(source="10.0.0"), {"headers": {"ipv6": {}}}, {"pcap": {"file": "x"}}, "text",
+                      stream(source={"from": "10.0.0.1", "count": 0}), stream(source={"from": "10.0.0.1", "count": 200_001})):
+            found = inputs.check([wrong])
+            self.assertTrue(found and all(f.startswith("streams[0]") for f in found), (wrong, found))
+        self.assertEqual(len(inputs.check([])), 1)
+        self.assertEqual(inputs.check([stream(), stream("imix", protocol="tcp")]), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
