@@ -4,7 +4,7 @@ the generators say of streams, clients and servers. Raises WrongInput or NotTher
 import os
 import tempfile
 
-from . import generators, subjects
+from . import generators, inputs, subjects
 from .bench import specifications
 from .errors import NotThere, WrongInput
 from .subjects.base import Missing, Port
@@ -36,7 +36,8 @@ def _subject_faults(scenario):
         else:
             driver = subjects.driver(spec.driver)(spec.config)
             for fault in driver.check(spec.config, scenario.wiring):
-                yield type(fault)(f"subjects[{index}].{fault}")
+                # What is missing is of the machine and has no field.
+                yield Missing(f"subjects[{index}]: {fault}") if isinstance(fault, Missing) else f"subjects[{index}].{fault}"
 
 
 def _missing(scenario):
@@ -58,6 +59,7 @@ def free_megabytes():
 def _traffic_faults(scenario, directory):
     """The generators' word on their fields. Which devices there will be nobody knows yet: the ports are joined to each other."""
     if scenario.traffic == "memory":
+        yield from inputs.check(scenario.streams)
         return
     names = [port["name"] for port in scenario.ports] or ["left", "right"]
     if len(names) == 1 or scenario.traffic == "requests":
