@@ -96,7 +96,8 @@ class Stability:
         found = {_text(f"/sys/devices/system/cpu/cpu{core}/cpufreq/scaling_governor") for core in cores} - {""}
         value = ", ".join(sorted(found)) or "not visible"
         self.add("governor", value, "", "performance, or not visible", found <= {"performance"},
-                 f"the frequency governor is {value}: the processor changes its speed while it is measured")
+                 f"the frequency governor is {value}" +
+                 ("" if found <= {"performance"} else ": the processor changes its speed while it is measured"))
 
 
 def longest_gap(core, seconds):

@@ -3,7 +3,7 @@
 An interval is [low, high] at LEVEL, or None when the samples cannot carry one. From BOOTSTRAP_FROM samples on it is a bootstrap
 (percentile of 10,000 resamples: Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Of fewer samples a bootstrap
 knows too little (it never leaves their range, and of three the median is beyond it one time in four), so there it is
-Student's t: for ratios of their logarithms.
+Student's t, of their logarithms where they are above zero, as rates and ratios are.
 """
 import math
 
@@ -46,6 +46,8 @@ def interval_of_median(values, seed):
         return None
     if len(values) >= BOOTSTRAP_FROM:
         low, high = bootstrap(values, numpy.median, seed)
+    elif min(values) > 0:
+        low, high = (math.exp(edge) for edge in _t_interval(numpy.log(values)))
     else:
         low, high = _t_interval(values)
     return [min(low, median(values)), max(high, median(values))]

@@ -163,6 +163,21 @@ class MlrsearchTest(unittest.TestCase):
             self.assertEqual(found.best(goal)[0], 3e6)
             self.assertGreaterEqual(found.bounds(goal)[1] or found.ceiling, found.ceiling)
 
+    def test_a_generator_whose_core_is_taken_away_now_and_then(self):
+        """It does 3 Mpps, in every third trial half of that; the search ends before its time and says 3 Mpps or less."""
+        class Stolen(FakeDevice):
+            def counts(self, load, seconds):
+                self.line = 1.5e6 if len(self.trials) % 3 == 2 else 3e6
+                return super().counts(load, seconds)
+
+        device = Stolen(capacity=1e9)
+        wanted = goals()
+        found = mlr(device, wanted, limit=100)
+        self.assertLess(device.seconds, 30)
+        for goal in wanted:
+            self.assertTrue(found.reached(goal))
+            self.assertTrue(1.5e6 <= found.best(goal)[0] <= 3e6)
+
 
 if __name__ == "__main__":
     unittest.main()

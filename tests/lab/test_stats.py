@@ -31,11 +31,13 @@ class ReferenceTest(unittest.TestCase):
         self.assertAlmostEqual(low, -0.530, places=3)
         self.assertAlmostEqual(high, 2.030, places=3)
 
-    def test_few_samples_have_students_interval_around_their_median(self):
-        # Of 1, 2, 3: mean 2, deviation 1, t(2) = 4.303: 2 ± 4.303 / sqrt(3).
-        low, high = stats.interval_of_median([1, 2, 3], seed=1)
-        self.assertAlmostEqual(low, 2 - 2.48434, places=4)
-        self.assertAlmostEqual(high, 2 + 2.48434, places=4)
+    def test_few_samples_have_students_interval_of_their_logarithms(self):
+        # Logarithms 0, 1, 2: mean 1, deviation 1, t(2) = 4.303: exp(1 ± 4.303 / sqrt(3)).
+        low, high = stats.interval_of_median([1, math.e, math.e ** 2], seed=1)
+        self.assertAlmostEqual(math.log(low), 1 - 2.48434, places=4)
+        self.assertAlmostEqual(math.log(high), 1 + 2.48434, places=4)
+        low, high = stats.interval_of_median([0, 1, 2], seed=1)     # zero has no logarithm
+        self.assertAlmostEqual(high, 1 + 2.48434, places=4)
         self.assertIsNone(stats.interval_of_median([1], seed=1))
 
     def test_few_pairs(self):

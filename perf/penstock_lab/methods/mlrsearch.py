@@ -12,7 +12,7 @@ import math
 from .base import Method, must_offer
 
 LOWER, UPPER, UNDECIDED = "lower", "upper", "undecided"
-GENERATOR_TRIES = 3      # at a load the generator does not keep, before it is taken for its limit
+GENERATOR_TRIES = 3      # that fall short in a row, before the load is taken for the generator's limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,9 @@ class Search:
     def __init__(self, measure, goals, most, least, initial_seconds, limit):
         self.measure, self.goals, self.most, self.least = measure, goals, most, least
         self.initial, self.limit, self.spent = initial_seconds, limit, 0.0
-        self.loads, self.refused, self.ceiling, self.start = {}, {}, math.inf, most
+        self.loads, self.start = {}, most
+        # Of the generator: the most it has offered, how often in a row it fell short without news, the load it cannot keep.
+        self.offered, self.short, self.ceiling = 0.0, 0, math.inf
 
     def run(self):
         first = self._offer(self.most, self.initial)
@@ -140,14 +142,19 @@ class Search:
             return None
         self.spent += seconds
         trial = must_offer(self.measure(load, seconds), "mlrsearch")
-        offered = load
-        if trial.generator_bound:
-            offered = min(load, trial.load)
-            self.refused[load] = self.refused.get(load, 0) + 1
-            if self.refused[load] >= GENERATOR_TRIES or load >= self.most:
-                self.ceiling = min(self.ceiling, load)
+        offered = min(load, trial.load) if trial.generator_bound else load
+        self._ask_generator(trial, load, offered)
         self.loads.setdefault(offered, []).append(Tried(seconds, trial.loss, trial.rate))
         return trial
+
+    def _ask_generator(self, trial, load, offered):
+        """A generator that falls short of a load is tried again (its core may have been taken away), but not for ever: what it
+        does not keep, and has not come near before, is above its limit."""
+        news = offered > self.offered
+        self.short = self.short + 1 if trial.generator_bound and not news else 0
+        if self.short and (load > self.offered * (1 + self.goals[0].width) or self.short >= GENERATOR_TRIES):
+            self.ceiling = min(self.ceiling, load)
+        self.offered = max(self.offered, offered)
 
 
 class Mlrsearch(Method):
