@@ -86,7 +86,7 @@ def specifications(scenario, subject, ports):
     """[(kind, specification, namespace)] of the generators to start, servers before clients."""
     if scenario.traffic == "packets":
         spec = {**common(scenario), "ports": _ports(scenario, ports), "streams": list(scenario.streams),
-                **getattr(subject, "generator_fields", {})}
+                **subject.generator_fields}
         return [("packets", spec, _namespace(next(iter(ports), None)))]
     ends = {name: getattr(scenario, name) for name in ("servers", "clients") if getattr(scenario, name)}
     offered = dict(zip(("clients", "servers"), ports))

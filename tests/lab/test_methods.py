@@ -45,6 +45,16 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual(figures["throughput", 0, 1.0]["value"], 0)
         self.assertIn("no load down to", figures["throughput", 0, 1.0]["note"])
 
+    def test_the_figure_is_what_came_back_and_not_what_was_asked(self):
+        _, figures = run("throughput", FakeDevice(1e9, line=2e6))
+        self.assertEqual((figures["throughput", 0, 1.0]["value"], figures["throughput", 0, 1.0]["bound"]), (2e6, "generator"))
+        _, figures = run("throughput", FakeDevice(1e9, line=2e6, loss=5e-4), lossRatio=0.001)
+        self.assertAlmostEqual(figures["throughput", 0.001, 1.0]["value"], 2e6 * (1 - 5e-4), delta=500)
+
+    def test_a_device_that_loses_a_little_at_any_load_has_no_throughput(self):
+        _, figures = run("throughput", FakeDevice(1e6, loss=8e-4, seed=2), least=1e4)
+        self.assertEqual(figures["throughput", 0, 1.0]["value"], 0)
+
     def test_mlrsearch_reports_every_goal_or_says_why_not(self):
         _, figures = run("mlrsearch", FakeDevice(2e6))
         for goal, ratio in (("NDR", 0), ("PDR", 0.005)):
@@ -85,6 +95,16 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual([point["loss"] > 0 for point in points], [False, False, True, True, True])
         self.assertAlmostEqual(points[-1]["loss"], 0.25)
         self.assertEqual(figures["lossless_load",]["value"], 700000)
+
+    def test_the_two_loads_without_loss_are_in_a_row(self):
+        class Moody(FakeDevice):
+            def counts(self, load, seconds):
+                sent = round(load * seconds)
+                return sent, sent - (len(self.trials) in (0, 2, 4))
+
+        book, figures = run("loss", Moody(), most=1e6)
+        self.assertEqual([point["loss"] > 0 for point in book.curves[0]["points"]], [False, False, True, False, True, False, True])
+        self.assertEqual(figures["lossless_load",]["value"], 500000)
 
     def test_a_device_that_always_loses_has_no_lossless_load(self):
         book, figures = run("loss", FakeDevice(1e9, loss=0.01), most=1e6)
@@ -211,7 +231,7 @@ class RequestBench(FakeBench):
         good = min(due, int(self.device.capacity * seconds))
         held = min(connections or 10, 100)
         return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "unsent": due - good,
-                                  "errors": {"timeout": 0, "reset": (connections or 0) - held if connections else 0}, "bytes": good * 128,
+                                  "errors": {"timeout": 0, "reset": 0}, "bytes": good * 128,
                                   "connections": connections, "held": held, "opened": good})
 
 
@@ -248,6 +268,12 @@ class BookTest(unittest.TestCase):
         self.assertNotIn("latency_p99.99", found)
         low, high = found["latency_p99"]["interval"]
         self.assertTrue(low <= 9000 <= high)
+
+    def test_one_turn_limited_by_the_generator_is_enough(self):
+        book = Book("dut", {})
+        for bound in ("subject", "generator", "unknown", "subject"):
+            book.figure("rate", "pps", "higher", 1, bound)
+        self.assertEqual(book.figures_of_result(1)[0]["bound"], "generator")
 
     def test_comparisons_pair_the_turns(self):
         mine, theirs = Book("a", {}), Book("b", {})

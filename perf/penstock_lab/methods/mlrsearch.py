@@ -10,9 +10,9 @@ import dataclasses
 import math
 
 from .base import Method, must_offer
+from .search import GENERATOR_TRIES
 
 LOWER, UPPER, UNDECIDED = "lower", "upper", "undecided"
-GENERATOR_TRIES = 3      # that fall short in a row, before the load is taken for the generator's limit
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,7 +50,8 @@ class Sample:
 class Subject:
     """A device under test. check() before anything runs, start() once, then sample(), change() and stages() from one thread,
     and stop(), which is always called and leaves nothing."""
-    wirings = ()   # in which it can be joined to a generator
+    wirings = ()            # in which it can be joined to a generator
+    generator_fields = {}   # more of the packet generator's specification, after start()
 
     def __init__(self, config=None):
         self.config = config or {}

@@ -23,7 +23,8 @@ class Loop(Subject):
         return "none"
 
     def start(self, place):
-        self.generator_fields = {"stages": self.config["stages"]} if self.config.get("stages") else {}
+        if self.config.get("stages"):
+            self.generator_fields = {"stages": self.config["stages"]}
         return [Port(name="left", device="loop:right", mac="02:00:00:00:01:01", address="198.51.100.2/24",
                      gateway="198.51.100.3"),
                 Port(name="right", device="loop:left", mac="02:00:00:00:01:02", address="198.51.100.3/24",
