@@ -81,6 +81,18 @@ class PacketMethodsTest(unittest.TestCase):
         with self.assertRaisesRegex(Broken, "name one with `of`"):
             run("latency", FakeDevice(frozen=(0, 1)))
 
+    def test_what_becomes_of_packets_is_named(self):
+        class Odd(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = super().event(load, seconds, number)
+                event["streams"][0].update(received=990, lost=10, duplicated=1, reordered=2, corrupted=3, strayed=4)
+                event["streams"][0]["latency"] = None
+                return event
+
+        _, figures = run("open", Odd(1e9), rates=[1000])
+        self.assertEqual([figures[name, 1000]["value"] for name in ("loss_ratio", "duplicated", "reordered", "corrupted", "strayed")],
+                         [0.01, 1, 2, 3, 4])
+
     def test_percentiles_that_too_few_packets_cannot_carry_are_left_out(self):
         _, figures = run("open", FakeDevice(1e6), rates=[500])
         names = {key[0] for key in figures}
@@ -315,6 +327,7 @@ class TrialTest(unittest.TestCase):
         one = trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "errors": {"timeout": 3, "reset": 2}, "unsent": 4,
                                  "unanswered": 1, "bytes": 10})
         self.assertEqual((one.offered, one.failed, one.good, one.load, one.rate, one.loss), (100, 10, 90, 50, 45, 0.1))
+        self.assertEqual(one.reasons, "timeout 3, reset 2, unsent 4, unanswered 1")
 
 
 if __name__ == "__main__":

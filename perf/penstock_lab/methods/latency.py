@@ -5,7 +5,7 @@ one histogram and the figures are its percentiles. In open loop the time is from
 is a delay of all that was due meanwhile.
 """
 from ..errors import Broken
-from .base import Method, bound_of, must_offer
+from .base import Method, bound_of, fates, must_offer
 from .throughput import LoadSearch
 
 
@@ -14,7 +14,8 @@ def measure(method, bench, book, load, **conditions):
     trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
     note = "the generator fell behind its schedule" if trial.generator_bound else ""
     book.percentiles(trial.latency, bound_of(trial), note, **conditions)
-    book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, **conditions)
+    book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), "; ".join(filter(None, (note, trial.reasons))), **conditions)
+    fates(book, trial, **conditions)
     book.latency(trial, bench, **conditions)
     book.samples(trial, 0.1, **conditions)
     for stream in trial.streams if len(trial.streams) > 1 else ():

@@ -1,6 +1,6 @@
 """Loss against load: a curve from the highest load down (RFC 2544 §26.3), a ramp upwards, a spike, and a long soak."""
 from .. import stats
-from .base import Method, bound_of, must_offer
+from .base import Method, bound_of, fates, must_offer
 
 
 def point(trial, asked):
@@ -101,6 +101,7 @@ class Soak(Method):
             note = f"{trial.offered} were too few to say whether it is below {self.ratio:g}: it is below {most:.3g} with 95 % confidence"
         book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, load=self.load)
         book.figure("loss_ratio_bound", "ratio", "lower", most, bound_of(trial), "upper bound, 95 %", load=self.load)
+        fates(book, trial, load=self.load)
         book.percentiles(trial.latency, bound_of(trial), load=self.load)
         book.latency(trial, bench, load=self.load)
         book.samples(trial, every, load=self.load)

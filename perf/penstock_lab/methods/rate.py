@@ -59,7 +59,7 @@ class Rate(Method):
         if bench.traffic == "requests":
             book.percentiles(trial.latency, bound)
             book.latency(trial, bench)
-            book.figure("failed", "requests", "lower", trial.failed, bound)
+            book.figure("failed", "requests", "lower", trial.failed, bound, trial.reasons)
 
 
 def _work_figures(bench, book, before, after, done, bound):
