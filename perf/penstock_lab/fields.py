@@ -71,8 +71,9 @@ class Reader:
         value = self.raw(name, default)
         if name in self.value and (not isinstance(value, str) or value not in choices):
             self.fault(name, f"{shown(value)} is none of {', '.join(choices)}")
-            return next(iter(choices)) if default is REQUIRED else default
-        return value
+        elif name in self.value:
+            return value
+        return next(iter(choices)) if default is REQUIRED else default
 
     def flag(self, name, default):
         value = self.raw(name, default)

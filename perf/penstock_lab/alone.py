@@ -1,0 +1,50 @@
+"""The generator without a device, for the stability check: its ports are joined to each other (own stack, packets), or its clients speak
+to its servers through the loop-back interface of a namespace of their own (kernel's stack).
+"""
+import contextlib
+
+from . import trial
+from .bench import common, specifications
+from .generators import Generator
+from .subjects.base import Port
+from .subjects.loop import Loop
+
+CLIENTS = "198.51.100.2"
+
+
+@contextlib.contextmanager
+def alone(scenario, lab):
+    """alone(load, seconds) -> Trial, as stability.Stability.generator_alone wants it."""
+    kind, spec, namespace = _specification(scenario, lab)
+    with Generator(kind, spec, lab.dir, namespace) as generator:
+        def run(load, seconds):
+            command = {"seconds": seconds, "drain": 0.05}
+            if kind == "packets":
+                return trial.of_packets(generator.trial({**command, "pps": load or 1e9})[0])
+            return trial.of_requests(generator.trial({**command, **({"rate": load} if load else {})})[0])
+        yield run
+
+
+def _specification(scenario, lab):
+    if scenario.traffic == "packets":
+        loop = Loop({})
+        ports = [Port(name=name, device=f"loop:{other}", mac=port.mac, address=port.address, gateway=port.gateway)
+                 for (name, other), port in zip(_names(scenario), loop.start(None))]
+        return specifications(scenario, loop, ports)[0]
+    host, _, port = str(scenario.clients.get("target", "")).rpartition(":")
+    stack = scenario.clients.get("stack", "kernel")
+    clients = {**scenario.clients, "stack": stack, "arrivals": {"closed": {}}}
+    servers = {**(scenario.servers or {"body": 128}), "stack": stack, "listen": f"0.0.0.0:{port}"}
+    if stack == "kernel":
+        clients["target"] = f"127.0.0.1:{port}"
+        namespace = lab.namespaces.get("alone") or lab.namespace("alone")
+        return "requests", {**common(scenario), "ports": [], "clients": clients, "servers": servers}, namespace.name
+    ports = [{"name": "clients", "device": "loop:servers", "address": f"{CLIENTS}/24", "gateway": host},
+             {"name": "servers", "device": "loop:clients", "address": f"{host}/24", "gateway": CLIENTS}]
+    return "requests", {**common(scenario), "ports": ports, "clients": clients, "servers": servers}, None
+
+
+def _names(scenario):
+    """Each of the two ports with the other's name."""
+    names = ([port["name"] for port in scenario.ports] + ["left", "right"])[:2] if len(scenario.ports) != 1 else ["left", "right"]
+    return [(names[0], names[1]), (names[1], names[0])]

@@ -1,0 +1,120 @@
+"""A device under test joined to its generators: what a method runs its trials on.
+
+    with Bench(scenario, subject, lab, progress) as bench:
+        method.run(bench, book)
+
+Starts the subject, then the generators on the ports it offers; ends them in reverse, whatever happens. One thread.
+"""
+import contextlib
+import itertools
+import os
+import time
+
+from . import trial
+from .generators import Generator
+from .subjects.base import Place
+
+_count = itertools.count(1)
+PORT_FIELDS = ("device", "mac", "address", "gateway", "answers")
+
+
+class Bench:
+    """`floor`: percentiles of the generator's own latency, where it was measured; `unit`: of loads and rates."""
+
+    def __init__(self, scenario, subject, lab, progress, floor=None):
+        self.scenario, self.subject, self.floor = scenario, subject, floor
+        self.traffic = scenario.traffic
+        self.unit = "requests/s" if self.traffic == "requests" else "pps"
+        self._lab, self._progress, self._stack = lab, progress, contextlib.ExitStack()
+        self._generator = None
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.subject.stop)
+            place = Place(lab=self._lab, cores=self.scenario.cores, wiring=self.scenario.wiring, huge=self.scenario.huge,
+                          scenario=self.scenario.resolved)
+            ports = self.subject.start(place)
+            if self.traffic != "memory":
+                for kind, spec, namespace in specifications(self.scenario, self.subject, ports):
+                    generator = stack.enter_context(Generator(kind, spec, self._lab.dir, namespace))
+                    self._generator = generator     # the last one has the streams or the clients
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    @property
+    def latency_from(self):
+        """Requests of an open loop are late from the time they were due; everything else from its sending."""
+        arrivals = (self.scenario.clients or {}).get("arrivals")
+        return "scheduled" if isinstance(arrivals, dict) and "open" in arrivals else "sent"
+
+    def trial(self, load, seconds, drain=0.2, warmup=0, sample=0.1, connections=None, beside=None):
+        """A Trial of `seconds` at `load` (None: what streams and clients ask for themselves), `warmup` seconds before it not
+        counted. `beside`: see Generator.trial."""
+        command = {"seconds": seconds, "drain": drain, "sample": sample}
+        if self.traffic == "packets":
+            if load is not None:
+                command["pps"] = load
+            if warmup:
+                self._generator.trial({**command, "seconds": warmup}, self._progress.sample)
+            event, samples = self._generator.trial(command, self._progress.sample, beside)
+            done = trial.of_packets(event, samples)
+        else:
+            command["warmup"] = warmup
+            command.update({name: value for name, value in (("rate", load), ("connections", connections)) if value is not None})
+            event, samples = self._generator.trial(command, self._progress.sample, beside)
+            done = trial.of_requests(event, samples)
+        self._progress.trial(done, self.unit)
+        return done
+
+    def sample(self):
+        return self.subject.sample()
+
+    def stages(self):
+        return self.subject.stages()
+
+    def change(self, kind, n):
+        self.subject.change(kind, n)
+
+    def sleep(self, seconds):
+        time.sleep(seconds)
+
+
+def specifications(scenario, subject, ports):
+    """[(kind, specification, namespace)] of the generators to start, servers before clients."""
+    if scenario.traffic == "packets":
+        spec = {**common(scenario), "ports": _ports(scenario, ports), "streams": list(scenario.streams),
+                **getattr(subject, "generator_fields", {})}
+        return [("packets", spec, _namespace(next(iter(ports), None)))]
+    ends = {name: getattr(scenario, name) for name in ("servers", "clients") if getattr(scenario, name)}
+    offered = dict(zip(("clients", "servers"), ports))
+    named = {role: {**port, "name": role} for role, port in zip(("clients", "servers"), _ports(scenario, ports))}
+    own = [role for role, end in ends.items() if end.get("stack") == "own"]
+    if len(own) == 2:
+        return [("requests", {**common(scenario), "ports": list(named.values()), **ends}, _namespace(offered.get("clients")))]
+    # A process for each end: a kernel's stack belongs to its namespace.
+    return [("requests", {**common(scenario, role), "ports": [named[role]] if role in own and role in named else [], role: end},
+             _namespace(offered.get(role))) for role, end in ends.items()]
+
+
+def common(scenario, role="clients"):
+    """Requests are made by one core and served by one: the first, and the last if there are several."""
+    cores = scenario.cores["generator"]
+    if scenario.traffic == "requests":
+        cores = cores[-1:] if role == "servers" else cores[:1]
+    return {"cores": cores, "huge": scenario.huge, "memoryMegabytes": scenario.megabytes,
+            "prefix": f"lab{os.getpid()}-{next(_count)}", "seed": scenario.seed}
+
+
+def _ports(scenario, ports):
+    """The subject's offer, with what the scenario says of the port of that name over it."""
+    written = {port["name"]: port for port in scenario.ports}
+    return [{"name": port.name, **{name: getattr(port, name) for name in PORT_FIELDS if getattr(port, name)},
+             **written.get(port.name, {})} for port in ports]
+
+
+def _namespace(port):
+    where = port.namespace if port else None
+    return getattr(where, "name", where)

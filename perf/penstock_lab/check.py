@@ -1,0 +1,74 @@
+"""Everything that can be found wrong before anything is started: drivers, their configurations, programs, privileges, and what
+the generators say of streams, clients and servers. Raises WrongInput or NotThere with all of it at once.
+"""
+import os
+import tempfile
+
+from . import generators, inputs, subjects
+from .bench import specifications
+from .errors import NotThere, WrongInput
+from .subjects.base import Missing, Port
+
+
+def check(path, scenarios):
+    wrong, missing = [], []
+    for scenario in scenarios:
+        for fault in _subject_faults(scenario):
+            (missing if isinstance(fault, Missing) else wrong).append(str(fault))
+        missing += _missing(scenario)
+    if not missing:
+        with tempfile.TemporaryDirectory(prefix="penstock-lab-check-") as directory:
+            for scenario in scenarios:
+                wrong += _traffic_faults(scenario, directory)
+    if wrong:
+        raise WrongInput(*(f"{path}: {fault}" for fault in dict.fromkeys(wrong)))
+    if missing:
+        raise NotThere(*(f"{path}: {fault}" for fault in dict.fromkeys(missing)))
+
+
+def _subject_faults(scenario):
+    known = list(subjects.DRIVERS)
+    for index, spec in enumerate(scenario.subjects):
+        if spec.driver not in known:
+            yield f"subjects[{index}].driver: {spec.driver!r} is none of {', '.join(known)}"
+        elif not isinstance(spec.config, dict):
+            yield f"subjects[{index}].config: is not a mapping of fields"
+        else:
+            driver = subjects.driver(spec.driver)(spec.config)
+            for fault in driver.check(spec.config, scenario.wiring):
+                # What is missing is of the machine and has no field.
+                yield Missing(f"subjects[{index}]: {fault}") if isinstance(fault, Missing) else f"subjects[{index}].{fault}"
+
+
+def _missing(scenario):
+    if os.geteuid() != 0 and scenario.wiring != "loop":
+        yield f"wiring: {scenario.wiring} needs root, for namespaces and devices"
+    if scenario.traffic != "memory" and (reason := generators.missing(scenario.traffic)):
+        yield reason
+    if scenario.huge and free_megabytes() < scenario.megabytes:
+        yield f"memory.huge: {free_megabytes()} MB of 2 MB pages are free, {scenario.megabytes} are needed"
+
+
+def free_megabytes():
+    """Of reserved and unused 2 MB pages."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        found = dict(line.split(":", 1) for line in file)
+    return int(found.get("HugePages_Free", "0")) * int(found.get("Hugepagesize", "0 kB").split()[0]) // 1024
+
+
+def _traffic_faults(scenario, directory):
+    """The generators' word on their fields. Which devices there will be nobody knows yet: the ports are joined to each other."""
+    if scenario.traffic == "memory":
+        yield from inputs.check(scenario.streams)
+        return
+    names = [port["name"] for port in scenario.ports] or ["left", "right"]
+    if len(names) == 1 or scenario.traffic == "requests":
+        names = ["clients", "servers"]
+    ports = [Port(name=name, device=f"loop:{names[index ^ 1 if (index ^ 1) < len(names) else 0]}", mac=f"02:00:00:00:01:{index + 1:02x}",
+                  address=f"198.51.100.{2 + index}/24", gateway=f"198.51.100.{2 + (index ^ 1)}") for index, name in enumerate(names)]
+    for index, spec in enumerate(scenario.subjects):
+        stages = spec.config.get("stages") if spec.driver == "loop" and isinstance(spec.config, dict) else None
+        subject = type("Subject", (), {"generator_fields": {"stages": stages} if stages else {}})
+        for kind, specification, _ in specifications(scenario, subject, ports):
+            for field, message in generators.check(kind, specification, directory):
+                yield f"subjects[{index}].config.{field}: {message}" if field.startswith("stages") else f"{field}: {message}"

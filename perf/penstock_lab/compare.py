@@ -1,0 +1,106 @@
+"""Two results: what changed, beyond noise or not; and the gates of a CI.
+
+Absolute figures of two runs hold the difference of two days as well. Where both results compare the device with a peer of their own run,
+the ratios are compared instead: what the day did to both is gone from them.
+"""
+from . import stats
+from .progress import si
+
+
+def compare(before, after, seed=1):
+    """A row for each figure that both results have: {subject, metric, unit, conditions, better, before, after, ratio, interval,
+    method, verdict}; ratio is after / before. Then, as texts, what speaks against comparing."""
+    relative = _relative(before, after)
+    replaced = {_key({**row, "subject": subject}) for row in relative for subject in row["subjects"]}
+    rows = [_row({name: row[name] for name in ("metric", "conditions", "better", "bound")} | {"subject": " / ".join(row["subjects"]),
+                 "unit": "ratio"}, row["before"], row["after"], seed) for row in relative]
+    known = {_key(figure): figure for figure in before["figures"]}
+    for figure in after["figures"]:
+        old = known.get(_key(figure))
+        if old is not None and _key(figure) not in replaced:
+            bound = "generator" if "generator" in (old["bound"], figure["bound"]) else figure["bound"]
+            rows.append(_row({**figure, "bound": bound}, old["samples"], figure["samples"], seed))
+    return rows, list(_warnings(before, after))
+
+
+def normalised(ratio, better):
+    """A ratio of which more is better."""
+    return ratio if better == "higher" else 1 / ratio
+
+
+def below(gate, rows):
+    """The rows that fail a gate: worse than `gate` times what they are compared with."""
+    return [row for row in rows if row["ratio"] is not None and normalised(row["ratio"], row["better"]) < gate]
+
+
+def of_run(result):
+    """The comparisons of one result as rows: device against peer."""
+    better = {_key(figure): figure["better"] for figure in result["figures"]}
+    return [{**made, "better": better[_key({**made, "subject": made["device"]})]} for made in result["comparisons"]]
+
+
+def table(rows):
+    """Lines of text: one for each row of compare()."""
+    if not rows:
+        return ["nothing is in both results"]
+    lines = []
+    for row in rows:
+        conditions = " ".join(f"{name}={value}" for name, value in row["conditions"].items())
+        interval = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""
+        ratio = f"{row['ratio']:.3f}{interval}" if row["ratio"] is not None else "-"
+        lines.append((row["subject"], row["metric"], conditions, f"{si(row['before'])}{row['unit']}", f"{si(row['after'])}{row['unit']}",
+                      ratio, row["verdict"]))
+    return columns(("subject", "metric", "conditions", "before", "after", "ratio", "verdict"), lines)
+
+
+def columns(head, lines):
+    """Text in columns as wide as their widest word."""
+    lines = [head, *[tuple(map(str, line)) for line in lines]]
+    widths = [max(len(line[index]) for line in lines) for index in range(len(head))]
+    return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip() for line in lines]
+
+
+def _row(figure, before, after, seed):
+    ratio, interval, method = stats.ratio_of_medians(after, before, seed)
+    verdict = stats.verdict(ratio, interval, figure["better"])
+    if figure["bound"] == "generator":
+        verdict, method = "unclear", method + "; the generator was the limit, so no verdict"
+    return {**{name: figure[name] for name in ("subject", "metric", "unit", "conditions", "better")}, "before": stats.median(before),
+            "after": stats.median(after), "ratio": ratio, "interval": interval, "method": method, "verdict": verdict}
+
+
+def _relative(before, after):
+    """The device's figures over its peer's, turn by turn, where both results have them: `before` and `after` are samples."""
+    old, new = _paired(before), _paired(after)
+    return [{**new[key], "before": old[key]["samples"], "after": new[key]["samples"],
+             "bound": "generator" if "generator" in (old[key]["bound"], new[key]["bound"]) else "subject"} for key in new if key in old]
+
+
+def _paired(result):
+    figures = {_key(figure): figure for figure in result["figures"]}
+    found = {}
+    for one in result["comparisons"]:
+        device, peer = (figures[_key({**one, "subject": one[role]})] for role in ("device", "peer"))
+        pairs = list(zip(device["samples"], peer["samples"]))
+        if all(b > 0 for _, b in pairs):
+            found[_key({**one, "subject": f"{one['device']} / {one['peer']}"})] = {
+                **device, "subjects": (one["device"], one["peer"]), "samples": [a / b for a, b in pairs],
+                "bound": "generator" if "generator" in (device["bound"], peer["bound"]) else "subject"}
+    return found
+
+
+def _key(figure):
+    return (figure["subject"], figure["metric"], figure["unit"], *sorted((name, str(v)) for name, v in figure["conditions"].items()))
+
+
+def _warnings(before, after):
+    for name, one in (("the first", before), ("the second", after)):
+        if not one["stability"]["trusted"]:
+            yield f"{name} result is not trusted: {'; '.join(one['stability']['reasons'])}"
+        if one["partial"]:
+            yield f"{name} result is partial"
+    if before["digest"] != after["digest"]:
+        yield "the scenarios differ"
+    for fact in ("cpu", "cores", "kernel"):
+        if before["machine"].get(fact) != after["machine"].get(fact):
+            yield f"{fact} differs: {before['machine'].get(fact)} and {after['machine'].get(fact)}"

@@ -1,0 +1,47 @@
+"""What every method has: it reads its own fields, and runs trials on a Bench into a Book.
+
+A method is made once, from the scenario, and run once for each subject and turn. It knows neither processes nor wall time: the
+Bench (bench.py; in the tests a device in virtual time) gives it trials, the Book (book.py) takes what it found.
+"""
+from ..errors import Broken
+
+PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
+
+
+class Method:
+    """`TRAFFIC`: what it is for. __init__(fields) takes its fields from a fields.Reader; run(bench, book) does the work."""
+    NAME = ""
+    TRAFFIC = ("packets", "requests")
+
+    def trial_seconds(self, fields, default):
+        """Reads the length of a trial and of the time for stragglers after it, seconds."""
+        self.seconds = fields.number("seconds", 0.01, 86400, default)
+        self.drain = fields.number("drain", 0, 60, 0.2)
+        self.warmup = fields.number("warmup", 0, 3600, 0)
+
+    def trial(self, bench, load, seconds=None, **options):
+        """One trial of this method at `load` (None: what the streams or clients themselves ask for)."""
+        return bench.trial(load, self.seconds if seconds is None else seconds, drain=self.drain, warmup=self.warmup, **options)
+
+    def run(self, bench, book):
+        raise NotImplementedError
+
+
+def must_offer(trial, what):
+    """A trial in which nothing was sent measures nothing."""
+    if not trial.offered:
+        raise Broken(f"{what}: the generator sent nothing in {trial.seconds:g} s")
+    return trial
+
+
+def bound_of(trial):
+    return "generator" if trial.generator_bound else "subject"
+
+
+def latency_figures(book, histogram, bound, note="", **conditions):
+    """A figure for each percentile that so many values can carry: p99.99 of a thousand would be its maximum under another name."""
+    for name, share in PERCENTILES:
+        if histogram.count * (1 - share) >= 1:
+            book.figure(f"latency_{name}", "ns", "lower", histogram.percentile(share), bound, note, **conditions)
+    if histogram.count:
+        book.figure("latency_max", "ns", "lower", histogram.max, bound, note, **conditions)

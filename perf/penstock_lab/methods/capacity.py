@@ -1,0 +1,53 @@
+"""Capacity of something that speaks TCP or HTTP, in the manner of RFC 9411 §7: connections per second (7.2), throughput (7.3),
+transactions per second, and concurrent connections (7.5).
+
+A load passes when at most `failRatio` of the transactions failed, were reset or were never sent: RFC 9411 allows 0.001 %. Transaction
+latency (7.4) at a share of the capacity is the method `latency`.
+"""
+from .base import Method, must_offer
+from .search import highest_load
+
+KINDS = ("requests", "connections", "throughput", "concurrent")
+
+
+class Capacity(Method):
+    NAME = "capacity"
+    TRAFFIC = ("requests",)
+
+    def __init__(self, fields):
+        self.trial_seconds(fields, 2.0)
+        self.of = fields.choice("of", KINDS)
+        self.ratio = fields.number("failRatio", 0, 0.5, 1e-5)
+        self.resolution = fields.number("resolution", 0.001, 0.5, 0.02)
+        self.most = fields.number("most", 1, 1e8, 1e6)
+        self.least = fields.number("least", 1, 1e8, min(10, self.most))
+        if self.least > self.most:
+            fields.fault("least", f"{self.least:g} is above most, {self.most:g}")
+
+    def run(self, bench, book):
+        if self.of == "concurrent":
+            self._concurrent(bench, book)
+            return
+        found = highest_load(lambda rate: must_offer(self.trial(bench, rate), "capacity"), lambda trial: trial.loss <= self.ratio,
+                             self.most, self.least, self.resolution)
+        metric, unit, value = {
+            "requests": ("requests_rate", "requests/s", lambda t: t.rate),
+            "connections": ("connections_rate", "connections/s", lambda t: t.opened / t.seconds),
+            "throughput": ("bandwidth", "bit/s", lambda t: 8 * t.bytes / t.seconds)}[self.of]
+        note = "" if found.trial else f"no rate down to {self.least:g} {bench.unit} passed"
+        note = "the search was not allowed higher" if found.bound == "unknown" else note
+        book.figure(metric, unit, "higher", value(found.trial) if found.trial else 0, found.bound, note, fail_ratio=self.ratio)
+
+    def _concurrent(self, bench, book):
+        """Connections that are open at once and all answered."""
+        lower, upper, bound = 0, int(self.most) + 1, "subject"
+        count = int(self.most)
+        while upper - lower > max(1, self.resolution * upper) and upper > self.least:
+            trial = must_offer(self.trial(bench, None, connections=count), "capacity")
+            if trial.connections >= count and trial.loss <= self.ratio:
+                lower = count
+            else:
+                upper, bound = count, "generator" if trial.generator_bound else "subject"
+            count = max(1, (lower + upper) // 2)
+        note = "the search was not allowed higher" if lower == int(self.most) else ""
+        book.figure("concurrent_connections", "connections", "higher", lower, "unknown" if note else bound, note, fail_ratio=self.ratio)

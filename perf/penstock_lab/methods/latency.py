@@ -1,0 +1,68 @@
+"""Latency at shares of a throughput (RFC 2544 §26.2) and at fixed open-loop rates (`open`).
+
+RFC 2544 asks for the average of 20 trials at the throughput; a mean hides what matters, so every packet or request is counted into
+one histogram and the figures are its percentiles. In open loop the time is from the scheduled sending: a stall of the device
+is a delay of all that was due meanwhile.
+"""
+from ..errors import Broken
+from .base import Method, bound_of, latency_figures, must_offer
+from .throughput import LoadSearch
+
+
+def measure(method, bench, book, load, **conditions):
+    """One trial at `load`, its latency into the book; the trial."""
+    trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
+    note = "the generator fell behind its schedule" if trial.generator_bound else ""
+    latency_figures(book, trial.latency, bound_of(trial), note, **conditions)
+    book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, **conditions)
+    book.latency(trial, bench, **conditions)
+    book.samples(trial, 0.1, **conditions)
+    for stream in trial.streams if len(trial.streams) > 1 else ():
+        _stream(bench, book, trial, stream, note, **conditions)
+    return trial
+
+
+def _stream(bench, book, trial, stream, note, **conditions):
+    """One of several streams: what is good beside a flood is not to be lost in the sum."""
+    conditions["stream"], bound = stream.name, bound_of(trial)
+    latency_figures(book, stream.latency, bound, note, **conditions)
+    book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, **conditions)
+    if stream.sent:
+        book.figure("loss_ratio", "ratio", "lower", 1 - stream.received / stream.sent, bound, note, **conditions)
+
+
+class Latency(Method):
+    """`of`: the load that the shares are of; without it, a search finds the throughput first."""
+    NAME = "latency"
+
+    def __init__(self, fields):
+        self.trial_seconds(fields, 1.0)
+        self.shares = fields.numbers("shares", 0.001, 1, [0.5])
+        self.of = fields.number("of", 1, 1e10, None) if fields.has("of") else None
+        self.search = LoadSearch(fields) if self.of is None else None
+
+    def run(self, bench, book):
+        of = self.of
+        if of is None:
+            found = self.search.find(lambda load: self.trial(bench, load))
+            if found.trial is None:
+                raise Broken(f"latency: no load down to {self.search.least:g} {bench.unit} passed with a loss of "
+                             f"{self.search.ratio:g}: name one with `of`")
+            of = found.trial.load
+        for share in self.shares:
+            measure(self, bench, book, share * of, share=share)
+
+
+class Open(Method):
+    """At each of `rates`; without them, at what the streams or clients themselves ask for."""
+    NAME = "open"
+
+    def __init__(self, fields):
+        self.trial_seconds(fields, 1.0)
+        self.rates = fields.numbers("rates", 1, 1e10) if fields.has("rates") else [None]
+
+    def run(self, bench, book):
+        for rate in self.rates:
+            conditions = {} if rate is None else {"rate": rate}
+            trial = measure(self, bench, book, rate, **conditions)
+            book.figure("rate", bench.unit, "higher", trial.rate, bound_of(trial), **conditions)

@@ -1,0 +1,46 @@
+"""The highest load that passes, by halves (RFC 2544 §26.1), for a generator that may not keep the load it was asked for.
+
+What is believed of a trial is what it counted: a trial of 10 Mpps of which 9.7 were sent speaks of 9.7. When the generator cannot
+go higher, the search ends there and says that the limit is the generator's.
+"""
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """`trial`: the one with the highest load that passed; None when none did. `bound`: subject | generator | unknown (the
+    search was not allowed higher)."""
+    trial: object
+    bound: str
+
+
+def most_trials(most, least, resolution):
+    """highest_load() makes no more than these."""
+    return 4 + 3 * math.ceil(math.log2(most / least) + math.log2(1 / resolution))
+
+
+def highest_load(measure, passes, most, least, resolution):
+    """measure(load) gives a Trial, passes(trial) a yes or no. Loads from `least` to `most`; ends when the lowest load that failed
+    is within `resolution` (a share) of the highest that passed."""
+    trial = measure(most)
+    if passes(trial):
+        return Found(trial, "generator" if trial.generator_bound else "unknown")
+    lower, upper, best, bound = 0.0, min(most, trial.load), None, "subject"
+    # An overloaded device often still does what it can: begin there, and go away from it in steps that double.
+    load, step = trial.rate, resolution
+    while upper > least and upper - lower > resolution * upper:
+        load = max(least, load if lower < load < upper else (lower + upper) / 2)
+        trial = measure(load)
+        offered, passed = min(load, trial.load), passes(trial)
+        if trial.generator_bound and offered <= lower * (1 + resolution):
+            upper, bound = load, "generator"    # tells nothing new, and will not
+        elif passed:
+            lower, best = offered, trial
+        else:
+            upper, bound = min(upper, offered), "subject"
+        if load <= least and not passed:
+            break
+        step *= 2
+        load = min((lower + upper) / 2, lower * (1 + step)) if best else max(upper / 2, upper * (1 - step))
+    return Found(best, bound if best else "subject")

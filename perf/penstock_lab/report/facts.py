@@ -1,0 +1,84 @@
+"""What several parts of a report need to know of a result: warnings, units of its rates, names of files, groups."""
+import re
+
+from . import units
+from .markup import shorten
+
+
+def cautions(result):
+    """Why a reader should be careful with everything of this result."""
+    found = []
+    if not result["stability"]["trusted"]:
+        found.append("Not trusted: " + "; ".join(result["stability"]["reasons"]))
+    if result["partial"]:
+        found.append("Partial: the run was ended before its end")
+    return found
+
+
+def bound_by_generator(result):
+    return any(item["bound"] == "generator" for item in result["figures"]) or any(
+        point["bound"] == "generator" for curve in result["curves"] for point in curve["points"])
+
+
+def rate_unit(result):
+    """Of curves and series."""
+    return "requests/s" if result["scenario"].get("traffic") == "requests" else "pps"
+
+
+def line_rate(result):
+    """Bits a second of the slowest port that has a rate; None when there is none."""
+    ports = result["scenario"].get("ports")
+    rates = [port.get("lineRate") for port in ports if isinstance(port, dict)] if isinstance(ports, list) else []
+    rates = [rate for rate in rates if isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0]
+    return min(rates, default=None)
+
+
+def line_pps(bits, size):
+    """Frames a second that a line can carry: each has 20 bytes of preamble and gap (RFC 2544, appendix B)."""
+    return bits / ((size + 20) * 8)
+
+
+def slug(words):
+    """Safe in file names and in ids."""
+    return re.sub(r"[^a-z0-9]+", "-", str(words).lower()).strip("-")[:80] or "x"
+
+
+def groups(items, key):
+    """{key: [items]} in the order in which keys come."""
+    made = {}
+    for item in items:
+        made.setdefault(key(item), []).append(item)
+    return made
+
+
+def key_of(conditions):
+    """Equal for equal conditions."""
+    return tuple(sorted((name, str(value)) for name, value in conditions.items()))
+
+
+def subjects_of(items):
+    return list(dict.fromkeys(item["subject"] for item in items))
+
+
+def short(name):
+    """A subject's name in a picture."""
+    return shorten(name, 40)
+
+
+def interval_words(item, unit=None):
+    """[0.61, 0.63], in the unit that the value is told in."""
+    if item["interval"] is None:
+        return ""
+    divisor = units.scale(unit, item["value"])[0] if unit is not None else 1
+    return "[" + ", ".join(units.number(units.divided(end, divisor)) for end in item["interval"]) + "]"
+
+
+def setting(result, items=()):
+    """A line under a title: what was measured how."""
+    words = [str(result["scenario"][name]) for name in ("traffic", "wiring") if result["scenario"].get(name)]
+    levels = {f"{units.number(level * 100)}{units.THIN}% intervals" for level in (c["level"] for c in result["comparisons"])}
+    samples = {len(item.get("samples", ())) for item in items} - {0}
+    if samples:
+        words.append(f"{min(samples)} turns" if len(samples) == 1 else f"{min(samples)} to {max(samples)} turns")
+        words += sorted(levels)
+    return " · ".join(words)

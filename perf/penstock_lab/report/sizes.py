@@ -1,0 +1,78 @@
+"""Throughput against frame size, beside the line's rate: frames a second, and the bits that they carry."""
+from . import facts, units
+from .plot import HOLLOW, Picture, Plot, Table
+from .scales import Linear
+
+
+def grouped(result):
+    """Figures that were taken at several frame sizes: {(metric, other conditions): figures}."""
+    def key(figure):
+        others = {name: value for name, value in figure["conditions"].items() if name != "size"}
+        return figure["metric"], figure["unit"], facts.key_of(others)
+    sized = [figure for figure in result["figures"] if "size" in figure["conditions"]]
+    return {k: items for k, items in facts.groups(sized, key).items() if len({str(i["conditions"]["size"]) for i in items}) > 1}
+
+
+def pictures(result, styles):
+    for place, ((metric, unit, others), items) in enumerate(grouped(result).items()):
+        title = " · ".join([f"{units.metric(metric).capitalize()} by frame size", *(f"{n} {v}" for n, v in others)])
+        name = f"{result['name']}-{facts.slug(metric)}-by-size" + (f"-{place}" if place else "")
+        yield _picture(result, styles, items, name, title, unit, lambda value, size: value)
+        numeric = all(isinstance(i["conditions"]["size"], (int, float)) for i in items)
+        if unit == "pps" and numeric:
+            yield _picture(result, styles, items, name + "-bits", title + ", bits of frames", "bps", lambda value, size: value * size * 8)
+
+
+def _picture(result, styles, items, name, title, unit, convert):
+    sizes = sorted({i["conditions"]["size"] for i in items}, key=lambda s: (isinstance(s, str), s))
+    rate = facts.line_rate(result) if unit in ("pps", "bps") else None
+    line = [(s, convert(facts.line_pps(rate, s), s)) for s in sizes if rate and isinstance(s, (int, float))]
+    subjects = facts.subjects_of(items)
+    legend = [("line", s, facts.short(s)) for s in subjects]
+    if any(i["bound"] == "generator" for i in items):
+        legend.append(("hollow", None, HOLLOW))
+    if line:
+        legend.append(("reference", None, f"line rate, {units.quantity(rate, 'bps')}"))
+    plot = Plot(name, title, facts.setting(result, items), facts.cautions(result), legend, styles)
+    ends = [convert(end, i["conditions"]["size"]) for i in items for end in [i["value"], *(i["interval"] or ())]]
+    highest = max([*ends, *(value for _, value in line)])
+    divisor, label = units.scale(unit, highest)
+    y = Linear(highest / divisor or 1, plot.bottom, plot.top)
+    step = (plot.right - plot.left) / len(sizes)
+    columns = {size: plot.left + step * (place + 0.5) for place, size in enumerate(sizes)}
+    plot.y_axis(y, label)
+    plot.x_axis([(columns[size], str(size)) for size in sizes], "frame size, bytes with CRC")
+    plot.put_path([(columns[s], y(v / divisor)) for s, v in line], "p-reference")
+    for place, subject in enumerate(subjects):
+        shift = (place - (len(subjects) - 1) / 2) * min(9, step / (len(subjects) + 1))
+        mine = sorted((i for i in items if i["subject"] == subject), key=lambda i: columns[i["conditions"]["size"]])
+        _draw(plot, subject, mine, lambda s, shift=shift: columns[s] + shift, lambda v, s: y(convert(v, s) / divisor))
+    return Picture(name, title, plot.svg(_describe(subjects, sizes, items)), _table(items, subjects, line, unit, convert))
+
+
+def _draw(plot, subject, items, x, y):
+    at = [(x(i["conditions"]["size"]), y(i["value"], i["conditions"]["size"])) for i in items]
+    plot.put_path(at, plot.stroke(subject))
+    for item, (across, up) in zip(items, at):
+        size = item["conditions"]["size"]
+        if item["interval"]:
+            low, high = item["interval"]
+            plot.put_whisker(across, y(low, size), across, y(high, size), f"l thin {plot.styles.colour(subject)}")
+        hover = f"{subject}, {size} bytes: {units.quantity(item['value'], item['unit'])} {facts.interval_words(item, item['unit'])}"
+        plot.put_mark(across, up, subject, item["bound"] == "generator", hover)
+
+
+def _describe(subjects, sizes, items):
+    return (f"Lines of {', '.join(map(str, subjects))} over frames of {', '.join(map(str, sizes))} bytes; "
+            f"{sum(i['bound'] == 'generator' for i in items)} of {len(items)} points are bound by the generator.")
+
+
+def _table(items, subjects, line, unit, convert):
+    rates = dict(line)
+    rows = []
+    for size in dict.fromkeys(i["conditions"]["size"] for i in items):
+        for i in (i for i in items if i["conditions"]["size"] == size):
+            value = convert(i["value"], size)
+            share = f"{units.number(100 * value / rates[size], 3)}{units.THIN}%" if size in rates else ""
+            rows.append([size, i["subject"], units.quantity(value, unit), share, i["bound"], i["note"]])
+    return Table(["bytes", "subject", "figure", "of line rate", "bound by", "note"], rows)

@@ -1,0 +1,77 @@
+"""Numbers with units, as people read them: 6.91 Mpps, 9.98 Gbit/s, 3.9 µs.
+
+Digits beyond the last one shown are cut off, so that no number is told above what was counted.
+"""
+import decimal
+
+PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))
+DURATIONS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
+PREFIXED = {"pps": "pps", "bps": "bit/s"}       # the prefix is part of the word
+PLAIN = {"ratio", "cycles", "", "%"}
+THIN, TIMES = "\u202f", "×"
+
+
+def scale(unit, largest):
+    """(divisor, name) that make numbers up to `largest` easy to read."""
+    largest = abs(largest)
+    if unit == "ns":
+        return next(((d, name) for d, name in DURATIONS if largest >= d), (1, "ns"))
+    if unit in PLAIN:
+        return 1, unit
+    divisor, prefix = next(((d, p) for d, p in PREFIXES if largest >= d), (1, ""))
+    if unit in PREFIXED:
+        return divisor, prefix + PREFIXED[unit]
+    return divisor, f"{prefix} {unit}" if prefix else unit
+
+
+def number(value, digits=4):
+    """The number with so many digits that count, none of them rounded up: 6.912, 5.1e-07, 1,204,310."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return str(value)
+    exact = decimal.Decimal(repr(value))
+    if exact == 0:
+        return "0"
+    if exact.adjusted() < -4:
+        return f"{_cut(exact.scaleb(-exact.adjusted()), digits)}e{exact.adjusted():03d}"
+    return _cut(exact, digits)
+
+
+def _cut(exact, digits):
+    places = max(0, digits - 1 - exact.adjusted())
+    words = f"{exact.quantize(decimal.Decimal(1).scaleb(-places), decimal.ROUND_FLOOR):,f}"
+    return words.rstrip("0").rstrip(".") if "." in words else words
+
+
+def divided(value, divisor):
+    """The quotient without what binary fractions add to it."""
+    return float(decimal.Decimal(repr(value)) / decimal.Decimal(repr(divisor)))
+
+
+def quantity(value, unit, digits=4):
+    """6.912 Mpps"""
+    divisor, name = scale(unit, value)
+    words = number(divided(value, divisor), digits)
+    return f"{words}{THIN if len(name) < 8 else ' '}{name}" if name and name != "ratio" else words
+
+
+def loss(share):
+    """A share of packets: 0, 3.2e-07, 0.5 %."""
+    return number(share, 2) if share < 1e-4 else f"{number(share * 100, 3)}{THIN}%"
+
+
+def condition(name, value):
+    """64 B frames; 10 KB bodies; kind route."""
+    if name == "size":
+        return f"{value}{THIN}B frames" if isinstance(value, (int, float)) else f"{value} frames"
+    if name == "body" and isinstance(value, (int, float)):
+        return f"{value}{THIN}B bodies"
+    return f"{name} {value if isinstance(value, (str, bool)) else number(value, 6)}"
+
+
+def conditions(words):
+    return ", ".join(condition(name, value) for name, value in words.items())
+
+
+def metric(name):
+    """latency_p99 as words."""
+    return name.replace("_", " ")

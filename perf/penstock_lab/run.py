@@ -1,0 +1,126 @@
+"""One run: every variant of a scenario, every subject in turns (A B A B …), one result.
+
+Everything is ended in order whatever happens. When it is interrupted, or when something breaks, the result has what was measured so far
+and is marked partial.
+"""
+import datetime
+import signal
+import threading
+import time
+
+from . import book, machine, scenario as scenarios, subjects
+from .alone import alone
+from .bench import Bench
+from .errors import Interrupted, LabFault
+from .laboratory import Lab, LabError
+from .stability import Stability
+from .subjects.base import SubjectError
+
+
+class Run:
+    """run() once; then `result` is a result (schema/result-1.json) and `error` what ended it early, or None."""
+
+    def __init__(self, variants, whole, progress, command, short=False):
+        self.variants, self.whole, self.progress = variants, whole, progress
+        self.command, self.short = command, short
+        self.error, self.result = None, None
+        self._books, self._versions, self._stability = [], {}, Stability()
+
+    def run(self):
+        started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+        first = self.variants[0]
+        cores = sorted({*first.cores["generator"], *first.cores["subject"]})
+        self._versions = {spec.name: _driver(spec).version() for spec in first.subjects}
+        facts = machine.facts(first.cores)
+        lab = Lab("perf")
+        try:
+            with signals():
+                self._stability.machine(cores)
+                self._measure(lab)
+        except (LabFault, LabError, SubjectError, Interrupted) as error:
+            self.error = error
+        finally:
+            with ignored_signals():
+                self.progress.end()
+                lab.close()
+        self._stability.after_run(cores)
+        self.result = self._result(started, time.monotonic() - clock, facts)
+        return self.result
+
+    def _measure(self, lab):
+        self.progress.begin(sum(variant.turns * len(variant.subjects) for variant in self.variants))
+        if self.variants[0].traffic != "memory":
+            with alone(self.variants[0], lab) as generator:
+                self._stability.generator_alone(generator, "requests/s" if self.variants[0].traffic == "requests" else "pps")
+        for variant in self.variants:
+            books = [book.Book(spec.name, variant.conditions) for spec in variant.subjects]
+            self._books.append(books)
+            for _ in range(variant.turns):
+                for spec, one in zip(variant.subjects, books):
+                    self._turn(variant, spec, one, lab)
+
+    def _turn(self, variant, spec, one, lab):
+        conditions = " ".join(f"{name}={value}" for name, value in variant.conditions.items())
+        self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
+        with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor) as bench:
+            variant.method.run(bench, one)
+        self.progress.turn_done()
+
+    def _result(self, started, seconds, facts):
+        first = self.variants[0]
+        books = [one for group in self._books for one in group]
+        compared = [made for group in self._books for peer in group[1:] for made in book.comparisons(group[0], peer, first.seed)]
+        notes = list(dict.fromkeys(text for one in books for text in one.notes))
+        if self.error is not None:
+            notes.append("interrupted" if isinstance(self.error, Interrupted) else f"ended early: {self.error}")
+        return {
+            "schema": "penstock-lab/1", "name": first.name, "about": first.about,
+            "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"), "seconds": round(seconds, 3),
+            "partial": self.error is not None, "short": self.short, "command": self.command, "seed": first.seed,
+            "scenario": self.whole, "digest": scenarios.digest(self.whole), "machine": facts,
+            "versions": {**machine.versions(), **self._versions}, "stability": self._stability.to_json(),
+            "subjects": [{"name": spec.name, "driver": spec.driver, "version": self._versions[spec.name], "config": spec.config,
+                          "digest": scenarios.digest(spec.config)} for spec in first.subjects],
+            "figures": [figure for one in books for figure in one.figures_of_result(first.seed)], "comparisons": compared,
+            "curves": [made for one in books for made in one.curves],
+            "latencies": [made for one in books for made in one.latencies_of_result()],
+            "series": [made for one in books for made in one.series], "stages": [made for one in books for made in one.stages],
+            "notes": notes}
+
+
+def _driver(spec):
+    """A new one: a subject is started once."""
+    return subjects.driver(spec.driver)(spec.config)
+
+
+class signals:
+    """Inside, Ctrl-C and SIGTERM raise Interrupted, once: a second one does not disturb the cleaning up."""
+
+    def __enter__(self):
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, self._raise)
+
+    def __exit__(self, *_):
+        _ignore()
+
+    @staticmethod
+    def _raise(_number, _frame):
+        _ignore()
+        raise Interrupted()
+
+
+class ignored_signals:
+    def __enter__(self):
+        _ignore()
+
+    def __exit__(self, *_):
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _ignore():
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)

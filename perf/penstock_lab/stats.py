@@ -1,0 +1,132 @@
+"""Statistics of few and noisy samples. Numbers in, numbers out; seeded, so that the same samples give the same answer.
+
+An interval is [low, high] at LEVEL, or None when the samples cannot carry one. From BOOTSTRAP_FROM samples on it is a bootstrap
+(percentile of 10,000 resamples: Efron, Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). Of fewer samples a bootstrap
+knows too little (it never leaves their range, and of three the median is beyond it one time in four), so there it is
+Student's t, of their logarithms where they are above zero, as rates and ratios are.
+"""
+import math
+
+import numpy
+
+LEVEL = 0.95
+RESAMPLES = 10_000
+BOOTSTRAP_FROM = 6
+SAME = 0.02          # a difference nobody would act on
+# Student's t at 0.975 by degrees of freedom (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2).
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def median(values):
+    return float(numpy.median(values))
+
+
+def mad(values):
+    """Median absolute deviation from the median: the spread that one wild sample does not change."""
+    return float(numpy.median(numpy.abs(numpy.asarray(values, float) - numpy.median(values))))
+
+
+def relative_spread(values):
+    """Standard deviation over mean (coefficient of variation), of two values or more."""
+    mean = float(numpy.mean(values))
+    return float(numpy.std(values, ddof=1)) / abs(mean) if mean else math.inf
+
+
+def bootstrap(values, statistic, seed, resamples=RESAMPLES, level=LEVEL):
+    """Percentile interval of `statistic`, which takes an array and an axis; `values` may have rows, which stay together."""
+    values = numpy.asarray(values, float)
+    choice = numpy.random.default_rng(seed).integers(0, len(values), (resamples, len(values)))
+    found = statistic(values[choice], axis=1)
+    return [float(q) for q in numpy.quantile(found, [(1 - level) / 2, (1 + level) / 2], axis=0)]
+
+
+def interval_of_median(values, seed):
+    """Where the median of the population is."""
+    if len(values) < 2:
+        return None
+    if len(values) >= BOOTSTRAP_FROM:
+        low, high = bootstrap(values, numpy.median, seed)
+    elif min(values) > 0:
+        low, high = (math.exp(edge) for edge in _t_interval(numpy.log(values)))
+    else:
+        low, high = _t_interval(values)
+    return [min(low, median(values)), max(high, median(values))]
+
+
+def paired_ratio(device, peer, seed):
+    """(ratio, interval, method) of figures measured in turns: each of `device` over that of the same turn of `peer`."""
+    pairs = [(a, b) for a, b in zip(device, peer) if a > 0 and b > 0]
+    if not pairs or len(pairs) < min(len(device), len(peer)):
+        return None, None, "none: a figure of zero has no ratio"
+    ratios = [a / b for a, b in pairs]
+    logs = numpy.log(ratios)
+    if len(ratios) < 2:
+        return ratios[0], None, "one pair: no interval"
+    if len(ratios) < BOOTSTRAP_FROM:
+        return (float(numpy.exp(numpy.mean(logs))), [math.exp(edge) for edge in _t_interval(logs)],
+                "geometric mean of paired ratios, Student's t of their logarithms")
+    low, high = bootstrap(ratios, numpy.median, seed)
+    return median(ratios), [low, high], f"median of paired ratios, bootstrap of {RESAMPLES}"
+
+
+def ratio_of_medians(after, before, seed):
+    """(ratio, interval, method) of two runs, whose samples have nothing to do with each other."""
+    if min([*after, *before], default=0) <= 0:
+        return None, None, "none: a figure of zero has no ratio"
+    ratio = median(after) / median(before)
+    if min(len(after), len(before)) < 2:
+        return ratio, None, "one sample: no interval"
+    if min(len(after), len(before)) < BOOTSTRAP_FROM:
+        low, high = _welch(numpy.log(after), numpy.log(before))
+        low, high = math.exp(low), math.exp(high)
+        return ratio, [min(low, ratio), max(high, ratio)], "ratio of medians, Welch's t of logarithms"
+    generator = numpy.random.default_rng(seed)
+    found = [numpy.median(numpy.asarray(v, float)[generator.integers(0, len(v), (RESAMPLES, len(v)))], axis=1)
+             for v in (after, before)]
+    low, high = (float(q) for q in numpy.quantile(found[0] / found[1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
+    return ratio, [min(low, ratio), max(high, ratio)], f"ratio of medians, bootstrap of {RESAMPLES}"
+
+
+def verdict(ratio, interval, better):
+    """What a ratio with its interval says: better | worse | same | unclear. `better`: higher | lower."""
+    if ratio is None or interval is None:
+        return "unclear"
+    low, high = interval
+    if 1 - SAME <= low and high <= 1 + SAME:
+        return "same"
+    if low <= 1 <= high:
+        return "unclear"
+    return "better" if (low > 1) == (better == "higher") else "worse"
+
+
+def loss_bound(lost, sent):
+    """The highest share of loss that `lost` of `sent` still allow, one-sided at LEVEL: exact for none, where it is about 3 / sent
+    (the rule of three); else Wilson's score bound (JASA 22, 1927)."""
+    if not sent:
+        return 1.0
+    if not lost:
+        return 1 - (1 - LEVEL) ** (1 / sent)
+    z, share = 1.6449, lost / sent
+    centre = share + z * z / (2 * sent)
+    return min(1.0, (centre + z * math.sqrt(share * (1 - share) / sent + z * z / (4 * sent * sent))) / (1 + z * z / sent))
+
+
+def _t(freedom):
+    """The value in the table for these degrees of freedom, or the next fewer: never too narrow."""
+    return T_975[max(1, min(int(freedom), len(T_975))) - 1]
+
+
+def _t_interval(values):
+    half = _t(len(values) - 1) * float(numpy.std(values, ddof=1)) / math.sqrt(len(values))
+    return [float(numpy.mean(values)) - half, float(numpy.mean(values)) + half]
+
+
+def _welch(after, before):
+    """Interval of the difference of two means (Welch, Biometrika 34, 1947)."""
+    a, b = (float(numpy.var(values, ddof=1)) / len(values) for values in (after, before))
+    difference = float(numpy.mean(after) - numpy.mean(before))
+    if a + b == 0:
+        return [difference, difference]
+    freedom = (a + b) ** 2 / (a * a / (len(after) - 1) + b * b / (len(before) - 1))
+    half = _t(freedom) * math.sqrt(a + b)
+    return [difference - half, difference + half]

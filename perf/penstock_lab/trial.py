@@ -1,0 +1,136 @@
+"""What one trial counted, read from a generator's event and checked: a generator that miscounts is broken, not believed.
+
+Loads are per second: packets for `traffic: packets`, requests for `traffic: requests`. A Trial never says more than was
+counted: its load is what was sent, not what was asked, and its rate is what came back whole.
+"""
+import dataclasses
+
+from .errors import Broken
+from .histogram import Histogram
+
+BOUNDS = ("none", "generator")
+
+
+@dataclasses.dataclass(frozen=True)
+class Stream:
+    """`received`: came back whole, at the right port, counted once; all else that was sent is lost."""
+    name: str
+    sent: int
+    received: int
+    lost: int
+    duplicated: int
+    reordered: int
+    corrupted: int
+    strayed: int
+    bytes: int
+    latency: Histogram
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """`offered`: packets sent or requests that were due. `failed`: those of them that are not `good`."""
+    asked: float | None
+    seconds: float
+    offered: int
+    failed: int
+    bytes: int                     # of good packets' frames, or of good answers' bodies
+    stopped: bool
+    generator_bound: bool
+    clock: str
+    latency: Histogram
+    service: Histogram | None = None
+    streams: tuple = ()
+    errors: dict = dataclasses.field(default_factory=dict)
+    unsent: int = 0
+    connections: int = 0
+    opened: int = 0
+    refused: int = 0               # by the generator's own ports
+    samples: tuple = ()
+
+    @property
+    def good(self):
+        return self.offered - self.failed
+
+    @property
+    def load(self):
+        """Offered per second, as counted."""
+        return self.offered / self.seconds
+
+    @property
+    def rate(self):
+        """Good per second."""
+        return self.good / self.seconds
+
+    @property
+    def loss(self):
+        """Share of what was offered that failed; all of it when nothing was offered."""
+        return self.failed / self.offered if self.offered else 1.0
+
+
+def of_packets(event, samples=()):
+    streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
+    failed = sum(max(s.lost, s.sent - s.received) for s in streams)
+    sent = sum(s.sent for s in streams)
+    return Trial(**_common(event), offered=sent, failed=failed, latency=_merged(s.latency for s in streams), streams=streams,
+                 bytes=sum(s.bytes for s in streams), refused=sum(_count(p, "refused", "ports") for p in _list(event, "ports")),
+                 samples=tuple(samples))
+
+
+def of_requests(event, samples=()):
+    errors = event.get("errors", {})
+    if not isinstance(errors, dict):
+        raise Broken(f"generator: trial.errors is {errors!r}, not a mapping")
+    errors = {name: _count(errors, name, "errors") for name in errors}
+    good, unsent = _count(event, "requests"), _count(event, "unsent")
+    failed = sum(errors.values()) + unsent + _count(event, "unanswered")
+    return Trial(**_common(event), offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
+                 service=_histogram(event, "service"), bytes=_count(event, "bytes"), errors=errors, unsent=unsent,
+                 connections=_count(event, "connections"), opened=_count(event, "opened"), samples=tuple(samples))
+
+
+def _common(event):
+    seconds, bound = event.get("seconds"), event.get("bound")
+    if not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise Broken(f"generator: trial.seconds is {seconds!r}, not a time")
+    if bound not in BOUNDS:
+        raise Broken(f"generator: trial.bound is {bound!r}, none of {', '.join(BOUNDS)}")
+    return {"asked": event.get("asked"), "seconds": seconds, "stopped": bool(event.get("stopped")),
+            "generator_bound": bound == "generator", "clock": str(event.get("clock", "unknown"))}
+
+
+def _stream(one, index):
+    where = f"streams[{index}]"
+    counts = {name: _count(one, name, where) for name in
+              ("sent", "received", "lost", "duplicated", "reordered", "corrupted", "strayed", "bytes")}
+    stream = Stream(name=str(one.get("name", index)), latency=_histogram(one, "latency"), **counts)
+    if stream.lost > stream.sent or stream.received > stream.sent:
+        raise Broken(f"generator: trial.{where} lost {stream.lost} and received {stream.received} of {stream.sent} sent")
+    return stream
+
+
+def _list(event, name):
+    value = event.get(name, [])
+    if not isinstance(value, list) or any(not isinstance(one, dict) for one in value):
+        raise Broken(f"generator: trial.{name} is not a list of objects")
+    return value
+
+
+def _count(event, name, where="trial"):
+    value = event.get(name, 0)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise Broken(f"generator: {where}.{name} is {value!r}, not a count")
+    return value
+
+
+def _histogram(event, name):
+    try:
+        return Histogram.from_json(event[name]) if event.get(name) else Histogram()
+    except (ValueError, KeyError, TypeError) as error:
+        raise Broken(f"generator: trial.{name} is not a histogram: {error}") from None
+
+
+def _merged(histograms):
+    total = Histogram()
+    for one in histograms:
+        total.merge(one)
+    return total

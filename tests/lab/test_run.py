@@ -1,0 +1,197 @@
+"""The command from a scenario to a result, over generators in virtual time: what it writes, says and returns, and what it leaves."""
+import contextlib
+import io
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = pathlib.Path(__file__).resolve().parent
+PERF = HERE.parents[1] / "perf"
+sys.path.insert(0, str(PERF))
+from penstock_lab import cli, result, subjects  # noqa: E402
+
+SCENARIO = """
+name: self_test
+about: The lab itself.
+traffic: packets
+wiring: loop
+subjects: [{name: a, driver: loop}, {name: b, driver: loop}]
+streams: [{size: "${size}", from: left, to: right}]
+method: {name: throughput, seconds: 0.1}
+variants: {size: [64, 512]}
+turns: 2
+short: {turns: 1, variants: {size: [64]}}
+"""
+
+
+class RunTest(unittest.TestCase):
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.directory = pathlib.Path(directory.name)
+        (self.directory / "perf").mkdir()
+        (self.directory / "perf" / "penstock-lab-packets").symlink_to(HERE / "fake_generator.py")
+        self.scenario = self.write("s.yaml", SCENARIO)
+        self.json = self.directory / "r.json"
+
+    def write(self, name, text):
+        path = self.directory / name
+        path.write_text(text)
+        return path
+
+    def start(self, *words, **device):
+        temporary = self.directory / "tmp"
+        temporary.mkdir(exist_ok=True)
+        environment = {**os.environ, "PENSTOCK_BUILD": str(self.directory), "TMPDIR": str(temporary),
+                       "PENSTOCK_FAKE": json.dumps({"capacity": 3e6, **device})}
+        return subprocess.Popen([PERF / "penstock-lab", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env=environment, stdin=subprocess.DEVNULL)
+
+    def lab(self, *words, **device):
+        """(exit code, standard output, standard error)"""
+        process = self.start(*words, **device)
+        out, err = process.communicate(timeout=120)
+        self.assertEqual(list((self.directory / "tmp").iterdir()), [], "files are left")
+        return process.returncode, out, err
+
+    def test_a_run_writes_a_result_that_is_one(self):
+        code, out, err = self.lab("run", self.scenario, "--json", self.json)
+        self.assertEqual(code, 0, err)
+        found = result.load(self.json)
+        self.assertFalse(found["partial"])
+        self.assertEqual((found["name"], found["seed"], found["short"]), ("self_test", 1, False))
+        throughputs = [one for one in found["figures"] if one["metric"] == "throughput"]
+        self.assertEqual([(one["subject"], one["conditions"]["size"], len(one["samples"])) for one in throughputs],
+                         [("a", 64, 2), ("b", 64, 2), ("a", 512, 2), ("b", 512, 2)])
+        self.assertTrue(all(0.99 * 3e6 <= one["value"] <= 3e6 for one in throughputs))
+        self.assertEqual({(one["device"], one["peer"], one["pairs"], one["ratio"]) for one in found["comparisons"]}, {("a", "b", 2, 1.0)})
+        self.assertIn("throughput", out)
+        # The fake loses what it is asked beyond its capacity, also without a device: the testbed is not to be trusted.
+        self.assertFalse(found["stability"]["trusted"])
+        self.assertIn("NOT TRUSTED", out)
+
+    def test_subjects_take_turns(self):
+        _, _, err = self.lab("run", self.scenario, "--set", "variants.size=[64]")
+        turns = [line.split()[2] for line in err.splitlines() if "(turn" in line]
+        self.assertEqual(turns, ["a", "b", "a", "b"])
+
+    def test_short_seed_and_settings_are_in_the_result(self):
+        code, _, err = self.lab("run", self.scenario, "--json", self.json, "--short", "--seed", 7, "--set", "about=Changed.")
+        self.assertEqual(code, 0, err)
+        found = result.load(self.json)
+        self.assertEqual((found["short"], found["seed"], found["about"], found["scenario"]["turns"]), (True, 7, "Changed.", 1))
+        self.assertIn("--short --seed 7", found["command"])
+
+    def test_wrong_input_starts_nothing(self):
+        wrong = self.write("wrong.yaml", SCENARIO.replace("turns: 2", "turns: 0\ncolour: red").replace("[64, 512]", "[3]"))
+        code, _, err = self.lab("run", wrong, "--json", self.json)
+        self.assertEqual(code, 2)
+        self.assertIn(f"{wrong}: turns: 0 is below 1", err)
+        self.assertIn(f"{wrong}: colour: is not known here", err)
+        self.assertFalse(self.json.exists())
+
+    def test_the_generators_faults_are_the_scenarios(self):
+        code, _, err = self.lab("check", self.scenario, "--set", "variants.size=[3, 64]")
+        self.assertEqual((code, err), (2, f"{self.scenario}: streams[0].size: 3 is below 64\n"))
+        self.assertEqual(self.lab("check", self.scenario)[:2], (0, f"{self.scenario}: 2 variants, nothing wrong\n"))
+
+    def test_drivers_are_asked_before_anything_starts(self):
+        for old, new, expected in (("driver: loop}]", "driver: lop}]", "subjects[1].driver: 'lop' is none of loop"),
+                                   ("driver: loop}]", "driver: loop, config: {speed: 1}}]", "subjects[1].config.speed: is not known"),
+                                   ("wiring: loop", "wiring: memif", "subjects[0].wiring: memif is not for this driver: loop")):
+            with self.subTest(new):
+                code, _, err = self.lab("run", self.write("wrong.yaml", SCENARIO.replace(old, new)))
+                self.assertEqual(code, 2)
+                self.assertIn(expected, err)
+
+    def test_a_generator_that_is_not_built_is_missing(self):
+        (self.directory / "perf" / "penstock-lab-packets").unlink()
+        code, _, err = self.lab("run", self.scenario)
+        self.assertEqual(code, 3)
+        self.assertIn("penstock-lab-packets is not there", err)
+
+    def test_a_place_for_the_result_that_is_not_there(self):
+        code, _, err = self.lab("run", self.scenario, "--json", self.directory / "no" / "r.json")
+        self.assertEqual(code, 2)
+        self.assertIn("there is no such directory", err)
+
+    def test_a_generator_that_dies_leaves_a_partial_result(self):
+        code, out, err = self.lab("run", self.scenario, "--json", self.json, "--set", "method.resolution=0.0005", die=7)
+        self.assertEqual(code, 4)
+        self.assertIn("ended with 3", err)
+        found = result.load(self.json)
+        self.assertTrue(found["partial"])
+        self.assertTrue(any("ended early" in note for note in found["notes"]))
+        self.assertIn("PARTIAL", out)
+
+    def test_an_interrupted_run_keeps_what_it_has(self):
+        process = self.start("run", self.scenario, "--json", self.json, "--set", "method={name: open, rates: [1000], seconds: 0.5}",
+                             "--set", "turns=50", seconds=True)
+        lines = []
+        while sum("(turn" in line for line in lines) < 3:
+            lines.append(process.stderr.readline())
+        children = _children(process.pid)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        self.assertEqual(process.returncode, 130, err)
+        found = result.load(self.json)
+        self.assertTrue(found["partial"])
+        self.assertIn("interrupted", found["notes"])
+        self.assertTrue(found["figures"])
+        self.assertEqual({one["subject"] for one in found["figures"]}, {"a", "b"})
+        self.assertTrue(children)
+        self.assertFalse([pid for pid in children if pathlib.Path(f"/proc/{pid}").exists()])
+        self.assertEqual(list((self.directory / "tmp").iterdir()), [])
+
+    def test_gates(self):
+        self.assertEqual(self.lab("run", self.scenario, "--short", "--fail-below", 0.9)[0], 0)
+        code, _, err = self.lab("run", self.scenario, "--short", "--fail-below", 1.1)
+        self.assertEqual(code, 1)
+        self.assertIn("--fail-below 1.1: throughput {'size': 64", err)
+        alone = self.write("alone.yaml", SCENARIO.replace(", {name: b, driver: loop}", ""))
+        code, _, err = self.lab("run", alone, "--short", "--fail-below", 0.1)
+        self.assertEqual((code, err.splitlines()[-1]), (1, "--fail-below 0.1: there is nothing to compare"))
+
+    def test_words_that_make_no_command(self):
+        for words in ([], ["fly"], ["run"], ["run", self.scenario, "--fail-below", "-1"], ["run", self.scenario, "--seed", "x"],
+                      ["report", self.json], ["compare", self.json]):
+            with self.subTest(words):
+                code, _, err = self.lab(*words)
+                self.assertEqual(code, 2)
+                self.assertTrue(err)
+
+    def test_files_that_are_no_results(self):
+        bad = self.write("bad.json", '{"schema": "penstock-lab/1"}')
+        for words in (["compare", bad, bad], ["compare", self.json, self.json], ["report", bad, "--smp", self.directory / "s.json"]):
+            with self.subTest(words):
+                self.assertEqual(self.lab(*words)[0], 2)
+        self.assertFalse((self.directory / "s.json").exists())
+
+
+class ListTest(unittest.TestCase):
+    def test_kept_scenarios_are_listed_with_what_they_are_about(self):
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            self.assertEqual(cli.main(["list"]), 0)
+        names = {line.split()[0] for line in out.getvalue().splitlines()[1:]}
+        self.assertEqual(names, {path.name for path in cli.SCENARIOS.glob("*.yaml")})
+
+    def test_every_driver_that_is_here_has_one_class(self):
+        for name in subjects.DRIVERS:
+            self.assertTrue(subjects.driver(name).wirings, name)
+
+
+def _children(pid):
+    time.sleep(0.2)
+    path = pathlib.Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(word) for word in path.read_text().split()] if path.exists() else []
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,88 @@
+"""The checks of the testbed: each sees what it is for."""
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from fake_device import FakeDevice  # noqa: E402
+from penstock_lab import machine, result, stability  # noqa: E402
+
+STAT = """cpu  300 0 0 0 0 0 0 0 0 0
+cpu0 100 10 20 500 5 1 2 40 0 0
+cpu1 200 0 0 600 0 0 0 0 0 0
+intr 1
+"""
+
+
+class StabilityTest(unittest.TestCase):
+    def checks(self, made):
+        return {check["name"]: check for check in made.checks}
+
+    def alone(self, device):
+        made = stability.Stability()
+        made.generator_alone(lambda load, seconds: device.trial(load or 1e9, seconds), "pps")
+        return made
+
+    def test_a_good_generator_is_trusted_and_has_a_floor(self):
+        made = self.alone(FakeDevice(1e9, line=5e6, delay=2000))
+        self.assertTrue(made.to_json()["trusted"], made.to_json())
+        self.assertEqual(made.floor, {"p50": 2000, "p90": 2000, "p99": 2000, "p99.9": 2000})
+
+    def test_a_generator_that_loses_its_own_packets_is_not(self):
+        made = self.alone(FakeDevice(1e9, line=5e6, loss=1e-5))
+        self.assertEqual([name for name, check in self.checks(made).items() if not check["ok"]], ["generator_loss"])
+        self.assertRegex(made.to_json()["reasons"][0], r"the generator alone lost \d+ of what it sent to itself")
+
+    def test_a_generator_that_does_not_keep_its_rate_is_not(self):
+        class Fading(FakeDevice):
+            def counts(self, load, seconds):
+                self.line *= 0.7
+                return super().counts(load, seconds)
+
+        self.assertFalse(self.checks(self.alone(Fading(1e9, line=5e6)))["generator_rate"]["ok"])
+
+    def test_latency_that_differs_from_trial_to_trial(self):
+        class Wandering(FakeDevice):
+            def counts(self, load, seconds):
+                self.delay = int(self.delay * 1.3)
+                return super().counts(load, seconds)
+
+        self.assertFalse(self.checks(self.alone(Wandering(1e9, line=5e6)))["generator_latency_spread"]["ok"])
+
+    def test_times_of_cores(self):
+        self.assertEqual(stability.core_times([0], STAT), {"busy": 133, "steal": 40, "total": 678})
+        self.assertEqual(stability.core_times([0, 1], STAT), {"busy": 333, "steal": 40, "total": 1478})
+        self.assertEqual(stability.core_times([7], STAT)["total"], 0)
+
+    def test_a_clock_that_is_corrected_is_seen(self):
+        made = stability.Stability()
+        made._clock(1_000_000_000, 1_000_000_000)
+        made._clock(1_000_000_000, 1_000_500_000)
+        drifts = [check for check in made.checks if check["name"] == "clock_drift"]
+        self.assertEqual([check["ok"] for check in drifts], [True, False])
+        self.assertAlmostEqual(drifts[1]["value"], 500, places=1)
+
+    def test_this_machine_has_every_check_and_their_form_is_the_results(self):
+        made = stability.Stability()
+        made.machine([0])
+        made.after_run([0])
+        self.assertEqual(set(self.checks(made)), {"others", "noise", "clock_drift", "clock_source", "governor", "steal"})
+        told = made.to_json()
+        self.assertEqual(told["trusted"], not told["reasons"])
+        self.assertEqual(len(told["reasons"]), sum(not check["ok"] for check in told["checks"]))
+
+    def test_a_core_that_stands_still_is_noticed(self):
+        self.assertGreater(stability.longest_gap(0, 0.02), 0)
+
+    def test_facts_of_the_machine(self):
+        facts = machine.facts({"generator": [0], "subject": [1]})
+        self.assertGreater(facts["cores"], 0)
+        self.assertEqual(facts["core_map"], {"generator": [0], "subject": [1]})
+        self.assertRegex(machine.versions()["penstock-lab"], r"^\d+\.\d+")
+        faults = [fault for fault in result.faults({"machine": facts}) if fault.startswith("machine")]
+        self.assertEqual(faults, [])
+
+
+if __name__ == "__main__":
+    unittest.main()

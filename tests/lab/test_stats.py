@@ -1,0 +1,127 @@
+"""Statistics against reference values: worked out by hand where the samples are small, else from the source that is named."""
+import math
+import pathlib
+import random
+import sys
+import unittest
+
+import numpy
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
+from penstock_lab import stats  # noqa: E402
+
+# NIST Statistical Reference Datasets, univariate, NumAcc1: mean 10000002, standard deviation 1.
+NUMACC1 = [10000001, 10000003, 10000002]
+# Student's own ten differences of sleep (Biometrika 6, 1908): mean 0.75, standard deviation 1.78901, t interval of 95 % [-0.530, 2.030].
+SLEEP = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
+
+
+class ReferenceTest(unittest.TestCase):
+    def test_median_and_deviation(self):
+        self.assertEqual(stats.median([3, 1, 2]), 2)
+        self.assertEqual(stats.median([4, 1, 2, 3]), 2.5)
+        self.assertEqual(stats.mad([1, 1, 2, 2, 4, 6, 9]), 1)       # deviations 1 1 0 0 2 4 7
+        self.assertEqual(stats.mad([5, 5, 5, 1000]), 0)
+
+    def test_spread_of_large_numbers_keeps_its_digits(self):
+        self.assertAlmostEqual(stats.relative_spread(NUMACC1) * 10000002, 1.0, places=6)
+
+    def test_students_interval_is_students(self):
+        low, high = stats._t_interval(SLEEP)
+        self.assertAlmostEqual(low, -0.530, places=3)
+        self.assertAlmostEqual(high, 2.030, places=3)
+
+    def test_few_samples_have_students_interval_of_their_logarithms(self):
+        # Logarithms 0, 1, 2: mean 1, deviation 1, t(2) = 4.303: exp(1 ± 4.303 / sqrt(3)).
+        low, high = stats.interval_of_median([1, math.e, math.e ** 2], seed=1)
+        self.assertAlmostEqual(math.log(low), 1 - 2.48434, places=4)
+        self.assertAlmostEqual(math.log(high), 1 + 2.48434, places=4)
+        low, high = stats.interval_of_median([0, 1, 2], seed=1)     # zero has no logarithm
+        self.assertAlmostEqual(high, 1 + 2.48434, places=4)
+        self.assertIsNone(stats.interval_of_median([1], seed=1))
+
+    def test_few_pairs(self):
+        # Ratios 2 and 8: logarithms have mean log 4 and deviation log(4)/sqrt(2): 4 times or over exp(12.706 * log(2)).
+        ratio, (low, high), method = stats.paired_ratio([2, 8], [1, 1], seed=1)
+        self.assertAlmostEqual(ratio, 4)
+        self.assertAlmostEqual(math.log(high / 4) / math.log(2), 12.706, places=3)
+        self.assertAlmostEqual(low * high, 16)
+        self.assertIn("Student", method)
+        self.assertEqual(stats.paired_ratio([2], [1], seed=1)[:2], (2, None))
+        self.assertEqual(stats.paired_ratio([2, 0], [1, 1], seed=1)[:2], (None, None))
+
+    def test_pairs_take_out_what_both_have(self):
+        """The day gets slower turn by turn; the ratio does not."""
+        day = [1, 0.9, 0.7, 0.5, 0.4, 0.3, 0.25, 0.2]
+        ratio, (low, high), _ = stats.paired_ratio([110 * d for d in day], [100 * d for d in day], seed=1)
+        self.assertAlmostEqual(ratio, 1.1)
+        self.assertAlmostEqual(low, 1.1)
+        self.assertAlmostEqual(high, 1.1)
+
+    def test_welch(self):
+        # Means 2 and 5, variances 1 and 1, three each: 4 degrees of freedom, error sqrt(2/3), t = 2.776.
+        low, high = stats._welch(numpy.array([4., 5., 6.]), numpy.array([1., 2., 3.]))
+        self.assertAlmostEqual(low, 3 - 2.776 * math.sqrt(2 / 3), places=6)
+        self.assertAlmostEqual(high, 3 + 2.776 * math.sqrt(2 / 3), places=6)
+        self.assertEqual(stats._welch(numpy.array([2., 2.]), numpy.array([1., 1.])), [1, 1])
+
+    def test_the_bootstrap_of_a_mean_is_near_theory(self):
+        """Of 0 and 1, fifty each, the mean's distribution is binomial(100, 1/2) / 100: 95 % within 0.40 to 0.60."""
+        low, high = stats.bootstrap([0] * 50 + [1] * 50, numpy.mean, seed=1)
+        self.assertAlmostEqual(low, 0.40, delta=0.011)
+        self.assertAlmostEqual(high, 0.60, delta=0.011)
+
+    def test_the_bootstrap_of_six_equal_pairs_knows_the_order_statistics(self):
+        """Of six different values a resample is all the least with probability 6^-6, and its median is at least 1 and at most 6."""
+        low, high = stats.interval_of_median([1, 2, 3, 4, 5, 6], seed=1)
+        self.assertEqual((low, high), (1.5, 5.5))
+
+    def test_the_same_seed_gives_the_same_answer(self):
+        chance = random.Random(1)
+        values = [chance.random() for _ in range(20)]
+        self.assertEqual(stats.interval_of_median(values, 7), stats.interval_of_median(values, 7))
+        self.assertNotEqual(stats.bootstrap(values, numpy.mean, 7), stats.bootstrap(values, numpy.mean, 8))
+
+    def test_an_interval_holds_the_truth_as_often_as_it_says(self):
+        """Of 400 seeded experiments, at least 90 % of the intervals have the true ratio: five and ten pairs, noise of 5 %."""
+        chance = random.Random(9)
+        for pairs in (3, 5, 10):
+            held = 0
+            for n in range(400):
+                device = [1.2 * math.exp(chance.gauss(0, 0.05)) for _ in range(pairs)]
+                peer = [math.exp(chance.gauss(0, 0.05)) for _ in range(pairs)]
+                low, high = stats.paired_ratio(device, peer, n)[1]
+                held += low <= 1.2 <= high
+            self.assertGreaterEqual(held, 360, pairs)
+
+    def test_the_bound_of_a_loss(self):
+        # None of 3,000,000 lost: the rule of three says 1e-6; exactly 1 - 0.05^(1/n).
+        self.assertAlmostEqual(stats.loss_bound(0, 3_000_000) * 1e6, 0.99858, places=4)
+        self.assertEqual(stats.loss_bound(0, 0), 1.0)
+        # Wilson of 10 in 1000, z = 1.6449: (0.01 + z²/2000 + z sqrt(9.9e-6 + z²/4e6)) / (1 + z²/1000) = 0.0167023 / 1.0027057.
+        self.assertAlmostEqual(stats.loss_bound(10, 1000), 0.016657, places=6)
+        self.assertGreater(stats.loss_bound(1, 3_000_000), stats.loss_bound(0, 3_000_000))
+
+
+class VerdictTest(unittest.TestCase):
+    def test_every_verdict(self):
+        for interval, better, expected in (
+                ([1.05, 1.2], "higher", "better"), ([1.05, 1.2], "lower", "worse"), ([0.8, 0.9], "higher", "worse"),
+                ([0.8, 0.9], "lower", "better"), ([0.99, 1.01], "higher", "same"), ([0.981, 1.019], "lower", "same"),
+                ([0.9, 1.1], "higher", "unclear"), ([0.99, 1.05], "higher", "unclear"), ([1.005, 1.01], "higher", "same"),
+                (None, "higher", "unclear")):
+            self.assertEqual(stats.verdict(1.0, interval, better), expected, (interval, better))
+
+    def test_of_two_runs(self):
+        slow, fast = [100, 101, 99, 100, 102, 98], [120, 121, 119, 120, 122, 118]
+        ratio, interval, _ = stats.ratio_of_medians(slow, fast, seed=1)
+        self.assertAlmostEqual(ratio, 100 / 120)
+        self.assertEqual(stats.verdict(ratio, interval, "higher"), "worse")
+        ratio, interval, method = stats.ratio_of_medians([100, 101], [100, 101], seed=1)
+        self.assertEqual(ratio, 1)
+        self.assertIn("Welch", method)
+        self.assertEqual(stats.verdict(ratio, interval, "higher"), "unclear")
+
+
+if __name__ == "__main__":
+    unittest.main()
