@@ -22,10 +22,23 @@ std::string reason_of(int code) { return rte_strerror(code < 0 ? -code : code); 
 }  // namespace
 
 base::Result<void> start_dpdk(const Spec& spec) {
-  std::vector<std::string> words = {"penstock-lab-packets", "--in-memory", "--no-telemetry", "--lcores",
-                                    "0@" + std::to_string(spec.core), "-m", std::to_string(spec.memory_megabytes),
-                                    "--file-prefix", spec.prefix, "--log-level", "error", "-a", "0000:00:00.0"};
-  if (!spec.huge) words.emplace_back("--no-huge");
+  std::vector<std::string> words = {"penstock-lab-packets",
+                                    "--no-telemetry",
+                                    "--lcores",
+                                    "0@" + std::to_string(spec.core),
+                                    "-m",
+                                    std::to_string(spec.memory_megabytes),
+                                    "--file-prefix",
+                                    spec.prefix,
+                                    "--log-level",
+                                    "error",
+                                    "-a",
+                                    "0000:00:00.0"};
+  // Either way no file is made: not for the configuration, not for hugepages.
+  if (spec.huge)
+    words.emplace_back("--in-memory");
+  else
+    words.insert(words.end(), {"--no-huge", "--no-shconf"});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return {};
@@ -34,12 +47,12 @@ base::Result<void> start_dpdk(const Spec& spec) {
 }
 
 base::Result<rte_mempool*> make_pool(const Spec& spec) {
-  const auto room = static_cast<uint16_t>(std::max<unsigned>(RTE_MBUF_DEFAULT_DATAROOM, spec.largest_frame()) +
-                                          RTE_PKTMBUF_HEADROOM);
+  const auto room =
+      static_cast<uint16_t>(std::max<unsigned>(RTE_MBUF_DEFAULT_DATAROOM, spec.largest_frame()) + RTE_PKTMBUF_HEADROOM);
   const size_t each = sizeof(rte_mbuf) + room + 128;  // with the pool's own words
   const size_t count = std::min<size_t>(131071, spec.memory_megabytes * (size_t{1} << 20) / 2 / each);
-  rte_mempool* pool = rte_pktmbuf_pool_create("packets", static_cast<unsigned>(count), kHeadroomAndCache, 0, room,
-                                              SOCKET_ID_ANY);
+  rte_mempool* pool =
+      rte_pktmbuf_pool_create("packets", static_cast<unsigned>(count), kHeadroomAndCache, 0, room, SOCKET_ID_ANY);
   if (pool != nullptr) return pool;
   return base::Error{"no memory for " + std::to_string(count) + " packets: " + reason_of(rte_errno)};
 }
@@ -53,8 +66,7 @@ base::Result<std::unique_ptr<DeviceLink>> DeviceLink::open(const std::string& de
   if (const int failed = rte_eth_dev_get_port_by_name(name.c_str(), &port); failed != 0)
     return base::Error{"\"" + name + "\" is no network device"};
   std::unique_ptr<DeviceLink> link(new DeviceLink(port));
-  if (auto started = link->start(largest, pool); !started)
-    return base::Error{"\"" + device + "\" " + started.error()};
+  if (auto started = link->start(largest, pool); !started) return base::Error{"\"" + device + "\" " + started.error()};
   return link;
 }
 

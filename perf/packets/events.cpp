@@ -11,7 +11,8 @@ using nlohmann::json;
 json stream_result(const Stream& stream, const Receiver::Counts& counts) {
   json result = {{"name", stream.spec().name}, {"sent", stream.sent}, {"bytes", stream.bytes}, {"late", stream.late}};
   if (!counts.expected) {  // without a signature nobody knows what came of it
-    for (const char* name : {"received", "lost", "duplicated", "reordered", "ancient", "corrupted", "strayed", "latency"})
+    for (const char* name :
+         {"received", "lost", "duplicated", "reordered", "ancient", "corrupted", "strayed", "latency"})
       result[name] = nullptr;
     return result;
   }
@@ -32,8 +33,8 @@ json port_result(const Port& port, unsigned index, const Worker& worker, uint64_
   for (const auto& stream : worker.streams())
     if (stream->spec().from == index) sent += stream->sent;
   const Port::Counts& counts = port.counts();
-  return {{"name", port.spec().name}, {"sent", sent},           {"received", counts.received},
-          {"foreign", counts.foreign}, {"stale", counts.stale}, {"answered", counts.answered},
+  return {{"name", port.spec().name},  {"sent", sent},           {"received", counts.received},
+          {"foreign", counts.foreign}, {"stale", counts.stale},  {"answered", counts.answered},
           {"refused", refused},        {"missed", port.missed()}};
 }
 
@@ -85,18 +86,12 @@ json trial_event(const Plan& plan, bool stopped, const Worker& worker, const Wor
     streams.push_back(stream_result(*worker.streams()[i], worker.receiver().streams()[i]));
   for (unsigned i = 0; i < worker.ports().size(); ++i)
     ports.push_back(port_result(*worker.ports()[i], i, worker, outcome.refused[i]));
-  return {{"event", "trial"},
-          {"id", plan.id},
-          {"stopped", stopped},
-          {"asked", outcome.asked},
-          {"due", outcome.due},
-          {"sent", outcome.sent},
-          {"late", outcome.late},
-          {"seconds", outcome.seconds},
-          {"clock", "tsc"},
-          {"bound", outcome.bound ? "generator" : "none"},
-          {"streams", streams},
-          {"ports", ports}};
+  return {{"event", "trial"},     {"id", plan.id},
+          {"stopped", stopped},   {"asked", outcome.asked},
+          {"due", outcome.due},   {"sent", outcome.sent},
+          {"late", outcome.late}, {"seconds", outcome.seconds},
+          {"clock", "tsc"},       {"bound", outcome.bound ? "generator" : "none"},
+          {"streams", streams},   {"ports", ports}};
 }
 
 json Samples::take(Worker& worker) {

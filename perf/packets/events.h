@@ -1,5 +1,5 @@
-// The lines between the generator and whoever started it (perf/LAB.md, "Generators"): a trial's command as a Plan, and what
-// was counted as events. Not for the hot path: these allocate.
+// The lines between the generator and whoever started it (perf/LAB.md, "Generators"): a trial's command as a Plan, and
+// what was counted as events. Not for the hot path: these allocate.
 #pragma once
 
 #include <nlohmann/json.hpp>

@@ -27,8 +27,9 @@ struct Field {
 // Writes the low `width` bytes of a number.
 void store_number(uint8_t* at, uint8_t width, Uint128 value);
 
-// A permutation of 0 … count - 1 that needs no table: a Feistel network on the next power of four, walked until it lands
-// inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). About four steps at worst on average.
+// A permutation of 0 … count - 1 that needs no table: a Feistel network on the next power of four, walked until it
+// lands inside (Black and Rogaway, "Ciphers with arbitrary finite domains", 2002). About four steps at worst on
+// average.
 class Shuffle {
  public:
   Shuffle(uint64_t count, uint64_t seed);

@@ -26,10 +26,17 @@ void Frame::make_pattern(const StreamSpec& spec, uint64_t seed) {
   for (size_t i = 0; i < pattern_.size(); ++i) {
     uint8_t& byte = pattern_[i];
     switch (spec.payload) {
-      case Payload::kZeros: break;
-      case Payload::kIncrement: byte = static_cast<uint8_t>(i); break;
-      case Payload::kRandom: byte = static_cast<uint8_t>(random.next()); break;
-      case Payload::kHex: byte = spec.hex[i % spec.hex.size()]; break;
+      case Payload::kZeros:
+        break;
+      case Payload::kIncrement:
+        byte = static_cast<uint8_t>(i);
+        break;
+      case Payload::kRandom:
+        byte = static_cast<uint8_t>(random.next());
+        break;
+      case Payload::kHex:
+        byte = spec.hex[i % spec.hex.size()];
+        break;
     }
     sums_[i + 1] = sums_[i] + (i % 2 == 0 ? byte : byte << 8);
     crcs_[i + 1] = crc_of({&byte, 1}, crcs_[i]);

@@ -212,6 +212,8 @@ void HeaderReader::transport(const Node& headers) {
     uint8_t* at = add(wire::kUdpLength);
     if (!headers.has("udp") || headers["udp"].object({"source", "destination"})) ports(headers["udp"], at);
   }
+  const size_t protocol_at = layout_.family == 6 ? wire::kIpv6NextHeaderAt : wire::kIpv4ProtocolAt;
+  layout_.bytes[layout_.l3 + protocol_at] = layout_.protocol;
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-// A way between two ports of one generator, without a device: what one sends arrives at the other, in order, through a test
-// stage that harms packets exactly as told (perf/LAB.md, "stages"). The lab measures itself with it.
+// A way between two ports of one generator, without a device: what one sends arrives at the other, in order, through a
+// test stage that harms packets exactly as told (perf/LAB.md, "stages"). The lab measures itself with it.
 //
-// The stage counts the packets of a trial from 1: the n-th, 2n-th, … is dropped, sent twice, changed in one bit behind the
-// transport header, or held until `by` others overtook it (or for 10 ms when none come).
+// The stage counts the packets of a trial from 1: the n-th, 2n-th, … is dropped, sent twice, changed in one bit behind
+// the transport header, or held until `by` others overtook it (or for 10 ms when none come).
 //
 // Memory: room for kRoom packets, once; a full way takes no more. One thread.
 #pragma once

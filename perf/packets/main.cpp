@@ -47,7 +47,8 @@ std::optional<nlohmann::json> read_json(const std::string& file) {
   } catch (const nlohmann::json::exception& error) {
     const std::string_view what = error.what();
     const size_t begin = what.find("] ");
-    Control::error("", file + " is not JSON: " + std::string(what.substr(begin == std::string_view::npos ? 0 : begin + 2)));
+    Control::error("",
+                   file + " is not JSON: " + std::string(what.substr(begin == std::string_view::npos ? 0 : begin + 2)));
     return std::nullopt;
   }
 }

@@ -55,7 +55,8 @@ size_t Neighbours::answer_arp(base::Bytes frame, const wire::Headers& headers, b
 
 size_t Neighbours::answer_nd(const wire::NdMessage& message, const base::MacAddress& from, base::MutableBytes out) {
   if (message.type == wire::kNdNeighbourAdvert) learn(message.target, message.link_address.value_or(from));
-  if (message.type != wire::kNdNeighbourSolicit || !answers_for(message.target) || message.src.is_unspecified()) return 0;
+  if (message.type != wire::kNdNeighbourSolicit || !answers_for(message.target) || message.src.is_unspecified())
+    return 0;
   wire::NdPacket packet;
   packet.link = {.dst = message.link_address.value_or(from), .src = own_};
   packet.message.type = wire::kNdNeighbourAdvert;

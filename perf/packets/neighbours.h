@@ -1,5 +1,6 @@
-// Address resolution of one port (ARP, RFC 826; neighbour discovery, RFC 4861): asks for the gateway's Ethernet address and
-// answers for the port's own address and for the prefixes it was told to answer for. Messages are judged by wire/arp_nd.h.
+// Address resolution of one port (ARP, RFC 826; neighbour discovery, RFC 4861): asks for the gateway's Ethernet address
+// and answers for the port's own address and for the prefixes it was told to answer for. Messages are judged by
+// wire/arp_nd.h.
 //
 // Writes into the caller's buffer; keeps nothing of what it is shown but the gateway's address. One thread.
 #pragma once

@@ -1,5 +1,5 @@
-// Reads a JSON specification by hand and collects every fault with the path of its field ("streams[0].size"), so that all
-// of them are told at once. What is faulty reads as a valid value of its kind: readers go on without asking.
+// Reads a JSON specification by hand and collects every fault with the path of its field ("streams[0].size"), so that
+// all of them are told at once. What is faulty reads as a valid value of its kind: readers go on without asking.
 //
 // Memory: a Node refers to the JSON and the faults it was made with. One thread; no exceptions.
 #pragma once

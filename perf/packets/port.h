@@ -1,7 +1,8 @@
 // A port while it is used: its link, its address resolution, and the packets that wait to be sent.
 //
-// A packet belongs to the port once it is pushed; it is sent when the link took it, and only then counted (Stream::sent).
-// What the link refuses stays in front and is offered again. One thread; no allocation but packets from the pool.
+// A packet belongs to the port once it is pushed; it is sent when the link took it, and only then counted
+// (Stream::sent). What the link refuses stays in front and is offered again. One thread; no allocation but packets from
+// the pool.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -42,7 +43,7 @@ class Port {
   // The stream's next packet, behind those that wait; false: no memory for it.
   bool push(Stream& stream, const Clock& clock);
   bool flush(Cycles now);  // true: some were sent
-  void abandon();  // what waits is never sent
+  void abandon();          // what waits is never sent
 
   // One burst; how many packets came.
   unsigned receive(Receiver& receiver, const Clock& clock);

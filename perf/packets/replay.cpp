@@ -33,7 +33,8 @@ base::Result<std::shared_ptr<const Replay>> Replay::open(const std::string& file
     if (made->count() == kMostPackets || made->bytes_.size() + length > kMostBytes)
       return base::Error{which + " is beyond what is read, 4000000 packets or 1 GiB"};
     // With this precision tv_usec holds nanoseconds.
-    const uint64_t time = static_cast<uint64_t>(head->ts.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(head->ts.tv_usec);
+    const uint64_t time =
+        static_cast<uint64_t>(head->ts.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(head->ts.tv_usec);
     if (made->packets_.empty()) first = time;
     last = std::max(last, time > first ? time - first : 0);
     made->packets_.push_back({made->bytes_.size(), length, last});

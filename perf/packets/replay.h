@@ -26,8 +26,8 @@ class Replay {
   uint64_t nanos(size_t index) const { return packets_[index].nanos; }  // since the first packet
   // From the first packet of one round to that of the next: all gaps, and one mean gap. 0: all have one time.
   uint64_t period() const { return period_; }
-  uint16_t largest() const { return largest_; }        // with CRC
-  double mean_size() const { return mean_size_; }      // with CRC
+  uint16_t largest() const { return largest_; }    // with CRC
+  double mean_size() const { return mean_size_; }  // with CRC
 
  private:
   struct Packet {

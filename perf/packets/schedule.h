@@ -29,8 +29,7 @@ class Schedule {
     random_ = Random(seed);
     start_ = at;
     cycles_per_packet_ = std::min(static_cast<long double>(hz) / pps, kLongestGap);
-    if (replay_)
-      cycles_per_nano_ = cycles_per_packet_ * static_cast<long double>(replay_->count()) / replay_->period();
+    if (replay_) cycles_per_nano_ = cycles_per_packet_ * static_cast<long double>(replay_->count()) / replay_->period();
     step_ = static_cast<Uint128>(std::ldexp(std::min(cycles_per_packet_ * spacing_.burst, kLongestGap), 64));
     exact_ = static_cast<Uint128>(at) << 64;
     next_ = at;

@@ -1,5 +1,5 @@
-// What a packet of ours says about itself, in the last 18 bytes of its payload: small enough for a frame of 64 bytes with
-// IPv4 and UDP. All numbers big-endian.
+// What a packet of ours says about itself, in the last 18 bytes of its payload: small enough for a frame of 64 bytes
+// with IPv4 and UDP. All numbers big-endian.
 //
 //   0 magic 0x5d · 1 stream · 2 the stream inverted · 3 epoch · 4–8 sequence · 9–13 nanoseconds · 14–17 CRC-32C
 //

@@ -1,5 +1,5 @@
-// How long frames are: one length, a repeated sequence (EMIX), a range, or weights. Lengths are of the frame with its CRC,
-// as RFC 2544 counts them, 64–9216 bytes.
+// How long frames are: one length, a repeated sequence (EMIX), a range, or weights. Lengths are of the frame with its
+// CRC, as RFC 2544 counts them, 64–9216 bytes.
 #pragma once
 
 #include <algorithm>

@@ -10,9 +10,8 @@ namespace {
 constexpr std::string_view kLoop = "loop:";
 
 bool is_name(const std::string& text) {
-  return text.size() <= 32 && std::ranges::all_of(text, [](unsigned char c) {
-           return std::isalnum(c) || c == '-' || c == '_' || c == '.';
-         });
+  return text.size() <= 32 &&
+         std::ranges::all_of(text, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
 }
 
 std::string read_name(const Node& node) {

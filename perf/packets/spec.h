@@ -1,7 +1,7 @@
 // The specification of the packet generator (perf/LAB.md, "Generators") as values, and its reader.
 //
-// read_spec() never fails half: it gives the values and every fault it found; with faults the values are not to be used.
-// Nothing is opened but the pcap files of streams. Any thread.
+// read_spec() never fails half: it gives the values and every fault it found; with faults the values are not to be
+// used. Nothing is opened but the pcap files of streams. Any thread.
 #pragma once
 
 #include <memory>
@@ -49,7 +49,7 @@ struct Spacing {
 struct Layout {
   std::vector<uint8_t> bytes;  // headers of the first packet; lengths and checksums are filled in later
   std::vector<Field> fields;
-  bool own_source = true;      // Ethernet addresses are the port's and its gateway's, known when it is up
+  bool own_source = true;  // Ethernet addresses are the port's and its gateway's, known when it is up
   bool own_destination = true;
   uint8_t family = 4, protocol = 17;
   uint8_t l3 = 14, l4 = 34;  // where the headers begin
@@ -91,9 +91,9 @@ struct Spec {
 Spec read_spec(const nlohmann::json& json);
 
 // Parts of read_spec, by file.
-StreamSpec read_stream(const Node& node, const std::vector<PortSpec>& ports);             // stream_spec.cpp
-Layout read_headers(const Node& node, const PortSpec& from);                              // header_spec.cpp
-Sizes read_sizes(const Node& node);                                                       // size_spec.cpp
-unsigned read_port_name(const Node& node, const std::vector<PortSpec>& ports);            // spec.cpp
+StreamSpec read_stream(const Node& node, const std::vector<PortSpec>& ports);   // stream_spec.cpp
+Layout read_headers(const Node& node, const PortSpec& from);                    // header_spec.cpp
+Sizes read_sizes(const Node& node);                                             // size_spec.cpp
+unsigned read_port_name(const Node& node, const std::vector<PortSpec>& ports);  // spec.cpp
 
 }  // namespace penstock::load

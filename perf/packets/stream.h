@@ -1,5 +1,5 @@
-// A stream while it is sent: its schedule, its frames and what was counted of it. The port that takes the packets counts
-// them (`sent`, `bytes`, `late`): what is written is not sent yet.
+// A stream while it is sent: its schedule, its frames and what was counted of it. The port that takes the packets
+// counts them (`sent`, `bytes`, `late`): what is written is not sent yet.
 //
 // One thread. A packet that is overdue by more than kLate keeps half the mean gap to the one before, after a burst of
 // kCatchUp: a generator that stood still does not answer with a flood.

@@ -91,9 +91,9 @@ void read_made(const Node& node, const PortSpec& from, StreamSpec& stream) {
 StreamSpec read_stream(const Node& node, const std::vector<PortSpec>& ports) {
   StreamSpec stream;
   const bool recorded = node.has("pcap");
-  const bool known = recorded ? node.object({"name", "from", "to", "rate", "spacing", "pcap"})
-                              : node.object({"name", "from", "to", "rate", "spacing", "size", "headers", "payload",
-                                             "signature"});
+  const bool known =
+      recorded ? node.object({"name", "from", "to", "rate", "spacing", "pcap"})
+               : node.object({"name", "from", "to", "rate", "spacing", "size", "headers", "payload", "signature"});
   if (!known) return stream;
   if (node.has("name")) stream.name = node["name"].text();
   stream.from = read_port_name(node["from"], ports);

@@ -1,4 +1,5 @@
-// Which packets of one stream have come, exactly, by their sequence numbers: a window of bits behind the highest one seen.
+// Which packets of one stream have come, exactly, by their sequence numbers: a window of bits behind the highest one
+// seen.
 //
 // Received: came for the first time. Duplicated: came again. Reordered: came for the first time after one with a higher
 // number (type-P-reordered, RFC 4737 §3.3). Ancient: so far behind the highest number (kWindow) that nobody can say

@@ -159,14 +159,12 @@ Worker::Outcome Worker::finish() {
   const auto hz = static_cast<double>(clock_.hz());
   const double planned = static_cast<double>(end_ - start_) / hz;
   outcome.seconds = std::max(planned, static_cast<double>(last_sent_ - start_) / hz);
-  outcome.bound = stuck || static_cast<double>(outcome.sent) * planned <
-                               0.999 * static_cast<double>(outcome.due) * outcome.seconds;
+  outcome.bound =
+      stuck || static_cast<double>(outcome.sent) * planned < 0.999 * static_cast<double>(outcome.due) * outcome.seconds;
   return outcome;
 }
 
-double Worker::elapsed() const {
-  return static_cast<double>(Clock::now() - start_) / static_cast<double>(clock_.hz());
-}
+double Worker::elapsed() const { return static_cast<double>(Clock::now() - start_) / static_cast<double>(clock_.hz()); }
 
 uint64_t Worker::sent() const {
   return std::accumulate(sending_.begin(), sending_.end(), uint64_t{0},

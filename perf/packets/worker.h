@@ -1,8 +1,8 @@
-// One core's ports, streams and counts, and the loop that sends and receives for them: a trial is begin(), round() until it
-// says that the trial is over, finish(). Between trials idle() keeps address resolution alive.
+// One core's ports, streams and counts, and the loop that sends and receives for them: a trial is begin(), round()
+// until it says that the trial is over, finish(). Between trials idle() keeps address resolution alive.
 //
-// Sending ends at the trial's end, or as soon afterwards as everything due was sent, at most kGrace later; then packets may
-// arrive for the time of `drain`. One thread: the one that made it; no allocation in round().
+// Sending ends at the trial's end, or as soon afterwards as everything due was sent, at most kGrace later; then packets
+// may arrive for the time of `drain`. One thread: the one that made it; no allocation in round().
 #pragma once
 
 #include <memory>
