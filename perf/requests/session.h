@@ -51,6 +51,7 @@ class Session {
   load::Control control_;
   std::optional<Trial> trial_;
   Meter meter_;
+  bool ready_ = false;  // every gateway is known
   bool over_ = false;
   bool slept_ = false;  // in this round
   base::Nanos next_command_ = 0;

@@ -12,6 +12,9 @@ namespace penstock::requests {
 
 namespace {
 
+constexpr unsigned kMostInARound =
+    256;  // packets: rounds stay short, and a ring is not overrun before its reader's turn
+
 tcp::Tuning tuning() {
   tcp::Tuning tuning;
   tuning.nagle = false;
@@ -88,6 +91,12 @@ void Side::on_tcp(const uint8_t* frame, const wire::Headers& h, base::Nanos now)
 }
 
 unsigned Side::receive(base::Nanos now) {
+  unsigned all = 0;
+  for (unsigned count = kBurst; count == kBurst && all < kMostInARound; all += count) count = receive_burst(now);
+  return all;
+}
+
+unsigned Side::receive_burst(base::Nanos now) {
   rte_mbuf* packets[kBurst];
   const unsigned count = rte_eth_rx_burst(port_, 0, packets, kBurst);
   received_ += count;
@@ -105,14 +114,14 @@ unsigned Side::receive(base::Nanos now) {
   return count;
 }
 
-void Side::flush() {
-  uint16_t done = 0;
-  for (unsigned tries = 0; done < count_ && tries < 1000; ++tries)
-    done = static_cast<uint16_t>(done + rte_eth_tx_burst(port_, 0, out_ + done, static_cast<uint16_t>(count_ - done)));
+// What the port does not take now waits: nothing is lost here, and nothing more is said meanwhile.
+bool Side::flush() {
+  const uint16_t done = rte_eth_tx_burst(port_, 0, out_, count_);
   sent_ += done;
-  refused_ += count_ - done;
-  if (done < count_) rte_pktmbuf_free_bulk(out_ + done, count_ - done);
-  count_ = 0;
+  count_ = static_cast<uint16_t>(count_ - done);
+  refused_ += count_;
+  std::copy(out_ + done, out_ + done + count_, out_);
+  return count_ == 0;
 }
 
 unsigned Side::transmit(base::Nanos now) {
@@ -125,8 +134,10 @@ unsigned Side::transmit(base::Nanos now) {
     }
     return 0;
   }
+  if (count_ != 0 && !flush()) return 0;
   unsigned said = 0;
-  while (stack_.next_segment({.max_segments = 16}, now, writer_.tuple, writer_.segment)) {
+  // A segment goes as a whole: its bytes may be acknowledged, and gone, by the next round.
+  while (said < kMostInARound && stack_.next_segment({.max_segments = kCut}, now, writer_.tuple, writer_.segment)) {
     writer_.begin();
     while (!writer_.done()) {
       rte_mbuf* m = writer_.next();
@@ -136,8 +147,8 @@ unsigned Side::transmit(base::Nanos now) {
       std::memcpy(frame + 6, own_mac_.bytes.data(), 6);
       out_[count_++] = m;
       ++said;
-      if (count_ == kBurst) flush();
     }
+    if (count_ >= kBurst && !flush()) return said;
   }
   if (count_ != 0) flush();
   return said;

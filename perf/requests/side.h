@@ -17,6 +17,7 @@ namespace penstock::requests {
 class Side {
  public:
   static constexpr uint16_t kBurst = 64;
+  static constexpr uint16_t kCut = 16;  // packets a segment is cut into, at most
 
   Side(uint16_t port, const PortSpec& spec, rte_mempool* pool, uint32_t capacity, base::Nanos now);
 
@@ -30,15 +31,16 @@ class Side {
   bool ready() const { return knows_gateway_; }
   uint64_t sent() const { return sent_; }
   uint64_t received() const { return received_; }
-  uint64_t refused() const { return refused_; }      // by the port: they are sent again as TCP sends again
+  uint64_t refused() const { return refused_; }      // times a packet was not taken by the port at once, and waited
   uint64_t corrupted() const { return corrupted_; }  // wrong checksums
 
  private:
+  unsigned receive_burst(base::Nanos now);
   void on_tcp(const uint8_t* frame, const wire::Headers& headers, base::Nanos now);
   void on_arp(const rte_mbuf* m, const wire::Headers& headers);
   void say_arp(uint16_t operation, const base::MacAddress& mac, const base::IpAddress& own, const base::IpAddress& ip);
   bool is_ours(const base::IpAddress& address) const;
-  void flush();
+  bool flush();
 
   uint16_t port_;
   const PortSpec& spec_;
@@ -48,7 +50,7 @@ class Side {
   rte_mempool* pool_;
   tcp::Stack stack_;
   host::PacketWriter writer_;
-  rte_mbuf* out_[kBurst];
+  rte_mbuf* out_[kBurst + 2 * kCut];  // a burst that waits, and a segment
   uint16_t count_ = 0;
   uint64_t sent_ = 0, received_ = 0, refused_ = 0, corrupted_ = 0;
 };
