@@ -5,6 +5,7 @@ import pathlib
 import re
 import shutil
 import statistics
+import subprocess
 import sys
 import time
 
@@ -141,31 +142,62 @@ def penstock(lab, namespace, idle, wan, lan, core, huge):
     return gateway
 
 
+class Requests:
+    """penstock-lab-requests (perf/LAB.md): lines of JSON to and from; it ends with this object."""
+
+    def __init__(self, lab, core, spec):
+        path = lab.dir / f"requests-{time.monotonic_ns()}.json"
+        path.write_text(json.dumps(spec))
+        self.process = subprocess.Popen(["taskset", "-c", str(core), BUILD / "perf" / "penstock-lab-requests", "--spec", path],
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def do(self, **command):
+        self.process.stdin.write(json.dumps(command) + "\n")
+        self.process.stdin.flush()
+
+    def event(self, name):
+        event = json.loads(self.process.stdout.readline() or '{"event": "the end"}')
+        if event["event"] != name:
+            raise rig.LabError(f"penstock-lab-requests: {event}")
+        return event
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait(30)
+        self.process.stdout.close()
+
+
 def kernel_free(lab, case, core, seconds, huge):
     """Requests per busy second of the worker, between our own clients and servers."""
     size, close, in_flight = CASES[case]
     host = lab.namespaces.get("memory") or lab.namespace("memory")
     sockets = [lab.dir / f"memif-{time.monotonic_ns()}-{n}.sock" for n in range(2)]
     memif = lambda n, role: f"net_memif{n},role={role},socket={sockets[n]},socket-abstract=no,id=0"   # noqa: E731
+    port = lambda name, n, net, own: {"name": name, "device": memif(n, "client"), "address": net.format(own) + "/24",   # noqa: E731
+                                      "gateway": net.format(1)}
     gateway = penstock(lab, host, "poll", memif(0, "server"), memif(1, "server"), core, huge)
-    other = min(set(os.sched_getaffinity(0)) - {core})
-    load = host.start("load", "taskset", "-c", other, BUILD / "perf" / "http_load", "--client", memif(0, "client"),
-                      "--server", memif(1, "client"), "--client-address", FRONT.format(2), "--client-gateway", FRONT.format(1),
-                      "--server-address", BACK.format(11), "--server-gateway", BACK.format(1), "--target", FRONT.format(1),
-                      "--port", PORT, "--connections", in_flight, "--bytes", size, "--seconds", seconds, *(["--close"] if close else []))
+    load = None
     try:
-        rig.wait_until(lambda: "counting" in load.output() or not load.running(), 60, 0.005, "the load")
+        load = Requests(lab, min(set(os.sched_getaffinity(0)) - {core}), {
+            "huge": False, "memoryMegabytes": 1024, "prefix": f"l7-{os.getpid()}",
+            "ports": [port("clients", 0, FRONT, 2), port("servers", 1, BACK, 11)],
+            "clients": {"stack": "own", "target": f"{FRONT.format(1)}:{PORT}", "connections": in_flight,
+                        "requestsPerConnection": int(close)},
+            "servers": {"stack": "own", "listen": f"0.0.0.0:{SERVED}", "body": size}})
+        load.event("ready")
+        load.do(do="trial", id=1, warmup=1, seconds=seconds)
+        time.sleep(1)
         before, on_core = gateway.stats()["workers"][0], seconds_on_core(gateway)
-        if load.wait(seconds + 60) != 0:
-            raise rig.LabError(load.tail())
+        report = load.event("trial")
         after, on_core = gateway.stats()["workers"][0], seconds_on_core(gateway) - on_core
-        report = json.loads(load.output().splitlines()[-1])
         spent = {name: int(after[name]) - int(before[name]) for name in ("busyCycles", "idleCycles")}
         busy = on_core * spent["busyCycles"] / sum(spent.values())
-        if report["errors"] or not report["requests"]:
+        if sum(report["errors"].values()) or not report["requests"]:
             raise rig.LabError(f"{case}: {report} {gateway.drops()}")
-        return report, report["requests"] / busy
+        return {name: report[name] for name in ("requests", "seconds", "bytes", "bound", "busy")}, report["requests"] / busy
     finally:
+        if load:
+            load.close()
         gateway.process.kill()
 
 

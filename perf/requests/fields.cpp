@@ -18,7 +18,7 @@ constexpr std::array<Unit, 4> kUnits{{{"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s",
 
 std::string in_words(double value) {
   char text[32];
-  std::snprintf(text, sizeof text, "%.15g", value);
+  std::snprintf(text, sizeof text, value == std::floor(value) && std::fabs(value) < 1e18 ? "%.0f" : "%g", value);
   return text;
 }
 

@@ -42,7 +42,10 @@ class Fields {
   // One of `choices`, by its index.
   size_t choice(const std::string& name, const std::vector<std::string>& choices, std::optional<size_t> fallback = {});
 
-  std::string path(const std::string& name) const { return path_.empty() ? name : path_ + "." + name; }
+  // Of the field, or of the object itself when `name` is empty.
+  std::string path(const std::string& name) const {
+    return path_.empty() || name.empty() ? path_ + name : path_ + "." + name;
+  }
   void fault(const std::string& name, std::string message) { faults_.push_back({path(name), std::move(message)}); }
   void finish();
 

@@ -26,6 +26,10 @@ using load::Control;
 
 std::optional<Spec> read(const std::string& file, Faults& faults) {
   std::ifstream in(file);
+  if (!in) {
+    faults.push_back({"", file + " cannot be read"});
+    return {};
+  }
   std::stringstream text;
   text << in.rdbuf();
   const auto json = nlohmann::json::parse(text.str(), nullptr, false);
@@ -117,7 +121,11 @@ int main(int argc, char** argv) {
   auto* modes = app.add_option_group("mode")->require_option(1);
   modes->add_option("--check", check, "specification to be checked");
   modes->add_option("--spec", spec_file, "specification to be run");
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   Faults faults;
   const auto spec = read(check.empty() ? spec_file : check, faults);
   if (!faults.empty()) return tell(faults);

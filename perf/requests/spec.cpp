@@ -120,7 +120,7 @@ void read_request(Fields request, const std::string& target, ClientSpec& out, Fa
 
 void read_arrivals(Fields arrivals, ClientSpec& out) {
   const bool open = arrivals.has("open"), closed = arrivals.has("closed"), hold = arrivals.has("hold");
-  if (open + closed + hold > 1) arrivals.fault("", "must be one of open, closed and hold");
+  if (open + closed + hold > 1) return arrivals.fault("", "must be one of open, closed and hold");
   Fields how = arrivals.object(open ? "open" : hold ? "hold" : "closed");
   if (open) {
     out.arrivals = ArrivalKind::kOpen;
@@ -182,12 +182,15 @@ PortSpec read_port(Fields from, Faults& faults) {
     else
       out.mac = *mac;
   }
-  const auto own = base::Prefix::parse(from.text("address"));
-  if (!own || !own->is_v4()) from.fault("address", "must be an IPv4 address, such as 198.51.100.2/24");
-  if (own) out.address = own->address;
-  const auto gateway = base::IpAddress::parse(from.text("gateway"));
-  if (!gateway || !gateway->is_v4()) from.fault("gateway", "must be an IPv4 address, such as 198.51.100.1");
-  if (gateway) out.gateway = *gateway;
+  const std::string address = from.text("address"), gateway = from.text("gateway");
+  if (const auto own = base::Prefix::parse(address); own && own->is_v4())
+    out.address = own->address;
+  else if (!address.empty())
+    from.fault("address", "must be an IPv4 address, such as 198.51.100.2/24");
+  if (const auto next = base::IpAddress::parse(gateway); next && next->is_v4())
+    out.gateway = *next;
+  else if (!gateway.empty())
+    from.fault("gateway", "must be an IPv4 address, such as 198.51.100.1");
   if (const json* answers = from.take("answers"); answers != nullptr) {
     if (!answers->is_array()) from.fault("answers", "must be a list of prefixes");
     for (size_t i = 0; answers->is_array() && i < answers->size(); ++i) {
