@@ -10,38 +10,43 @@ from .subjects.base import Port
 from .subjects.loop import Loop
 
 CLIENTS = "198.51.100.2"
+MOST_PACKETS = 1e9      # a second: more than anybody can send
 
 
 @contextlib.contextmanager
 def alone(scenario, lab):
     """alone(load, seconds) -> Trial, as stability.Stability.generator_alone wants it."""
-    kind, spec, namespace = _specification(scenario, lab)
-    with Generator(kind, spec, lab.dir, namespace) as generator:
-        def run(load, seconds):
-            command = {"seconds": seconds, "drain": 0.05}
-            if kind == "packets":
-                return trial.of_packets(generator.trial({**command, "pps": load or 1e9})[0])
-            return trial.of_requests(generator.trial({**command, **({"rate": load} if load else {})})[0])
-        yield run
-
-
-def _specification(scenario, lab):
     if scenario.traffic == "packets":
         loop = Loop({})
         ports = [Port(name=name, device=f"loop:{other}", mac=port.mac, address=port.address, gateway=port.gateway)
                  for (name, other), port in zip(_names(scenario), loop.start(None))]
-        return specifications(scenario, loop, ports)[0]
+        kind, spec, namespace = specifications(scenario, loop, ports)[0]
+        with Generator(kind, spec, lab.dir, namespace) as generator:
+            yield lambda load, seconds: trial.of_packets(
+                generator.trial({"seconds": seconds, "drain": 0.05, "pps": load or MOST_PACKETS})[0])
+    else:
+        yield lambda load, seconds: _requests(scenario, lab, load, seconds)
+
+
+def _requests(scenario, lab, load, seconds):
+    """A process for each trial: whether the loop is open or closed is for its whole life."""
+    spec, namespace = _request_specification(scenario, lab, {"open": {"rate": load}} if load else {"closed": {}})
+    with Generator("requests", spec, lab.dir, namespace) as generator:
+        return trial.of_requests(generator.trial({"seconds": seconds, "drain": 0.2, "warmup": 0.1})[0])
+
+
+def _request_specification(scenario, lab, arrivals):
     host, _, port = str(scenario.clients.get("target", "")).rpartition(":")
     stack = scenario.clients.get("stack", "kernel")
-    clients = {**scenario.clients, "stack": stack, "arrivals": {"closed": {}}}
+    clients = {**scenario.clients, "stack": stack, "arrivals": arrivals}
     servers = {**(scenario.servers or {"body": 128}), "stack": stack, "listen": f"0.0.0.0:{port}"}
     if stack == "kernel":
         clients["target"] = f"127.0.0.1:{port}"
         namespace = lab.namespaces.get("alone") or lab.namespace("alone")
-        return "requests", {**common(scenario), "ports": [], "clients": clients, "servers": servers}, namespace.name
-    ports = [{"name": "clients", "device": "loop:servers", "address": f"{CLIENTS}/24", "gateway": host},
-             {"name": "servers", "device": "loop:clients", "address": f"{host}/24", "gateway": CLIENTS}]
-    return "requests", {**common(scenario), "ports": ports, "clients": clients, "servers": servers}, None
+        return {**common(scenario), "ports": [], "clients": clients, "servers": servers}, namespace.name
+    ports = [{"name": "clients", "device": "loop:servers", "mac": "02:00:00:00:01:01", "address": f"{CLIENTS}/24", "gateway": host},
+             {"name": "servers", "device": "loop:clients", "mac": "02:00:00:00:01:02", "address": f"{host}/24", "gateway": CLIENTS}]
+    return {**common(scenario), "ports": ports, "clients": clients, "servers": servers}, None
 
 
 def _names(scenario):

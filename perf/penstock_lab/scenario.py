@@ -79,10 +79,23 @@ def _read(resolved, conditions):
         **_memory(fields), **_traffic_fields(fields, traffic), method=_method(fields, traffic),
         turns=fields.number("turns", 1, 100, 3, whole=True), seed=fields.number("seed", 0, 2**53, 1, whole=True),
         conditions=conditions, resolved=copy.deepcopy(resolved))
+    faults += _arrival_faults(scenario)
     if (scenario.wiring == "replay") != (traffic == "memory"):
         faults.append("wiring: replay goes with traffic: memory, and only with it")
     fields.done()
     return scenario, faults
+
+
+def _arrival_faults(scenario):
+    """A method that sets the rate of requests needs clients that keep one."""
+    wanted, clients = getattr(scenario.method, "arrivals", ""), scenario.clients
+    if scenario.traffic != "requests" or not wanted or not isinstance(clients, dict):
+        return
+    arrivals = clients.get("arrivals")
+    if not isinstance(arrivals, dict) or wanted not in arrivals:
+        yield f"clients.arrivals: the method {scenario.method.NAME} needs {{{wanted}: …}}"
+    if wanted == "hold" and not isinstance(clients.get("connections"), int):
+        yield "clients.connections: is missing: how many the method may open"
 
 
 def _subjects(fields):

@@ -8,32 +8,39 @@ import dataclasses
 from .errors import Broken
 from .histogram import Histogram
 
-BOUNDS = ("none", "generator")
+BOUNDS = ("none", "subject", "generator")
 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """`received`: came back whole, at the right port, counted once; all else that was sent is lost."""
+    """`received`: came back whole, at the right port, counted once; all else that was sent is lost. None: the stream has no
+    signature, and nobody knows. `bytes`: of what was sent."""
     name: str
     sent: int
-    received: int
-    lost: int
-    duplicated: int
-    reordered: int
-    corrupted: int
-    strayed: int
+    received: int | None
     bytes: int
     latency: Histogram
+    lost: int = 0
+    duplicated: int = 0
+    reordered: int = 0
+    corrupted: int = 0
+    strayed: int = 0
+
+    @property
+    def counted(self):
+        return self.received is not None
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """`offered`: packets sent or requests that were due. `failed`: those of them that are not `good`."""
+    """`sent`: packets, or requests that were due. `offered`: those of them of which it was counted what became of them.
+    `failed`: those of these that are not `good`."""
     asked: float | None
     seconds: float
+    sent: int
     offered: int
     failed: int
-    bytes: int                     # of good packets' frames, or of good answers' bodies
+    bytes: float                   # of good packets' frames (a stream's lost ones are taken to be like the others), or of good bodies
     stopped: bool
     generator_bound: bool
     clock: str
@@ -53,8 +60,8 @@ class Trial:
 
     @property
     def load(self):
-        """Offered per second, as counted."""
-        return self.offered / self.seconds
+        """Sent per second."""
+        return self.sent / self.seconds
 
     @property
     def rate(self):
@@ -69,11 +76,11 @@ class Trial:
 
 def of_packets(event, samples=()):
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
-    failed = sum(max(s.lost, s.sent - s.received) for s in streams)
-    sent = sum(s.sent for s in streams)
-    return Trial(**_common(event), offered=sent, failed=failed, latency=_merged(s.latency for s in streams), streams=streams,
-                 bytes=sum(s.bytes for s in streams), refused=sum(_count(p, "refused", "ports") for p in _list(event, "ports")),
-                 samples=tuple(samples))
+    counted = [s for s in streams if s.counted]
+    return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
+                 failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
+                 bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
+                 refused=sum(_count(p, "refused", "ports") for p in _list(event, "ports")), samples=tuple(samples))
 
 
 def of_requests(event, samples=()):
@@ -83,9 +90,9 @@ def of_requests(event, samples=()):
     errors = {name: _count(errors, name, "errors") for name in errors}
     good, unsent = _count(event, "requests"), _count(event, "unsent")
     failed = sum(errors.values()) + unsent + _count(event, "unanswered")
-    return Trial(**_common(event), offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
+    return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
                  service=_histogram(event, "service"), bytes=_count(event, "bytes"), errors=errors, unsent=unsent,
-                 connections=_count(event, "connections"), opened=_count(event, "opened"), samples=tuple(samples))
+                 connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples))
 
 
 def _common(event):
@@ -100,9 +107,11 @@ def _common(event):
 
 def _stream(one, index):
     where = f"streams[{index}]"
-    counts = {name: _count(one, name, where) for name in
-              ("sent", "received", "lost", "duplicated", "reordered", "corrupted", "strayed", "bytes")}
-    stream = Stream(name=str(one.get("name", index)), latency=_histogram(one, "latency"), **counts)
+    name, sent = str(one.get("name", index)), _count(one, "sent", where)
+    if one.get("received") is None:
+        return Stream(name, sent, None, _count(one, "bytes", where), Histogram())
+    counts = {field: _count(one, field, where) for field in ("received", "bytes", "lost", "duplicated", "reordered", "corrupted", "strayed")}
+    stream = Stream(name, sent, latency=_histogram(one, "latency"), **counts)
     if stream.lost > stream.sent or stream.received > stream.sent:
         raise Broken(f"generator: trial.{where} lost {stream.lost} and received {stream.received} of {stream.sent} sent")
     return stream

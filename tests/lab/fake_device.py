@@ -49,7 +49,7 @@ class FakeDevice:
         return {"event": "trial", "id": number, "stopped": False, "asked": load, "sent": sent, "seconds": seconds, "clock": "virtual",
                 "bound": bound, "ports": [{"name": "left", "sent": sent, "received": 0, "foreign": 0, "refused": 0}],
                 "streams": [{"name": "s0", "sent": sent, "received": received, "lost": sent - received, "duplicated": 0, "reordered": 0,
-                             "corrupted": 0, "strayed": 0, "bytes": 64 * received, "latency": histogram}]}
+                             "corrupted": 0, "strayed": 0, "bytes": 64 * sent, "latency": histogram}]}
 
     def trial(self, load, seconds):
         return trial.of_packets(self.event(load, seconds))

@@ -1,6 +1,7 @@
 """Each method on a device in virtual time: it finds what was put in, and says what it does not know."""
 import pathlib
 import sys
+import types
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
@@ -203,6 +204,7 @@ class WorkTest(unittest.TestCase):
 class RequestBench(FakeBench):
     """A server: answers up to its capacity, keeps up to 100 connections."""
     traffic, unit, latency_from = "requests", "requests/s", "scheduled"
+    scenario = types.SimpleNamespace(clients={"connections": 300})
 
     def trial(self, load, seconds, connections=None, **_):
         due = round((load or 1000) * seconds)
@@ -210,7 +212,7 @@ class RequestBench(FakeBench):
         held = min(connections or 10, 100)
         return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "unsent": due - good,
                                   "errors": {"timeout": 0, "reset": (connections or 0) - held if connections else 0}, "bytes": good * 128,
-                                  "connections": held, "opened": good})
+                                  "connections": connections, "held": held, "opened": good})
 
 
 class CapacityTest(unittest.TestCase):
@@ -221,7 +223,7 @@ class CapacityTest(unittest.TestCase):
             self.assertTrue(0.98 * 5000 <= figures[metric, 1e-5]["value"] / factor <= 5000, figures)
 
     def test_concurrent_connections(self):
-        _, figures = run("capacity", bench=RequestBench(FakeDevice(5000)), of="concurrent", resolution=0.01)
+        _, figures = run("capacity", bench=RequestBench(FakeDevice(5000)), of="concurrent", resolution=0.01, seconds=1)
         self.assertTrue(98 <= figures["concurrent_connections", 1e-5]["value"] <= 100)
 
 
@@ -259,10 +261,16 @@ class TrialTest(unittest.TestCase):
         good = FakeDevice(1e6).event(1000, 1.0)
         trial.of_packets(good)
         for change in ({"seconds": 0}, {"seconds": "1"}, {"bound": "maybe"}, {"streams": {}}, {"streams": [{"sent": -1}]},
-                       {"streams": [{"sent": 1.5}]}, {"streams": [{"sent": 1, "received": 2}]}, {"streams": [{"sent": 1, "lost": 2}]},
+                       {"streams": [{"sent": 1.5}]}, {"streams": [{"sent": 1, "received": 2}]}, {"streams": [{"sent": 1, "received": 0, "lost": 2}]},
                        {"streams": [{"sent": 1, "received": 1, "latency": {"count": 1}}]}):
             with self.subTest(change), self.assertRaises(Broken):
                 trial.of_packets({**good, **change})
+
+    def test_a_stream_without_signature_is_sent_and_counts_for_nothing_else(self):
+        event = FakeDevice(1e9).event(1000, 1.0)
+        event["streams"].append({"name": "flood", "sent": 9000, "received": None, "lost": None, "latency": None, "bytes": 576000})
+        one = trial.of_packets(event)
+        self.assertEqual((one.sent, one.offered, one.good, one.failed, one.load, one.loss, one.bytes), (10000, 1000, 1000, 0, 10000, 0, 64000))
 
     def test_failures_of_requests_are_all_kinds_of_them(self):
         one = trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "errors": {"timeout": 3, "reset": 2}, "unsent": 4,

@@ -77,6 +77,22 @@ method: {name: throughput, seconds: -1, lossRatio: 2, resolution: .nan, most: 10
         self.assertIn("clients: means nothing with traffic: packets", self.faults(GOOD + "clients: {target: x}\n"))
         self.assertIn("wiring: replay goes with traffic: memory, and only with it", self.faults(GOOD.replace("loop\n", "replay\n", 1)))
 
+    def test_clients_that_cannot_do_what_the_method_asks(self):
+        text = """
+name: r
+traffic: requests
+wiring: veth
+subjects: [{driver: loop}]
+clients: {target: 192.0.2.1:80, connections: 10, arrivals: {closed: {}}}
+method: {name: NAME}
+"""
+        for method, arrivals in (("latency", "open"), ("capacity, of: requests", "open"), ("open, rates: [1]", "open"),
+                                 ("capacity, of: concurrent", "hold")):
+            self.assertIn(f"clients.arrivals: the method {method.split(',')[0]} needs {{{arrivals}: …}}",
+                          self.faults(text.replace("NAME", method)))
+        for method in ("rate", "open"):
+            self.load(text.replace("NAME", method))
+
     def test_variants_are_every_combination_and_keep_their_types(self):
         made, _ = self.load(GOOD.replace("size: 64", "size: '${size}', name: 'of ${size} to ${where}'") +
                             "variants: {size: [64, 512], where: [a, b]}\n")

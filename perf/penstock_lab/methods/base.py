@@ -12,6 +12,7 @@ class Method:
     """`TRAFFIC`: what it is for. __init__(fields) takes its fields from a fields.Reader; run(bench, book) does the work."""
     NAME = ""
     TRAFFIC = ("packets", "requests")
+    arrivals = "open"      # of clients, which a method that sets a rate needs; "": whichever the scenario has
 
     def trial_seconds(self, fields, default):
         """Reads the length of a trial and of the time for stragglers after it, seconds."""
@@ -30,7 +31,7 @@ class Method:
 def must_offer(trial, what):
     """A trial in which nothing was sent measures nothing."""
     if not trial.offered:
-        raise Broken(f"{what}: the generator sent nothing in {trial.seconds:g} s")
+        raise Broken(f"{what}: the generator sent nothing that can be counted in {trial.seconds:g} s")
     return trial
 
 

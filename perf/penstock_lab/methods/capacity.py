@@ -19,6 +19,9 @@ class Capacity(Method):
         self.of = fields.choice("of", KINDS)
         self.ratio = fields.number("failRatio", 0, 0.5, 1e-5)
         self.resolution = fields.number("resolution", 0.001, 0.5, 0.02)
+        if self.of == "concurrent":      # as many as the clients have, and held open
+            self.arrivals = "hold"
+            return
         self.most = fields.number("most", 1, 1e8, 1e6)
         self.least = fields.number("least", 1, 1e8, min(10, self.most))
         if self.least > self.most:
@@ -39,15 +42,15 @@ class Capacity(Method):
         book.figure(metric, unit, "higher", value(found.trial) if found.trial else 0, found.bound, note, fail_ratio=self.ratio)
 
     def _concurrent(self, bench, book):
-        """Connections that are open at once and all answered."""
-        lower, upper, bound = 0, int(self.most) + 1, "subject"
-        count = int(self.most)
-        while upper - lower > max(1, self.resolution * upper) and upper > self.least:
-            trial = must_offer(self.trial(bench, None, connections=count), "capacity")
-            if trial.connections >= count and trial.loss <= self.ratio:
+        """Connections that are held open at once."""
+        most = bench.scenario.clients["connections"]
+        lower, upper, count, bound = 0, most + 1, most, "subject"
+        while upper - lower > max(1, self.resolution * upper):
+            trial = self.trial(bench, None, connections=count)
+            if trial.connections >= count and trial.failed <= self.ratio * count:
                 lower = count
             else:
                 upper, bound = count, "generator" if trial.generator_bound else "subject"
             count = max(1, (lower + upper) // 2)
-        note = "the search was not allowed higher" if lower == int(self.most) else ""
+        note = "the clients have no more" if lower == most else ""
         book.figure("concurrent_connections", "connections", "higher", lower, "unknown" if note else bound, note, fail_ratio=self.ratio)

@@ -25,6 +25,8 @@ def measure(method, bench, book, load, **conditions):
 def _stream(bench, book, trial, stream, note, **conditions):
     """One of several streams: what is good beside a flood is not to be lost in the sum."""
     conditions["stream"], bound = stream.name, bound_of(trial)
+    if not stream.counted:
+        return
     latency_figures(book, stream.latency, bound, note, **conditions)
     book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, **conditions)
     if stream.sent:
@@ -60,6 +62,7 @@ class Open(Method):
     def __init__(self, fields):
         self.trial_seconds(fields, 1.0)
         self.rates = fields.numbers("rates", 1, 1e10) if fields.has("rates") else [None]
+        self.arrivals = "open" if fields.has("rates") else ""
 
     def run(self, bench, book):
         for rate in self.rates:

@@ -17,6 +17,7 @@ class Rate(Method):
     def __init__(self, fields):
         self.trial_seconds(fields, 2.0)
         self.load = fields.number("load", 1, 1e10, None) if fields.has("load") else None
+        self.arrivals = "" if self.load is None else "open"
 
     def run(self, bench, book):
         self._settle(bench)
