@@ -1,7 +1,7 @@
 """What lives in the kernel's network as a subject: what all such subjects share, and the kernel itself as a router.
 
-Such a subject is pinned to one core, which also receives its packets (wiring.py); busy seconds are all that this core did, so that
-the kernel's time on its behalf counts. Packets are those of the two interfaces. `config: {conntrack: true}` tracks connections.
+Such a subject is pinned to one core, which also receives its packets: busy seconds are its process's and those of the kernel on its
+behalf (wiring.busy_seconds). Packets are those of the two interfaces. `config: {conntrack: true}` tracks connections.
 """
 import platform
 import shutil
@@ -16,8 +16,9 @@ TRACK = "add table inet lab; add chain inet lab f { type filter hook forward pri
 
 
 class InKernel(Subject):
-    """Has the addresses of the subject on its two interfaces from join() to stop()."""
+    """Has the addresses of the subject on its two interfaces from join() to stop(). `pid`: of its process, if it has one."""
     wirings = ("veth",)
+    pid = None
 
     def join(self, place):
         self._cores = place.cores["subject"]
@@ -33,7 +34,7 @@ class InKernel(Subject):
         counted = [list(map(int, row[1].split())) for row in rows if row[0].strip() in [end.interface for end in self._ends]]
         dropped = sum(row[3] + row[11] for row in counted)
         return Sample(time.monotonic(), sum(row[9] for row in counted), sum(row[1] for row in counted),
-                      {"interface": dropped} if dropped else {}, wiring.core_busy_seconds(self._cores))
+                      {"interface": dropped} if dropped else {}, wiring.busy_seconds(self._cores, self.pid))
 
     def stop(self):
         """The next subject may have the interfaces for itself."""

@@ -37,6 +37,10 @@ class KernelProxy(InKernel):
         rig.wait_until(lambda: self._listening(proxy["port"]), 10, 0.05, f"{self.program}: listen on port {proxy['port']}")
         return joint.ports
 
+    @property
+    def pid(self):
+        return self.process.pid
+
     def words(self, directory, listen, server, protocol):
         raise NotImplementedError
 

@@ -1,8 +1,8 @@
 """Penstock's gateway as a subject: one worker on one core, configured and counted through its own CLI.
 
 `config` says what it does (penstock_objects.py). Packets are those of its ports; drops those it names. Busy seconds: over replay
-and memif what the worker's thread ran, times its share of cycles in rounds with packets; over veth all that its core did,
-because the kernel moves packets there on its behalf. Cycles are the worker's, idle rounds included.
+and memif what the worker's thread ran, times its share of cycles in rounds with packets; over veth its process, and the kernel
+that moves packets on its behalf (wiring.busy_seconds). Cycles are the worker's, idle rounds included.
 """
 import pathlib
 import shutil
@@ -101,7 +101,7 @@ class Penstock(Subject):
 
     def _busy_seconds(self, busy, idle):
         if self._veth:
-            return wiring.core_busy_seconds([self._core])
+            return wiring.busy_seconds([self._core], self.process.pid)
         now = (busy, idle, self._thread_seconds())
         if self._last:
             spent = [b - a for a, b in zip(self._last, now)]
