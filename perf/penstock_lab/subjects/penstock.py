@@ -44,19 +44,19 @@ class Penstock(Subject):
         self._veth, self._core, self._busy, self._last = place.wiring == "veth", core, 0.0, None
         path = pathlib.Path(place.lab.dir) / f"penstock-{time.monotonic_ns()}"
         path.mkdir()
-        joint = wiring.join(place, path / "input.pcap", config["driver"])
+        self.joint = wiring.join(place, path / "input.pcap", config["driver"])
         config["idle"] = config["idle"] or ("adaptive" if self._veth else "poll")
-        self.objects = Objects(config, joint, core, path)
+        self.objects = Objects(config, self.joint, core, path)
         if place.wiring == "replay":
             seal = tunnel.sealer(self.objects.esp) if self.objects.esp and self.objects.esp["operation"] == "decrypt" else None
-            inputs.write(path / "input.pcap", place.scenario, joint.servers, self.objects.neighbours(), seal)
+            inputs.write(path / "input.pcap", place.scenario, self.joint.servers, self.objects.neighbours(), seal)
         memory = str(config["memory"])
-        self._path, self._gateway = path, rig.Gateway(joint.namespace, path.name, [] if place.huge else ["--no-huge", "--memory", memory])
+        self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, [] if place.huge else ["--no-huge", "--memory", memory])
         self._gateway.start(seconds=60)
         self._apply(self.objects.all())
         if place.wiring == "replay":
             self._wait_for_traffic(inputs.flows(place.scenario["streams"]) * 0.99 if self.objects.nat else 0)
-        return joint.ports
+        return self.joint.ports
 
     def _apply(self, bundle):
         try:
@@ -139,3 +139,4 @@ class Penstock(Subject):
             self._gateway.stop()
         if hasattr(self, "_path"):
             shutil.rmtree(self._path, ignore_errors=True)
+        super().stop()
