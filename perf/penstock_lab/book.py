@@ -1,7 +1,7 @@
 """What the methods found, collected over all turns, and how it becomes the figures of a result.
 
-A Book belongs to one subject and one variant. The same figure of several turns becomes one with several samples; histograms of
-the same latency are added; curves, series and stages are kept as they came.
+A Book belongs to one subject and one variant. The same figure of several turns becomes one with several samples, and its value is their
+median; percentiles are those of the added histograms, with one sample for each turn; curves, series and stages are kept as they came.
 """
 import dataclasses
 
@@ -9,31 +9,66 @@ from . import stats
 from .histogram import Histogram
 
 
+PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
+
+
 @dataclasses.dataclass
 class Figure:
+    """`value`: None is the median of the samples."""
     metric: str
     unit: str
     better: str
     conditions: dict
-    samples: list
-    bounds: list
-    notes: list
+    samples: list = dataclasses.field(default_factory=list)
+    bounds: list = dataclasses.field(default_factory=list)
+    notes: list = dataclasses.field(default_factory=list)
+    value: float | None = None
+
+    def to_json(self, subject, seed):
+        value, interval = self.value, stats.interval_of_median(self.samples, seed)
+        if value is None:
+            value = stats.median(self.samples)
+        return {"subject": subject, "metric": self.metric, "unit": self.unit, "better": self.better, "conditions": self.conditions,
+                "value": value, "samples": self.samples, "interval": interval and [min(value, interval[0]), max(value, interval[1])],
+                "bound": worst_bound(self.bounds), "note": "; ".join(filter(None, self.notes))}
 
 
 class Book:
     def __init__(self, subject, conditions):
         self.subject, self.conditions = subject, conditions
-        self.figures, self.latencies = {}, {}
+        self._figures, self._tails, self.latencies = {}, {}, {}
         self.curves, self.series, self.stages, self.notes = [], [], [], []
 
     def figure(self, metric, unit, better, value, bound="subject", note="", /, **conditions):
         """One sample. `bound`: subject | generator | device | unknown: who set the limit."""
         key, conditions = self._key(metric, conditions)
-        made = self.figures.setdefault(key, Figure(metric, unit, better, conditions, [], [], []))
+        made = self._figures.setdefault(key, Figure(metric, unit, better, conditions))
         made.samples.append(float(value))
         made.bounds.append(bound)
-        if note and note not in made.notes:
+        if note not in made.notes:
             made.notes.append(note)
+
+    def percentiles(self, histogram, bound="subject", note="", /, **conditions):
+        """The latencies of one turn, for the figures latency_p50 … latency_max."""
+        if histogram.count:
+            key, conditions = self._key("percentiles", conditions)
+            self._tails.setdefault(key, (conditions, []))[1].append((histogram, bound, note))
+
+    def figures(self):
+        """Figures by metric and conditions. A percentile is there when the values can carry it: the p99.99 of a thousand would be
+        their maximum under another name."""
+        found = dict(self._figures)
+        for conditions, turns in self._tails.values():
+            total = Histogram()
+            for histogram, _, _ in turns:
+                total.merge(histogram)
+            for name, share in (*PERCENTILES, ("max", 1)):
+                if name == "max" or total.count * (1 - share) >= 1:
+                    key = self._key(f"latency_{name}", conditions)[0]
+                    found[key] = Figure(f"latency_{name}", "ns", "lower", conditions, [float(h.percentile(share)) for h, _, _ in turns],
+                                        [bound for _, bound, _ in turns], list(dict.fromkeys(note for _, _, note in turns)),
+                                        float(total.percentile(share)))
+        return found
 
     def latency(self, trial, bench, /, **conditions):
         """The histogram of a trial, beside the generator's own floor."""
@@ -62,9 +97,7 @@ class Book:
             self.notes.append(text)
 
     def figures_of_result(self, seed):
-        return [{"subject": self.subject, "metric": one.metric, "unit": one.unit, "better": one.better, "conditions": one.conditions,
-                 "value": stats.median(one.samples), "samples": one.samples, "interval": stats.interval_of_median(one.samples, seed),
-                 "bound": worst_bound(one.bounds), "note": "; ".join(one.notes)} for one in self.figures.values()]
+        return [one.to_json(self.subject, seed) for one in self.figures().values()]
 
     def latencies_of_result(self):
         return [{"subject": self.subject, "conditions": one["conditions"], "load": stats.median(one["loads"]), "unit": one["unit"],
@@ -87,8 +120,9 @@ def worst_bound(bounds):
 def comparisons(device, peer, seed):
     """The device against one peer: figures of the same name and conditions, turn by turn."""
     made = []
-    for key, mine in device.figures.items():
-        theirs = peer.figures.get(key)
+    theirs_by_key = peer.figures()
+    for key, mine in device.figures().items():
+        theirs = theirs_by_key.get(key)
         if theirs is None or theirs.unit != mine.unit:
             continue
         pairs = min(len(mine.samples), len(theirs.samples))

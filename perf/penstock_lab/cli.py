@@ -11,7 +11,7 @@ import sys
 from . import check, compare, document, result as results, scenario, smp
 from .errors import Interrupted, LabFault, WrongInput
 from .generators import ROOT
-from .progress import Progress, si
+from .progress import Progress, quantity
 
 SCENARIOS = ROOT / "perf" / "scenarios"
 
@@ -122,9 +122,9 @@ def summary(result):
     lines = []
     for one in result["figures"]:
         conditions = " ".join(f"{name}={value}" for name, value in one["conditions"].items())
-        interval = f"[{si(one['interval'][0])}, {si(one['interval'][1])}]" if one["interval"] else ""
+        interval = " to ".join(quantity(edge, one["unit"]) for edge in one["interval"] or ())
         bound = {"subject": "", "generator": "generator-bound", "device": "device-bound", "unknown": "limit not found"}[one["bound"]]
-        lines.append((one["subject"], one["metric"], conditions, f"{si(one['value'])}{one['unit']}", interval, bound, one["note"]))
+        lines.append((one["subject"], one["metric"], conditions, quantity(one["value"], one["unit"]), interval, bound, one["note"]))
     text = [f"{result['name']}: {result['about']}" + ("  PARTIAL" if result["partial"] else "")]
     text += compare.columns(("subject", "metric", "conditions", "value", "interval", "bound", "note"), lines) if lines else []
     for one in result["comparisons"]:

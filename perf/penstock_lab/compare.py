@@ -4,7 +4,7 @@ Absolute figures of two runs hold the difference of two days as well. Where both
 the ratios are compared instead: what the day did to both is gone from them.
 """
 from . import stats
-from .progress import si
+from .progress import quantity
 
 
 def compare(before, after, seed=1):
@@ -48,8 +48,8 @@ def table(rows):
         conditions = " ".join(f"{name}={value}" for name, value in row["conditions"].items())
         interval = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""
         ratio = f"{row['ratio']:.3f}{interval}" if row["ratio"] is not None else "-"
-        lines.append((row["subject"], row["metric"], conditions, f"{si(row['before'])}{row['unit']}", f"{si(row['after'])}{row['unit']}",
-                      ratio, row["verdict"]))
+        lines.append((row["subject"], row["metric"], conditions, quantity(row["before"], row["unit"]),
+                      quantity(row["after"], row["unit"]), ratio, row["verdict"]))
     return columns(("subject", "metric", "conditions", "before", "after", "ratio", "verdict"), lines)
 
 

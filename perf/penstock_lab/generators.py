@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -65,6 +66,8 @@ class Generator:
     def __init__(self, kind, spec, directory, namespace=None, ready_seconds=READY_SECONDS):
         self.name = f"penstock-lab-{kind}"
         self._trials, self._text = 0, b""
+        # DPDK's directory of this process, which stays behind when it is killed.
+        self._runtime = pathlib.Path(os.environ.get("RUNTIME_DIRECTORY", "/var/run")) / "dpdk" / spec["prefix"]
         file = f"{self.name}-{next(_count)}"
         self._log = pathlib.Path(directory) / f"{file}.log"
         words = [program(kind), "--spec", _spec_file(spec, directory, file)]
@@ -137,6 +140,7 @@ class Generator:
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
+        shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _ready(self, seconds):
         event = self._next(time.monotonic() + seconds, "its ports")

@@ -73,6 +73,11 @@ def si(value):
     return f"{value:.4g} "
 
 
+def quantity(value, unit):
+    """1.234 Mpps, 5.67 µs."""
+    return duration(value) if unit == "ns" else duration(value * 1e9) if unit == "s" else f"{si(value)}{unit}"
+
+
 def duration(nanos):
     for limit, unit in ((1e9, "s"), (1e6, "ms"), (1e3, "µs")):
         if nanos >= limit:

@@ -11,6 +11,7 @@ import numpy
 
 LEVEL = 0.95
 RESAMPLES = 10_000
+FEWEST = 3           # samples for an interval: of two it would be wider than anybody can use
 BOOTSTRAP_FROM = 6
 SAME = 0.02          # a difference nobody would act on
 # Student's t at 0.975 by degrees of freedom (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2).
@@ -42,7 +43,7 @@ def bootstrap(values, statistic, seed, resamples=RESAMPLES, level=LEVEL):
 
 def interval_of_median(values, seed):
     """Where the median of the population is."""
-    if len(values) < 2:
+    if len(values) < FEWEST:
         return None
     if len(values) >= BOOTSTRAP_FROM:
         low, high = bootstrap(values, numpy.median, seed)
@@ -60,8 +61,8 @@ def paired_ratio(device, peer, seed):
         return None, None, "none: a figure of zero has no ratio"
     ratios = [a / b for a, b in pairs]
     logs = numpy.log(ratios)
-    if len(ratios) < 2:
-        return ratios[0], None, "one pair: no interval"
+    if len(ratios) < FEWEST:
+        return float(numpy.exp(numpy.mean(logs))), None, f"geometric mean of paired ratios; fewer than {FEWEST} pairs: no interval"
     if len(ratios) < BOOTSTRAP_FROM:
         return (float(numpy.exp(numpy.mean(logs))), [math.exp(edge) for edge in _t_interval(logs)],
                 "geometric mean of paired ratios, Student's t of their logarithms")
@@ -74,8 +75,8 @@ def ratio_of_medians(after, before, seed):
     if min([*after, *before], default=0) <= 0:
         return None, None, "none: a figure of zero has no ratio"
     ratio = median(after) / median(before)
-    if min(len(after), len(before)) < 2:
-        return ratio, None, "one sample: no interval"
+    if min(len(after), len(before)) < FEWEST:
+        return ratio, None, f"ratio of medians; fewer than {FEWEST} samples: no interval"
     if min(len(after), len(before)) < BOOTSTRAP_FROM:
         low, high = _welch(numpy.log(after), numpy.log(before))
         low, high = math.exp(low), math.exp(high)

@@ -14,7 +14,7 @@ sys.path.insert(0, str(HERE.parents[1] / "perf"))
 from penstock_lab import generators  # noqa: E402
 from penstock_lab.errors import Broken, NotThere  # noqa: E402
 
-SPEC = {"ports": [{"name": "left"}], "streams": [{"size": 64}]}
+SPEC = {"prefix": f"labtest{os.getpid()}", "ports": [{"name": "left"}], "streams": [{"size": 64}]}
 
 
 class GeneratorTest(unittest.TestCase):
@@ -110,6 +110,14 @@ class GeneratorTest(unittest.TestCase):
         while _alive(pid) and time.monotonic() < deadline:
             time.sleep(0.01)
         self.assertFalse(_alive(pid))
+
+    def test_the_directory_of_dpdk_goes_with_it(self):
+        place = self.directory / "dpdk" / SPEC["prefix"]
+        place.mkdir(parents=True)
+        (place / "config").touch()
+        with mock.patch.dict(os.environ, RUNTIME_DIRECTORY=str(self.directory)):
+            self.start().close()
+        self.assertFalse(place.exists())
 
     def test_a_generator_that_is_not_built(self):
         with mock.patch.dict(os.environ, PENSTOCK_BUILD="/nowhere"):

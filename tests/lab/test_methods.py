@@ -236,6 +236,19 @@ class BookTest(unittest.TestCase):
         self.assertEqual((figure["samples"], figure["conditions"]), ([1000.0] * 3, {"size": 64, "rate": 1000}))
         self.assertEqual(book.latencies_of_result()[0]["histogram"]["count"], 3000)
 
+    def test_percentiles_are_those_of_all_turns_together(self):
+        """Nine turns of 1 µs and one of 9 µs: the p99 of all is 9 µs, which the median of ten p99s would never say."""
+        book = Book("dut", {})
+        for turn in range(10):
+            book.percentiles(FakeDevice(1e9, delay=9000 if turn == 9 else 1000).trial(100, 1.0).latency)
+        found = {one["metric"]: one for one in book.figures_of_result(1)}
+        self.assertEqual((found["latency_p50"]["value"], found["latency_p99"]["value"], found["latency_max"]["value"]), (1003, 9000, 9000))
+        self.assertEqual(found["latency_p99"]["samples"], [1000.0] * 9 + [9000.0])
+        self.assertIn("latency_p99.9", found)      # a thousand can carry it, a hundred could not
+        self.assertNotIn("latency_p99.99", found)
+        low, high = found["latency_p99"]["interval"]
+        self.assertTrue(low <= 9000 <= high)
+
     def test_comparisons_pair_the_turns(self):
         mine, theirs = Book("a", {}), Book("b", {})
         for turn in range(3):

@@ -122,12 +122,15 @@ class RunTest(unittest.TestCase):
         self.assertIn("there is no such directory", err)
 
     def test_a_generator_that_dies_leaves_a_partial_result(self):
-        code, out, err = self.lab("run", self.scenario, "--json", self.json, "--set", "method.resolution=0.0005", die=7)
+        code, out, err = self.lab("run", self.scenario, "--json", self.json, "--set",
+                                  "method={name: open, seconds: 0.1, rates: [1000, 2000, 3000, 4000, 5000, 6000, 7000]}", die=7)
         self.assertEqual(code, 4)
         self.assertIn("ended with 3", err)
         found = result.load(self.json)
         self.assertTrue(found["partial"])
         self.assertTrue(any("ended early" in note for note in found["notes"]))
+        self.assertEqual([one["conditions"]["rate"] for one in found["figures"] if one["metric"] == "rate"],
+                         [1000, 2000, 3000, 4000, 5000, 6000])
         self.assertIn("PARTIAL", out)
 
     def test_an_interrupted_run_keeps_what_it_has(self):

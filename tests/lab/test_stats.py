@@ -38,16 +38,19 @@ class ReferenceTest(unittest.TestCase):
         self.assertAlmostEqual(math.log(high), 1 + 2.48434, places=4)
         low, high = stats.interval_of_median([0, 1, 2], seed=1)     # zero has no logarithm
         self.assertAlmostEqual(high, 1 + 2.48434, places=4)
-        self.assertIsNone(stats.interval_of_median([1], seed=1))
+        self.assertIsNone(stats.interval_of_median([1, 2], seed=1))
 
     def test_few_pairs(self):
-        # Ratios 2 and 8: logarithms have mean log 4 and deviation log(4)/sqrt(2): 4 times or over exp(12.706 * log(2)).
-        ratio, (low, high), method = stats.paired_ratio([2, 8], [1, 1], seed=1)
+        # Ratios 2, 4, 8: logarithms have mean log 4 and deviation log 2: 4 times or over exp(4.303 * log 2 / sqrt(3)).
+        ratio, (low, high), method = stats.paired_ratio([2, 4, 8], [1, 1, 1], seed=1)
         self.assertAlmostEqual(ratio, 4)
-        self.assertAlmostEqual(math.log(high / 4) / math.log(2), 12.706, places=3)
+        self.assertAlmostEqual(math.log(high / 4) / math.log(2), 2.48434, places=4)
         self.assertAlmostEqual(low * high, 16)
         self.assertIn("Student", method)
-        self.assertEqual(stats.paired_ratio([2], [1], seed=1)[:2], (2, None))
+        ratio, interval, method = stats.paired_ratio([2, 8], [1, 1], seed=1)
+        self.assertAlmostEqual(ratio, 4)
+        self.assertIsNone(interval)
+        self.assertIn("fewer than 3 pairs", method)
         self.assertEqual(stats.paired_ratio([2, 0], [1, 1], seed=1)[:2], (None, None))
 
     def test_pairs_take_out_what_both_have(self):
@@ -117,7 +120,7 @@ class VerdictTest(unittest.TestCase):
         ratio, interval, _ = stats.ratio_of_medians(slow, fast, seed=1)
         self.assertAlmostEqual(ratio, 100 / 120)
         self.assertEqual(stats.verdict(ratio, interval, "higher"), "worse")
-        ratio, interval, method = stats.ratio_of_medians([100, 101], [100, 101], seed=1)
+        ratio, interval, method = stats.ratio_of_medians([100, 101, 110], [100, 101, 110], seed=1)
         self.assertEqual(ratio, 1)
         self.assertIn("Welch", method)
         self.assertEqual(stats.verdict(ratio, interval, "higher"), "unclear")

@@ -5,8 +5,6 @@ Bench (bench.py; in the tests a device in virtual time) gives it trials, the Boo
 """
 from ..errors import Broken
 
-PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
-
 
 class Method:
     """`TRAFFIC`: what it is for. __init__(fields) takes its fields from a fields.Reader; run(bench, book) does the work."""
@@ -37,12 +35,3 @@ def must_offer(trial, what):
 
 def bound_of(trial):
     return "generator" if trial.generator_bound else "subject"
-
-
-def latency_figures(book, histogram, bound, note="", **conditions):
-    """A figure for each percentile that so many values can carry: p99.99 of a thousand would be its maximum under another name."""
-    for name, share in PERCENTILES:
-        if histogram.count * (1 - share) >= 1:
-            book.figure(f"latency_{name}", "ns", "lower", histogram.percentile(share), bound, note, **conditions)
-    if histogram.count:
-        book.figure("latency_max", "ns", "lower", histogram.max, bound, note, **conditions)

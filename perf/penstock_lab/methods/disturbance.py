@@ -3,7 +3,7 @@
 The effective blocked time is what was lost over what was offered per second: the time for which the device might as well have been
 off. A device that loses nothing but delays shows it in the latency.
 """
-from .base import Method, bound_of, latency_figures, must_offer
+from .base import Method, bound_of, must_offer
 
 
 class Reconfiguration(Method):
@@ -31,7 +31,7 @@ class Reconfiguration(Method):
         book.figure("blocked_time", "s", "lower", trial.failed / trial.load, bound, note, **conditions)
         book.figure("lost_without_changes", "packets" if bench.traffic == "packets" else "requests", "lower", quiet.failed,
                     bound_of(quiet), **conditions)
-        latency_figures(book, trial.latency, bound, note, **conditions)
+        book.percentiles(trial.latency, bound, **conditions)
         book.latency(trial, bench, **conditions)
         book.samples(trial, 0.05, **conditions)
 

@@ -5,7 +5,7 @@ one histogram and the figures are its percentiles. In open loop the time is from
 is a delay of all that was due meanwhile.
 """
 from ..errors import Broken
-from .base import Method, bound_of, latency_figures, must_offer
+from .base import Method, bound_of, must_offer
 from .throughput import LoadSearch
 
 
@@ -13,7 +13,7 @@ def measure(method, bench, book, load, **conditions):
     """One trial at `load`, its latency into the book; the trial."""
     trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
     note = "the generator fell behind its schedule" if trial.generator_bound else ""
-    latency_figures(book, trial.latency, bound_of(trial), note, **conditions)
+    book.percentiles(trial.latency, bound_of(trial), note, **conditions)
     book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, **conditions)
     book.latency(trial, bench, **conditions)
     book.samples(trial, 0.1, **conditions)
@@ -27,7 +27,7 @@ def _stream(bench, book, trial, stream, note, **conditions):
     conditions["stream"], bound = stream.name, bound_of(trial)
     if not stream.counted:
         return
-    latency_figures(book, stream.latency, bound, note, **conditions)
+    book.percentiles(stream.latency, bound, note, **conditions)
     book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, **conditions)
     if stream.sent:
         book.figure("loss_ratio", "ratio", "lower", 1 - stream.received / stream.sent, bound, note, **conditions)

@@ -1,6 +1,6 @@
 """Loss against load: a curve from the highest load down (RFC 2544 §26.3), a ramp upwards, a spike, and a long soak."""
 from .. import stats
-from .base import Method, bound_of, latency_figures, must_offer
+from .base import Method, bound_of, must_offer
 
 
 def point(trial, asked):
@@ -73,7 +73,7 @@ class Spike(Method):
             trial = must_offer(bench.trial(load, self.seconds, drain=self.drain if phase == "after" else 0.01, warmup=0, sample=0.05),
                                "spike")
             book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), phase=phase)
-            latency_figures(book, trial.latency, bound_of(trial), phase=phase)
+            book.percentiles(trial.latency, bound_of(trial), phase=phase)
             book.samples(trial, 0.05, phase=phase)
         lossy = [sample["t"] for sample in trial.samples if sample.get("lost")]
         book.figure("recovery", "s", "lower", max(lossy, default=0.0), bound_of(trial), "to the end of the last interval with loss")
@@ -101,6 +101,6 @@ class Soak(Method):
             note = f"{trial.offered} were too few to say whether it is below {self.ratio:g}: it is below {most:.3g} with 95 % confidence"
         book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, load=self.load)
         book.figure("loss_ratio_bound", "ratio", "lower", most, bound_of(trial), "upper bound, 95 %", load=self.load)
-        latency_figures(book, trial.latency, bound_of(trial), load=self.load)
+        book.percentiles(trial.latency, bound_of(trial), load=self.load)
         book.latency(trial, bench, load=self.load)
         book.samples(trial, every, load=self.load)

@@ -5,7 +5,7 @@ device's process, or the kernel on its behalf, did work; what is done per busy c
 With `traffic: memory` there is no generator: only the device's own counters are read.
 """
 from ..errors import Broken
-from .base import Method, bound_of, latency_figures, must_offer
+from .base import Method, bound_of, must_offer
 
 SETTLE_SECONDS = 0.5
 
@@ -57,7 +57,7 @@ class Rate(Method):
     def _trial_figures(self, bench, book, trial, bound):
         book.figure("bandwidth", "bit/s", "higher", 8 * trial.bytes / trial.seconds, bound)
         if bench.traffic == "requests":
-            latency_figures(book, trial.latency, bound)
+            book.percentiles(trial.latency, bound)
             book.latency(trial, bench)
             book.figure("failed", "requests", "lower", trial.failed, bound)
 
