@@ -97,6 +97,7 @@ class Clients : public ClientPart {
   }
 
   const ClientTally& finish(base::Nanos now) override {
+    if (!held_known_) tally_.held = established_;
     for (uint32_t i = 0; i < slots_.size(); ++i) {
       Slot& slot = slots_[i];
       if (slot.request && counts(slot, load_.window.to - 1))
