@@ -73,6 +73,7 @@ class Clients : public ClientPart {
       send_due(now);
     } else if (!std::exchange(held_known_, true)) {
       tally_.held = established_;
+      send_due(now);  // what was due before the end, if the loop came late to it
     }
     return net_.depart(now) || worked;
   }
@@ -88,15 +89,17 @@ class Clients : public ClientPart {
   base::Nanos due() const override {
     const Window& w = load_.window;
     base::Nanos first = held_known_ ? w.end : w.to;
+    if (patience_.first() != kNone) first = std::min(first, slots_[patience_.first()].since + spec_.timeout);
+    if (held_known_) return first;
     if (next_ < arrivals_.size() && !free_.empty()) first = std::min(first, w.begin + arrivals_[next_]);
     if (unopened_ < slots_.size()) first = std::min(first, opening_time(unopened_));
     if (!resting_.empty()) first = std::min(first, resting_.front().until);
     if (!pausing_.empty()) first = std::min(first, pausing_.front().until);
-    if (patience_.first() != kNone) first = std::min(first, slots_[patience_.first()].since + spec_.timeout);
     return first;
   }
 
   const ClientTally& finish(base::Nanos now) override {
+    if (!held_known_) tally_.held = established_;
     for (uint32_t i = 0; i < slots_.size(); ++i) {
       Slot& slot = slots_[i];
       if (slot.request && counts(slot, load_.window.to - 1))
@@ -161,7 +164,7 @@ class Clients : public ClientPart {
   void send_due(base::Nanos now) {
     while (next_ < arrivals_.size() && !free_.empty()) {
       const base::Nanos due = load_.window.begin + arrivals_[next_];
-      if (due > now) return;
+      if (due > now || due >= load_.window.to) return;
       const uint32_t index = free_.front();
       free_.pop();
       ++next_;
