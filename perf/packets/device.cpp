@@ -5,6 +5,7 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -44,6 +45,13 @@ base::Result<void> start_dpdk(const Spec& spec) {
   if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return {};
   return base::Error{"DPDK does not start: " + reason_of(rte_errno) +
                      "; with \"huge\": true it needs that many free hugepages, and the core must be there"};
+}
+
+// DPDK makes its directory even when it has nothing to put there, and leaves it.
+void end_dpdk() {
+  const std::string place = rte_eal_get_runtime_dir();
+  rte_eal_cleanup();
+  ::rmdir(place.c_str());
 }
 
 base::Result<rte_mempool*> make_pool(const Spec& spec) {
