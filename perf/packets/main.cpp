@@ -136,9 +136,9 @@ class Session {
 };
 
 int serve(const Spec& spec) {
-  if (auto started = start_dpdk(spec); !started) return tell({{"memoryMegabytes", started.error()}});
+  std::optional<Fault> fault = start_dpdk(spec);
+  if (fault) return tell({*fault});
   const Clock clock(rte_get_tsc_hz());
-  std::optional<Fault> fault;
   if (const auto worker = Worker::open(spec, clock, fault)) {
     Session session(spec, clock, *worker);
     fault = session.get_ready();

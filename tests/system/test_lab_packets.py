@@ -223,6 +223,14 @@ class Trials(Built):
         self.assertLess(result["sent"], result["due"])
         self.assertLess(abs(result["due"] - 2e8), 2)
 
+    def test_a_port_that_takes_no_more_refuses(self):
+        full = spec(memoryMegabytes=512, stages=[{"from": "left", "to": "right", "delay": {"nanos": 9_000_000_000}}])
+        result = trial_of(full, pps=400000, seconds=0.5, drain=0)
+        self.assertEqual((result["bound"], result["due"]), ("generator", 200000))
+        self.assertGreater(result["ports"][0]["refused"], 100000)
+        self.assertEqual(result["ports"][0]["sent"] + result["ports"][0]["refused"], 200000)
+        self.assertEqual(counts(result)["received"], 0)
+
     def test_wrong_commands_are_refused_and_the_next_is_heard(self):
         with Generator(spec()) as generator:
             generator.ready()
@@ -411,9 +419,30 @@ class Ending(Built):
     def test_nothing_is_left_behind(self):
         with Generator(spec()) as generator:
             generator.ready()
+        with Generator(spec(ports=[{"name": "left", "device": "net_none0"}, {"name": "right", "device": "loop:right"}],
+                            streams=[stream(headers={"ether": ANYWHERE, **ipv4(source="10.0.0.1")})])) as generator:
+            self.assertEqual(generator.expect("error")["field"], "ports[0].device")
         names = os.listdir("/dev/hugepages") if os.path.isdir("/dev/hugepages") else []
         names += os.listdir("/var/run/dpdk") if os.path.isdir("/var/run/dpdk") else []
         self.assertEqual([name for name in names if f"lab-test-{os.getpid()}" in name], [])
+
+
+class Machine(Built):
+    def test_a_core_that_is_not_there(self):
+        with Generator(spec(cores=[127])) as generator:
+            self.assertEqual(generator.expect("error")["field"], "cores[0]")
+            self.assertEqual(generator.process.wait(10), 2)
+
+    def test_hugepages_that_are_not_there(self):
+        with open("/proc/meminfo", encoding="ascii") as file:
+            free = next(int(line.split()[1]) for line in file if line.startswith("HugePages_Free"))
+        if free >= 2048:
+            self.skipTest("there are 4 GiB of free hugepages")
+        with Generator(spec(huge=True, memoryMegabytes=4096)) as generator:
+            event = generator.expect("error")
+            self.assertEqual(event["field"], "memoryMegabytes")
+            self.assertIn("hugepages", event["message"])
+            self.assertEqual(generator.process.wait(10), 2)
 
 
 class Faults(Built):
