@@ -5,6 +5,8 @@
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
@@ -19,9 +21,15 @@ constexpr uint16_t kHeadroomAndCache = 256;
 
 std::string reason_of(int code) { return rte_strerror(code < 0 ? -code : code); }
 
+// DPDK makes a directory even when it has nothing to put there, and leaves it.
+void remove_directory() { ::rmdir(rte_eal_get_runtime_dir()); }
+
 }  // namespace
 
-base::Result<void> start_dpdk(const Spec& spec) {
+std::optional<Fault> start_dpdk(const Spec& spec) {
+  cpu_set_t allowed;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) == 0 && !CPU_ISSET(spec.core, &allowed))
+    return Fault{"cores[0]", std::to_string(spec.core) + " is no core that this process may use"};
   std::vector<std::string> words = {"penstock-lab-packets",
                                     "--no-telemetry",
                                     "--lcores",
@@ -41,9 +49,16 @@ base::Result<void> start_dpdk(const Spec& spec) {
     words.insert(words.end(), {"--no-huge", "--no-shconf"});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
-  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return {};
-  return base::Error{"DPDK does not start: " + reason_of(rte_errno) +
-                     "; with \"huge\": true it needs that many free hugepages, and the core must be there"};
+  if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0) return std::nullopt;
+  remove_directory();
+  return Fault{"memoryMegabytes", "DPDK does not start: " + reason_of(rte_errno) + "; " +
+                                      (spec.huge ? "it needs as much memory in free hugepages, or \"huge\": false"
+                                                 : "it needs as much free memory")};
+}
+
+void end_dpdk() {
+  rte_eal_cleanup();
+  remove_directory();
 }
 
 base::Result<rte_mempool*> make_pool(const Spec& spec) {

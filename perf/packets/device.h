@@ -12,7 +12,8 @@
 
 namespace penstock::load {
 
-base::Result<void> start_dpdk(const Spec& spec);
+std::optional<Fault> start_dpdk(const Spec& spec);  // on the specification's core
+void end_dpdk();                                    // after the last Link; leaves no file behind
 // Room for packets in half the memory that was asked for; at most 131071. Buffers hold the largest frame in one piece.
 base::Result<rte_mempool*> make_pool(const Spec& spec);
 

@@ -31,21 +31,22 @@ uint64_t Shuffle::operator()(uint64_t index) const {
 
 Fields::Fields(std::vector<Field> fields, uint64_t seed) {
   for (Field& field : fields) {
-    const auto same = [&](const Digit& d) { return !field.group.empty() && d.fields[0].group == field.group; };
+    const auto same = [&](const Digit& d) { return !field.group.empty() && d.members[0].field.group == field.group; };
     auto digit = std::find_if(digits_.begin(), digits_.end(), same);
-    if (digit == digits_.end())
-      digit = digits_.insert(digit, Digit{.count = field.count,
-                                          .at = 0,
-                                          .random = field.random,
-                                          .order = Shuffle(field.count, mixed(seed + digits_.size() + 1)),
-                                          .fields = {}});
-    digit->fields.push_back(std::move(field));
+    if (digit == digits_.end()) digit = digits_.insert(digit, Digit{});
+    digit->count = std::max(digit->count, field.count);
+    // The same seed for a group: where counts are the same, orders are.
+    const uint64_t digit_seed = mixed(seed + static_cast<uint64_t>(digit - digits_.begin()) + 1);
+    digit->members.push_back({field, Shuffle(field.count, digit_seed)});
   }
 }
 
 void Fields::write(const Digit& digit, uint8_t* frame) {
-  const Uint128 index = digit.random ? digit.order(digit.at) : digit.at;
-  for (const Field& field : digit.fields) store_number(frame + field.at, field.width, field.from + index * field.step);
+  for (const auto& [field, order] : digit.members) {
+    const uint64_t turn = digit.at % field.count;
+    const Uint128 index = field.random ? order(turn) : turn;
+    store_number(frame + field.at, field.width, field.from + index * field.step);
+  }
 }
 
 void Fields::restart(uint8_t* frame) {

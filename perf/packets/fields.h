@@ -1,6 +1,7 @@
 // Header fields that go through values from packet to packet. Fields of one group advance together; groups (a field
 // without one is a group of its own) are the digits of a mixed-radix counter, the first one the fastest, so that every
-// combination comes once before one comes again: flows = product of the groups' counts.
+// combination comes once before one comes again: flows = product of the groups' counts. The count of a group is its
+// largest; a field with a smaller one goes round more often.
 //
 // Memory: values are written big-endian into the caller's header, only where they change. One thread.
 #pragma once
@@ -42,18 +43,19 @@ class Shuffle {
 
 class Fields {
  public:
-  // Fields of one group have the same count and order (the specification's reader says so otherwise).
   Fields(std::vector<Field> fields, uint64_t seed);
 
   void restart(uint8_t* frame);  // the first packet's values
   void advance(uint8_t* frame);  // the next packet's
 
  private:
-  struct Digit {
-    uint64_t count, at;
-    bool random;
+  struct Member {
+    Field field;
     Shuffle order;
-    std::vector<Field> fields;
+  };
+  struct Digit {
+    uint64_t count = 1, at = 0;
+    std::vector<Member> members;
   };
 
   static void write(const Digit& digit, uint8_t* frame);

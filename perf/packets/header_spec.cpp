@@ -61,9 +61,6 @@ void HeaderReader::field(const Node& node, uint8_t* at, uint8_t width, Uint128 h
   if (node.has("group")) made.group = node["group"].text();
   if (made.from > highest || (highest - made.from) / made.step < made.count - 1)
     return node.fault("goes beyond the field's largest value: from + (count - 1) * step");
-  for (const Field& other : layout_.fields)
-    if (!made.group.empty() && other.group == made.group && (other.count != made.count || other.random != made.random))
-      return node.fault("has another count or order than the rest of its group \"" + made.group + "\"");
   store_number(at, width, made.from);
   if (made.count > 1) layout_.fields.push_back(made);
 }

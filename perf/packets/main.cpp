@@ -5,7 +5,6 @@
 //
 // Exit status: 0, or 2 when the specification has faults or its ports cannot be had. Ends when standard input ends.
 #include <rte_cycles.h>
-#include <rte_eal.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -57,17 +56,17 @@ class Session {
  public:
   Session(const Spec& spec, const Clock& clock, Worker& worker) : spec_(spec), clock_(clock), worker_(worker) {}
 
-  // Waits for links and gateways; false: they do not come, or nobody wants them any more.
-  bool get_ready() {
+  // Waits for links and gateways, or until nobody wants them any more; a fault: they do not come.
+  std::optional<Fault> get_ready() {
     const Cycles begin = Clock::now();
     const auto limit = static_cast<Cycles>(kReadyWithin * static_cast<double>(clock_.hz()));
     while (const auto fault = worker_.unready(Clock::now())) {
-      if (Clock::now() - begin > limit) return tell({{fault->field, fault->message + " (waited for 10 s)"}}), false;
+      if (Clock::now() - begin > limit) return Fault{fault->field, fault->message + " (waited for 10 s)"};
       if (const auto command = control_.next(1)) refuse("the generator is not ready yet");
-      if (over()) return false;
+      if (over()) return std::nullopt;
     }
     Control::say(ready_event(worker_, clock_));
-    return true;
+    return std::nullopt;
   }
 
   void serve() {
@@ -137,21 +136,16 @@ class Session {
 };
 
 int serve(const Spec& spec) {
-  if (auto started = start_dpdk(spec); !started) return tell({{"memoryMegabytes", started.error()}});
+  std::optional<Fault> fault = start_dpdk(spec);
+  if (fault) return tell({*fault});
   const Clock clock(rte_get_tsc_hz());
-  int status = 0;
-  std::optional<Fault> fault;
   if (const auto worker = Worker::open(spec, clock, fault)) {
     Session session(spec, clock, *worker);
-    if (session.get_ready())
-      session.serve();
-    else
-      status = kFaulty;
-  } else {
-    status = tell({*fault});
+    fault = session.get_ready();
+    if (!fault) session.serve();
   }
-  rte_eal_cleanup();
-  return status;
+  end_dpdk();
+  return fault ? tell({*fault}) : 0;
 }
 
 int run(const std::string& file, bool check_only) {
