@@ -36,7 +36,7 @@ def _picture(result, styles, items, name, metric, unit, better):
     title = f"{units.metric(metric).capitalize()} · {better} is better"
     legend = [("mark", s, facts.short(s)) for s in facts.subjects_of(items)]
     if any(i["interval"] for i in items):
-        legend.append(("whisker", None, "interval"))
+        legend.append(("whisker", None, facts.level_words(result)))
     if any(i["bound"] == "generator" for i in items):
         legend.append(("hollow", None, HOLLOW))
     groups = facts.groups(items, lambda i: facts.key_of(i["conditions"]))
@@ -48,7 +48,7 @@ def _picture(result, styles, items, name, metric, unit, better):
         plot.put_text(0, rows(row) + 8, fit(units.conditions(same[0]["conditions"]) or "all", plot.right), class_="p-ink")
         row += 1
         for item in same:
-            _draw(plot, item, rows(row), lambda value: x(value / divisor))
+            _draw(plot, item, rows(row), lambda value: x(value / divisor), units.number(units.divided(item["value"], divisor), keep=divisor != 1))
             row += 1
     description = "; ".join(f"{i['subject']} {units.quantity(i['value'], unit)}" for i in items)
     table = Table(["subject", "conditions", "figure", "interval", "samples", "bound by", "note"], [
@@ -57,13 +57,12 @@ def _picture(result, styles, items, name, metric, unit, better):
     return Picture(name, title, plot.svg(description), table)
 
 
-def _draw(plot, item, y, x):
+def _draw(plot, item, y, x, words):
     subject = item["subject"]
     plot.put_text(plot.left - 10, y + 4, fit(facts.short(subject), plot.left - 22), anchor="end")
     for sample in item["samples"]:
         plot.put_line(x(sample), y - 6, x(sample), y + 6, f"l thin faint {plot.styles.colour(subject)}")
     if item["interval"]:
         plot.put_whisker(x(item["interval"][0]), y, x(item["interval"][1]), y, f"l thin {plot.styles.colour(subject)}")
-    words = units.quantity(item["value"], item["unit"])
-    plot.put_mark(x(item["value"]), y, subject, item["bound"] == "generator", f"{subject}: {words}")
+    plot.put_mark(x(item["value"]), y, subject, item["bound"] == "generator", f"{subject}: {units.quantity(item['value'], item['unit'])}")
     plot.put_text(plot.right + 10, y + 4, fit(words, plot.width - plot.right - 10), class_="p-ink p-mono")

@@ -66,19 +66,36 @@ def short(name):
 
 
 def interval_words(item, unit=None):
-    """[0.61, 0.63], in the unit that the value is told in."""
+    """[6.871, 6.934], in the unit that the value is told in; of a comparison, that of its ratio."""
     if item["interval"] is None:
         return ""
-    divisor = units.scale(unit, item["value"])[0] if unit is not None else 1
-    return "[" + ", ".join(units.number(units.divided(end, divisor)) for end in item["interval"]) + "]"
+    if unit is None:
+        return "[" + ", ".join(map(units.ratio, item["interval"])) + "]"
+    divisor = units.scale(unit, item["value"])[0]
+    return "[" + ", ".join(units.number(units.divided(end, divisor), keep=divisor != 1) for end in item["interval"]) + "]"
+
+
+def side(mine, peer):
+    """On which side of the told ratio the true one lies, when one of its figures is the generator's: ≤, ≥, or ? for both."""
+    bound = [figure is not None and figure["bound"] == "generator" for figure in (mine, peer)]
+    if not any(bound):
+        return ""
+    if all(bound):
+        return "? "
+    more = bound[0] == ((mine or peer)["better"] == "higher")   # the device could have done more, or the peer taken less time
+    return "≥ " if more else "≤ "
+
+
+def level_words(result):
+    """What whiskers are."""
+    levels = sorted({c["level"] for c in result["comparisons"]})
+    return f"{units.number(levels[0] * 100)}{units.THIN}% interval" if len(levels) == 1 else "confidence interval"
 
 
 def setting(result, items=()):
     """A line under a title: what was measured how."""
     words = [str(result["scenario"][name]) for name in ("traffic", "wiring") if result["scenario"].get(name)]
-    levels = {f"{units.number(level * 100)}{units.THIN}% intervals" for level in (c["level"] for c in result["comparisons"])}
     samples = {len(item.get("samples", ())) for item in items} - {0}
     if samples:
         words.append(f"{min(samples)} turns" if len(samples) == 1 else f"{min(samples)} to {max(samples)} turns")
-        words += sorted(levels)
     return " · ".join(words)

@@ -40,7 +40,8 @@ def page(results):
         raise ValueError("a report needs at least one result")
     styles = theme.Styles(results)
     overview = element("section", element("h2", "Summary", id="summary"), summary.standing(results), summary.table(results),
-                       element("p", "Ratios are device / peer of the same run; \u2193: lower is better. Numbers are cut, never rounded up.", class_="facts"),
+                       element("p", "Ratios are device / peer of the same run; \u2193: lower is better; \u2264, \u2265 and ?: a figure of the "
+                       "ratio is bound by the generator. Numbers are cut, never rounded up.", class_="facts"),
                        aria_labelledby="summary")
     sections = [section(result, place, styles) for place, result in enumerate(results)]
     footer = element("footer", "Latencies are percentiles of merged histograms, never averages of percentiles. Whiskers are confidence intervals over turns; "

@@ -58,10 +58,10 @@ def _about(lines):
 
 def _value_scale(lines, floor, plot):
     """(scale, divisor, unit): linear when the span is small."""
-    lowest = min([line.histogram.percentile(0.01) for line in lines] + [nanos for _, nanos in floor])
+    lowest = min([line.histogram.min for line in lines] + [nanos for _, nanos in floor])
     highest = max(line.histogram.max for line in lines)
     if highest > 8 * max(lowest, 1):
-        return Log(max(lowest, 1), max(highest, 2), plot.bottom, plot.top, tell=lambda v: units.quantity(v, "ns")), 1, "latency"
+        return Log(max(lowest, 1), max(highest, 2), plot.bottom, plot.top, tell=lambda v: units.plain(v, "ns")), 1, "latency"
     divisor, unit = units.scale("ns", highest)
     return Linear(highest / divisor or 1, plot.bottom, plot.top), divisor, f"latency, {unit}"
 
@@ -78,7 +78,7 @@ def _picture(result, styles, lines, name):
     x = Percentiles(min(RAREST, max(line.histogram.count for line in lines)), plot.left, plot.right)
     y, divisor, label = _value_scale(lines, floor, plot)
     plot.y_axis(y, label)
-    plot.x_axis([(x(share), words) for share, words in x.ticks()], "percentile", grid=True)
+    plot.x_axis([(x(share), words) for share, words in x.ticks()], "percentile, %", grid=True)
     at_floor = [(x(share), y(max(nanos / divisor, 1e-9))) for share, nanos in floor if 1 / (1 - share) <= x.rarest]
     if at_floor:
         plot.put_path([(plot.left, at_floor[0][1]), *at_floor], "p-reference")

@@ -57,7 +57,8 @@ def spread(wanted, gap, low, high):
 
 
 class Plot:
-    """One picture being drawn. `legend`: [(kind, subject or None, words)], kind: line | mark | hollow | reference | whisker | faint."""
+    """One picture being drawn. `legend`: [(kind, subject or None, words)], kind: line (with dash and mark) |
+    solid | faint | mark | hollow | reference | whisker."""
 
     def __init__(self, name, title, about="", cautions=(), legend=(), styles=None, width=HALF, height=250, margins=(56, 24)):
         self.name, self.title, self.about, self.styles, self.width = name, str(title), str(about), styles, width
@@ -72,7 +73,8 @@ class Plot:
             self.put_text(0, y, fit(f"\u25b2 {line}", width), class_="p-warn")
         y = self._legend(legend, y)
         self.left, self.right = margins[0], width - margins[1]
-        self.top, self.bottom = y + 30, y + 30 + height
+        self.top = y + 40
+        self.bottom = self.top + height
         self.height = self.bottom + 44
 
     # Text and marks
@@ -129,8 +131,10 @@ class Plot:
 
     def _sample(self, kind, subject, x, y):
         series = "p-reference" if subject is None else self.stroke(subject)
-        if kind in ("line", "reference", "faint"):
-            self.put_line(x, y, x + 24, y, series + (" faint" if kind == "faint" else ""))
+        if kind in ("line", "reference"):
+            self.put_line(x, y, x + 24, y, series)
+        if kind in ("solid", "faint"):
+            self.put_line(x, y, x + 24, y, f"l {self.styles.colour(subject)}" + (" faint" if kind == "faint" else ""))
         if kind == "whisker":
             self.put_whisker(x + 2, y, x + 22, y, "p-whisker")
         if kind in ("line", "mark") and subject is not None:

@@ -42,15 +42,15 @@ def _picture(result, styles):
         plot.put_text(0, y + 4, fit(_what(c), 270), class_="p-ink")
         plot.put_text(280, y + 4, fit(f"to {facts.short(c['peer'])}", plot.left - 300))
         plot.parts.append(mark(c, x, y))
-        plot.put_text(plot.right + 14, y + 4, f"{units.number(c['ratio'], 3)} {facts.interval_words(c)} {c['verdict']}",
+        plot.put_text(plot.right + 14, y + 4, f"{units.ratio(c['ratio'])} {facts.interval_words(c)} {c['verdict']}",
                       class_=f"p-{TELLS[c['verdict']]} p-mono")
-    description = "; ".join(f"{_what(c)}: {units.number(c['ratio'], 3)} of {c['peer']}, {c['verdict']}" for c in items)
+    description = "; ".join(f"{_what(c)}: {units.ratio(c['ratio'])} of {c['peer']}, {c['verdict']}" for c in items)
     return Picture(name, title, plot.svg(description), table(items), wide=True)
 
 
 def table(items):
     return Table(["figure", "conditions", "device", "peer", "ratio", "interval", "level", "pairs", "method", "verdict"], [
-        [units.metric(c["metric"]), units.conditions(c["conditions"]), c["device"], c["peer"], units.number(c["ratio"]), facts.interval_words(c),
+        [units.metric(c["metric"]), units.conditions(c["conditions"]), c["device"], c["peer"], units.ratio(c["ratio"]), facts.interval_words(c),
          f"{units.number(c['level'] * 100)}{units.THIN}%", c["pairs"], c["method"], c["verdict"]] for c in items])
 
 
@@ -76,6 +76,6 @@ def small(comparison, ends_of_all, width=150, height=18):
     """The mark alone, for a row of a table."""
     x = Log(*ends_of_all, 4, width - 4, whole=False)
     one = element("line", x1=f"{x(1):.1f}", x2=f"{x(1):.1f}", y1=0, y2=height, class_="p-one")
-    words = f"{units.number(comparison['ratio'], 3)} {facts.interval_words(comparison)}, {comparison['verdict']}"
+    words = f"{units.ratio(comparison['ratio'])} {facts.interval_words(comparison)}, {comparison['verdict']}"
     return Markup(f'<svg class="whisker" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-hidden="true">'
                   + element("title", words) + one + mark(comparison, x, height / 2) + "</svg>")

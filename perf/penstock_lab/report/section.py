@@ -1,8 +1,7 @@
 """One scenario of a report: what was measured, its pictures, the numbers behind them, and how to repeat it."""
-from . import facts, pictures, ratios, tables, units
+from . import facts, pictures, ratios, summary, tables, units
 from .markup import Markup, element, join
 from .plot import Table
-from .summary import warnings
 
 
 def _picture(picture):
@@ -10,7 +9,7 @@ def _picture(picture):
 
 
 def _figures(result):
-    rows = [[f["subject"], units.metric(f["metric"]), units.conditions(f["conditions"]), join([units.quantity(f["value"], f["unit"]), warnings(result, f)]),
+    rows = [[f["subject"], units.metric(f["metric"]), units.conditions(f["conditions"]), join([units.quantity(f["value"], f["unit"]), summary.warnings(result, f)]),
              facts.interval_words(f, f["unit"]), f"{f['better']} is better", f["bound"], f["note"]] for f in result["figures"]]
     return Table(["subject", "figure", "conditions", "value", "interval", "", "bound by", "note"], rows)
 
@@ -44,9 +43,21 @@ def _notes(result):
     return element("ul", *notes, class_="notes") if notes else Markup("")
 
 
+def _folded(result):
+    """What most readers skip, and nobody should have to miss."""
+    if result["figures"]:
+        yield tables.folded(f"All figures: {len(result['figures'])}", tables.plain(_figures(result)))
+    if result["comparisons"]:
+        yield tables.folded(f"All comparisons: {len(result['comparisons'])}", tables.plain(ratios.table(result["comparisons"])))
+    failed = sum(not c["ok"] for c in result["stability"]["checks"])
+    yield tables.folded(f"Stability of the testbed: {summary.counted(len(result['stability']['checks']), 'check')}, {failed} failed",
+                        tables.plain(_checks(result)), opened=failed > 0)
+    yield _repeat(result)
+
+
 def section(result, place, styles):
     """The part of the page with the id result-<place>."""
-    parts = [element("h2", result["name"], warnings(result, None), id=f"title-{place}"), element("p", result["about"])]
+    parts = [element("h2", result["name"], summary.warnings(result), id=f"title-{place}"), element("p", result["about"])]
     parts += [element("p", f"\u25b2 {caution}", class_="warning") for caution in facts.cautions(result)]
     if facts.bound_by_generator(result):
         parts.append(element("p", "\u25b2 Hollow marks are bound by the generator: the device may be better than they say.", class_="warning"))
@@ -54,12 +65,5 @@ def section(result, place, styles):
     parts.append(element("p", " · ".join(filter(None, [subjects, facts.setting(result), result["machine"]["cpu"]])), class_="facts"))
     parts.append(_notes(result))
     parts.append(element("div", *map(_picture, pictures.of(result, styles)), class_="pictures"))
-    if result["figures"]:
-        parts.append(tables.folded(f"All {len(result['figures'])} figures", tables.plain(_figures(result))))
-    if result["comparisons"]:
-        parts.append(tables.folded(f"All {len(result['comparisons'])} comparisons", tables.plain(ratios.table(result["comparisons"]))))
-    failed = sum(not c["ok"] for c in result["stability"]["checks"])
-    parts.append(tables.folded(f"Stability of the testbed: {len(result['stability']['checks'])} checks, {failed} failed",
-                               tables.plain(_checks(result)), opened=failed > 0))
-    parts.append(_repeat(result))
+    parts.append(element("div", *_folded(result), class_="more"))
     return element("section", *parts, id=f"result-{place}", aria_labelledby=f"title-{place}")

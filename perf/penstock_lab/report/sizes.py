@@ -31,8 +31,10 @@ def _picture(result, styles, items, name, title, unit, convert):
     legend = [("line", s, facts.short(s)) for s in subjects]
     if any(i["bound"] == "generator" for i in items):
         legend.append(("hollow", None, HOLLOW))
+    if any(i["interval"] for i in items):
+        legend.append(("whisker", None, facts.level_words(result)))
     if line:
-        legend.append(("reference", None, f"line rate, {units.quantity(rate, 'bps')}"))
+        legend.append(("reference", None, f"line rate, {units.plain(rate, 'bps')}"))
     plot = Plot(name, title, facts.setting(result, items), facts.cautions(result), legend, styles)
     ends = [convert(end, i["conditions"]["size"]) for i in items for end in [i["value"], *(i["interval"] or ())]]
     highest = max([*ends, *(value for _, value in line)])
@@ -42,9 +44,10 @@ def _picture(result, styles, items, name, title, unit, convert):
     columns = {size: plot.left + step * (place + 0.5) for place, size in enumerate(sizes)}
     plot.y_axis(y, label)
     plot.x_axis([(columns[size], str(size)) for size in sizes], "frame size, bytes with CRC")
-    plot.put_path([(columns[s], y(v / divisor)) for s, v in line], "p-reference")
+    for size, value in line:   # a lid on its column: the line between two sizes means nothing
+        plot.put_line(columns[size] - step * 0.42, y(value / divisor), columns[size] + step * 0.42, y(value / divisor), "p-reference")
     for place, subject in enumerate(subjects):
-        shift = (place - (len(subjects) - 1) / 2) * min(9, step / (len(subjects) + 1))
+        shift = (place - (len(subjects) - 1) / 2) * min(7, step / (len(subjects) + 1))
         mine = sorted((i for i in items if i["subject"] == subject), key=lambda i: columns[i["conditions"]["size"]])
         _draw(plot, subject, mine, lambda s, shift=shift: columns[s] + shift, lambda v, s: y(convert(v, s) / divisor))
     return Picture(name, title, plot.svg(_describe(subjects, sizes, items)), _table(items, subjects, line, unit, convert))

@@ -40,7 +40,7 @@ def _picture(result, styles, series, name):
     all_of = columns(series)
     merged = len(series["points"]) > len(all_of)
     about = f"points of {units.number(series['interval'])} s" + (", several in a column: mean and range of rates, sum of losses, worst percentiles" if merged else "")
-    legend = [("line", subject, "received, and p99 of latency"), ("reference", None, "sent"), ("faint", subject, "p50 of latency")]
+    legend = [("solid", subject, "received, and p99 of latency"), ("reference", None, "sent"), ("faint", subject, "p50 of latency")]
     plot = Plot(name, title, about, facts.cautions(result), legend, styles, width=WIDE, height=RATE + LOST + LATENCY + 2 * GAP, margins=(62, 16))
     x = Exact(0, all_of[-1].t, plot.left, plot.right)
     top = plot.top
@@ -93,7 +93,7 @@ def _latencies(plot, subject, all_of, x, top):
         plot.put_text(plot.left + 6, top + LATENCY / 2, "latency was not measured")
         return
     if max(known) > 8 * min(known):
-        y = Log(min(known), max(known), top + LATENCY, top, tell=lambda v: units.quantity(v, "ns"))
+        y = Log(min(known), max(known), top + LATENCY, top, tell=lambda v: units.plain(v, "ns"))
         divisor, label = 1, "latency"
     else:
         divisor, label = units.scale("ns", max(known))

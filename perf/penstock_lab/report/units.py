@@ -24,22 +24,28 @@ def scale(unit, largest):
     return divisor, f"{prefix} {unit}" if prefix else unit
 
 
-def number(value, digits=4):
-    """The number with so many digits that count, none of them rounded up: 6.912, 5.1e-07, 1,204,310."""
+def number(value, digits=4, keep=False):
+    """The number with so many digits that count, none of them rounded up: 6.912, 5.1e-07, 1,204,310. `keep`: zeros at the end, too."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     exact = decimal.Decimal(repr(value))
     if exact == 0:
         return "0"
     if exact.adjusted() < -4:
-        return f"{_cut(exact.scaleb(-exact.adjusted()), digits)}e{exact.adjusted():03d}"
-    return _cut(exact, digits)
+        return f"{_cut(exact.scaleb(-exact.adjusted()), digits, keep)}e{exact.adjusted():03d}"
+    return _cut(exact, digits, keep)
 
 
-def _cut(exact, digits):
+def _cut(exact, digits, keep):
     places = max(0, digits - 1 - exact.adjusted())
     words = f"{exact.quantize(decimal.Decimal(1).scaleb(-places), decimal.ROUND_FLOOR):,f}"
-    return words.rstrip("0").rstrip(".") if "." in words else words
+    return words if keep or "." not in words else words.rstrip("0").rstrip(".")
+
+
+def ratio(value):
+    """A ratio to a peer: to the thousandth, or four digits."""
+    exact = decimal.Decimal(repr(value))
+    return number(value, max(3, min(4, 4 + exact.adjusted())), keep=True) if exact else "0"
 
 
 def divided(value, divisor):
@@ -48,10 +54,16 @@ def divided(value, divisor):
 
 
 def quantity(value, unit, digits=4):
-    """6.912 Mpps"""
+    """6.912 Mpps; all digits are kept where there may be more behind them."""
     divisor, name = scale(unit, value)
-    words = number(divided(value, divisor), digits)
+    words = number(divided(value, divisor), digits, keep=divisor != 1 or not float(value).is_integer())
     return f"{words}{THIN if len(name) < 8 else ' '}{name}" if name and name != "ratio" else words
+
+
+def plain(value, unit):
+    """10 Gbit/s: of round numbers."""
+    divisor, name = scale(unit, value)
+    return f"{number(divided(value, divisor))}{THIN}{name}"
 
 
 def loss(share):
