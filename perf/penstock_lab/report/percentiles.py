@@ -23,7 +23,7 @@ class Line:
         self.histogram = Histogram.from_json(entry["histogram"])
 
     def label(self):
-        return facts.short(self.subject) + ("" if self.load is None else f" at {units.quantity(self.load, self.unit, 3)}")
+        return facts.short(self.subject) + ("" if self.load is None else f" at {units.plain(self.load, self.unit, 3)}")
 
 
 def pictures(result, styles):
@@ -70,7 +70,7 @@ def _picture(result, styles, lines, name):
     where = units.conditions(lines[0].entry["conditions"])
     loads = {(line.load, line.unit) for line in lines}
     if len(loads) == 1 and lines[0].load is not None:
-        where = ", ".join(filter(None, [where, f"at {units.quantity(lines[0].load, lines[0].unit, 3)}"]))
+        where = ", ".join(filter(None, [where, f"at {units.plain(lines[0].load, lines[0].unit, 3)}"]))
     title, floor = "Latency by percentile" + (f" · {where}" if where else ""), _floor(lines)
     legend = [("line", line.subject, facts.short(line.subject) if len(loads) == 1 else line.label()) for line in lines]
     legend += [("reference", None, "floor: the generator alone")] if floor else []

@@ -60,10 +60,10 @@ def quantity(value, unit, digits=4):
     return f"{words}{THIN if len(name) < 8 else ' '}{name}" if name and name != "ratio" else words
 
 
-def plain(value, unit):
-    """10 Gbit/s: of round numbers."""
+def plain(value, unit, digits=4):
+    """10 Gbit/s: of numbers that were chosen."""
     divisor, name = scale(unit, value)
-    return f"{number(divided(value, divisor))}{THIN}{name}"
+    return f"{number(divided(value, divisor), digits)}{THIN}{name}"
 
 
 def loss(share):
