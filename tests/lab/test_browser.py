@@ -101,6 +101,15 @@ class Report(unittest.TestCase):
         self.assertEqual([p["overlaps"] for p in narrow["pictures"] if p["overlaps"]], [])
 
 
+class Crowds(unittest.TestCase):
+    def test_more_than_there_is_room_for_is_still_legible(self):
+        found = browser.probe(html.page([samples.crowded()]), browser.LIGHT)
+        self.assertEqual(len(found["pictures"]), 7)
+        self.assertLessEqual(found["wide"], 0)
+        for picture in found["pictures"] + found["axis"]:
+            self.assertEqual((picture["overlaps"], picture["outside"]), ([], []), picture["title"])
+
+
 class Strangers(unittest.TestCase):
     def test_words_stay_words(self):
         found = browser.probe(html.page([samples.hostile()]), browser.LIGHT)

@@ -1,6 +1,6 @@
 """Figures that belong to no frame size: a row for each subject under each condition, with every turn's sample behind the value."""
 from . import facts, sizes, units
-from .plot import HOLLOW, Picture, Plot, Table, fit
+from .plot import HOLLOW, Plot, Table, fit
 from .scales import Linear, Log, Rows
 
 ROW = 26
@@ -54,7 +54,7 @@ def _picture(result, styles, items, name, metric, unit, better):
     table = Table(["subject", "conditions", "figure", "interval", "samples", "bound by", "note"], [
         [i["subject"], units.conditions(i["conditions"]), units.quantity(i["value"], unit), facts.interval_words(i, unit),
          ", ".join(units.quantity(v, unit) for v in i["samples"][:20]), i["bound"], i["note"]] for i in items])
-    return Picture(name, title, plot.svg(description), table)
+    return plot.picture(description, table)
 
 
 def _draw(plot, item, y, x, words):

@@ -1,6 +1,6 @@
 """Loss against load. Loss is drawn on a logarithmic scale, with rows of its own for no loss at all: 0 is no small number."""
 from . import facts, units
-from .plot import HOLLOW, Picture, Plot, Table
+from .plot import HOLLOW, Plot, Table
 from .scales import Exact, Log
 
 ROW = 12   # of a subject, where nothing was lost
@@ -30,7 +30,7 @@ def _picture(result, styles, curves, name):
         none = plot.bottom - 8 - ROW * (len(subjects) - 1 - subjects.index(curve["subject"]))
         _draw(plot, curve, lambda p, none=none: (x(p["sent"] / divisor), y(p["loss"]) if p["loss"] > 0 else none), unit)
     description = f"Loss of {', '.join(subjects)} at {len(points)} loads; {len(points) - len(lossy)} without loss."
-    return Picture(name, title, plot.svg(description), _table(curves, unit))
+    return plot.picture(description, _table(curves, unit))
 
 
 def _loss_axis(plot, lossy, bottom):

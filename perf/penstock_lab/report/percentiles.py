@@ -6,13 +6,13 @@ value. The generator's own floor, where it was measured, is drawn below.
 from penstock_lab.histogram import Histogram
 
 from . import facts, units
-from .plot import Picture, Plot, Table, spread, text_width
+from .plot import Plot, Table, spread, text_width
 from .scales import Linear, Log, Percentiles
 
 SURE = 10        # values beyond a percentile that make it more than an anecdote
 RAREST = 1e6     # the axis ends at 99.9999 %
 TOLD = (0.5, 0.9, 0.99, 0.999, 0.9999)
-MOST_LINES = 4   # in one picture, before loads get pictures of their own
+MOST_LINES = 4   # in one picture, before loads get pictures of their own: the lowest of every subject, the second lowest, …
 
 
 class Line:
@@ -30,13 +30,19 @@ def pictures(result, styles):
     number = 0
     lines = [line for line in map(Line, result["latencies"]) if line.histogram.count]
     for same in facts.groups(lines, lambda line: facts.key_of(line.entry["conditions"])).values():
-        parts = [same] if len(same) <= MOST_LINES else facts.groups(same, lambda line: (line.load, line.unit)).values()
+        parts = [same] if len(same) <= MOST_LINES else _by_rank_of_load(same)
         for part in parts:
             yield _picture(result, styles, part, f"{result['name']}-latency-{number}")
             number += 1
 
 
-def _shares(text):
+def _by_rank_of_load(lines):
+    ranks = {id(line): rank for mine in facts.groups(lines, lambda line: line.subject).values()
+             for rank, line in enumerate(sorted(mine, key=lambda line: line.load or 0))}
+    return [made for _, made in sorted(facts.groups(lines, lambda line: ranks[id(line)]).items())]
+
+
+def _share(text):
     """p99.9 as 0.999."""
     return float(text[1:]) / 100
 
@@ -45,7 +51,7 @@ def _floor(lines):
     """[(share, nanoseconds)] of the first line that has one."""
     for line in lines:
         if line.entry["floor"]:
-            return sorted((_shares(key), nanos) for key, nanos in line.entry["floor"].items())
+            return sorted((_share(key), nanos) for key, nanos in line.entry["floor"].items())
     return []
 
 
@@ -84,7 +90,7 @@ def _picture(result, styles, lines, name):
         plot.put_path([(plot.left, at_floor[0][1]), *at_floor], "p-reference")
     ends = [_draw(plot, line, x, lambda nanos: y(max(nanos, 1) / divisor)) for line in lines]
     _name_ends(plot, lines, ends)
-    return Picture(name, title, plot.svg(_describe(lines)), _table(lines, floor))
+    return plot.picture(_describe(lines), _table(lines, floor))
 
 
 def _draw(plot, line, x, y):

@@ -34,12 +34,17 @@ class Table:
 
 @dataclasses.dataclass
 class Picture:
-    """`name` is unique in a report and safe in a file name; `wide` ones take the whole width of the page."""
+    """`name` is safe in a file name; `wide` ones take the whole width of the page."""
     name: str
     title: str
     svg: Markup
     table: Table
-    wide: bool = False
+    width: float
+    height: float
+
+    @property
+    def wide(self):
+        return self.width > HALF
 
 
 def spread(wanted, gap, low, high):
@@ -165,14 +170,14 @@ class Plot:
                 free = x + half + 5
         self.put_text(self.right, self.bottom + 35, label, class_="p-quiet axis-label", anchor="end")
 
-    def svg(self, description):
-        """The whole picture; `description` tells it to who cannot see it."""
+    def picture(self, description, table):
+        """What was drawn; `description` tells it to who cannot see it."""
         key = f"picture-{self.name}"
         size = {"width": f"{self.width:.0f}", "height": f"{self.height:.0f}"}
         head = Markup(f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {size["width"]} {size["height"]}" '
                       f'width="{size["width"]}" height="{size["height"]}" role="img" aria-labelledby="{text(key)}-t {text(key)}-d">')
         names = join([element("title", self.title, id=f"{key}-t"), element("desc", description, id=f"{key}-d")])
-        return Markup(head + names + join(self.parts) + "</svg>")
+        return Picture(self.name, self.title, Markup(head + names + join(self.parts) + "</svg>"), table, self.width, self.height)
 
 
 def marker(kind, x, y, class_, size=4.0, hover=None):

@@ -1,7 +1,7 @@
 """The device against its peers: a row for each comparison, ratio and interval as dot and whisker around 1."""
 from . import facts, units
 from .markup import Markup, element, join
-from .plot import WIDE, Picture, Plot, Table, fit, marker
+from .plot import WIDE, Plot, Table, fit, marker
 from .scales import Log, Rows
 
 ROW = 22
@@ -12,7 +12,7 @@ SIGNS = {"better": "circle", "worse": "square", "same": "bar", "unclear": "diamo
 def ends(comparisons):
     """(lowest, highest) of a scale that all comparisons fit on, 1 among them."""
     values = [v for c in comparisons for v in [c["ratio"], *(c["interval"] or ())] if v > 0]
-    return max(min([0.8, *values]) * 0.95, 1e-3), max([1.25, *values]) * 1.05
+    return min([0.8, *values]) * 0.95, max([1.25, *values]) * 1.05
 
 
 def tell(value):
@@ -42,10 +42,11 @@ def _picture(result, styles):
         plot.put_text(0, y + 4, fit(_what(c), 270), class_="p-ink")
         plot.put_text(280, y + 4, fit(f"to {facts.short(c['peer'])}", plot.left - 300))
         plot.parts.append(mark(c, x, y))
-        plot.put_text(plot.right + 14, y + 4, f"{units.ratio(c['ratio'])} {facts.interval_words(c)} {c['verdict']}",
+        words = f"{units.ratio(c['ratio'])} {c['verdict']} {facts.interval_words(c)}"
+        plot.put_text(plot.right + 14, y + 4, fit(words, plot.width - plot.right - 14),
                       class_=f"p-{TELLS[c['verdict']]} p-mono")
     description = "; ".join(f"{_what(c)}: {units.ratio(c['ratio'])} of {c['peer']}, {c['verdict']}" for c in items)
-    return Picture(name, title, plot.svg(description), table(items), wide=True)
+    return plot.picture(description, table(items))
 
 
 def table(items):
@@ -77,5 +78,5 @@ def small(comparison, ends_of_all, width=150, height=18):
     x = Log(*ends_of_all, 4, width - 4, whole=False)
     one = element("line", x1=f"{x(1):.1f}", x2=f"{x(1):.1f}", y1=0, y2=height, class_="p-one")
     words = f"{units.ratio(comparison['ratio'])} {facts.interval_words(comparison)}, {comparison['verdict']}"
-    return Markup(f'<svg class="whisker" viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img" aria-hidden="true">'
+    return Markup(f'<svg class="whisker" viewBox="0 0 {width} {height}" width="{width}" height="{height}">'
                   + element("title", words) + one + mark(comparison, x, height / 2) + "</svg>")

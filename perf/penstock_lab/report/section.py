@@ -9,7 +9,7 @@ def _picture(picture):
 
 
 def _figures(result):
-    rows = [[f["subject"], units.metric(f["metric"]), units.conditions(f["conditions"]), join([units.quantity(f["value"], f["unit"]), summary.warnings(result, f)]),
+    rows = [[f["subject"], units.metric(f["metric"]), units.conditions(f["conditions"]), join([units.quantity(f["value"], f["unit"]), summary.bound(f), summary.warnings(result)]),
              facts.interval_words(f, f["unit"]), f"{f['better']} is better", f["bound"], f["note"]] for f in result["figures"]]
     return Table(["subject", "figure", "conditions", "value", "interval", "", "bound by", "note"], rows)
 

@@ -1,6 +1,6 @@
 """Throughput against frame size, beside the line's rate: frames a second, and the bits that they carry."""
 from . import facts, units
-from .plot import HOLLOW, Picture, Plot, Table
+from .plot import HOLLOW, Plot, Table
 from .scales import Linear
 
 
@@ -14,8 +14,9 @@ def grouped(result):
 
 
 def pictures(result, styles):
-    for place, ((metric, unit, others), items) in enumerate(grouped(result).items()):
-        title = " · ".join([f"{units.metric(metric).capitalize()} by frame size", *(f"{n} {v}" for n, v in others)])
+    for place, ((metric, unit, _), items) in enumerate(grouped(result).items()):
+        others = {name: value for name, value in items[0]["conditions"].items() if name != "size"}
+        title = " · ".join([f"{units.metric(metric).capitalize()} by frame size", *filter(None, [units.conditions(others)])])
         name = f"{result['name']}-{facts.slug(metric)}-by-size" + (f"-{place}" if place else "")
         yield _picture(result, styles, items, name, title, unit, lambda value, size: value)
         numeric = all(isinstance(i["conditions"]["size"], (int, float)) for i in items)
@@ -50,7 +51,7 @@ def _picture(result, styles, items, name, title, unit, convert):
         shift = (place - (len(subjects) - 1) / 2) * min(7, step / (len(subjects) + 1))
         mine = sorted((i for i in items if i["subject"] == subject), key=lambda i: columns[i["conditions"]["size"]])
         _draw(plot, subject, mine, lambda s, shift=shift: columns[s] + shift, lambda v, s: y(convert(v, s) / divisor))
-    return Picture(name, title, plot.svg(_describe(subjects, sizes, items)), _table(items, subjects, line, unit, convert))
+    return plot.picture(_describe(subjects, sizes, items), _table(items, subjects, line, unit, convert))
 
 
 def _draw(plot, subject, items, x, y):

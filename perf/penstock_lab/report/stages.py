@@ -1,6 +1,6 @@
 """Where the cycles of a packet go: the stages of a device one after the other, each starting where the one before ended."""
 from . import facts, units
-from .plot import WIDE, Picture, Plot, Table, fit, text_width
+from .plot import WIDE, Plot, Table, fit, text_width
 from .scales import Linear
 
 ROW = 22
@@ -36,4 +36,4 @@ def _picture(result, styles, entry, name):
     description = f"{subject}: " + ", ".join(f"{stage} {units.number(cycles)}" for stage, cycles in stages)
     table = Table(["stage", "cycles", "share"], [[stage, units.number(cycles), f"{units.number(100 * cycles / total, 3) if total else 0}{units.THIN}%"]
                                                 for stage, cycles in stages])
-    return Picture(name, title, plot.svg(description), table, wide=True)
+    return plot.picture(description, table)

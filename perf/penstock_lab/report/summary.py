@@ -1,6 +1,7 @@
 """The head of a report: is it to be trusted, and how does the device stand against its peers?"""
 from . import facts, ratios, units
 from .markup import Markup, element, join
+from .plot import text_width
 from .scales import Log
 from .tables import chip, scrolled
 
@@ -36,21 +37,25 @@ def standing(results):
     return element("p", f"{counted(len(verdicts), 'comparison')} with peers: {', '.join(counts)}.")
 
 
-def warnings(result, figure=None):
-    """Chips: everything that speaks against reading a figure, or a whole result, alone."""
-    words = ["generator-bound"] if figure is not None and figure["bound"] == "generator" else []
-    words += [] if result["stability"]["trusted"] else ["not trusted"]
-    words += ["partial"] if result["partial"] else []
-    return join(map(chip, words))
+def warnings(result):
+    """Chips: everything that speaks against reading a figure of this result alone."""
+    words = [] if result["stability"]["trusted"] else ["not trusted"]
+    return join(map(chip, words + (["partial"] if result["partial"] else [])))
+
+
+def bound(figure):
+    """A chip on a figure that is the generator's."""
+    return chip("generator-bound") if figure is not None and figure["bound"] == "generator" else Markup("")
 
 
 def _axis(ends):
     """Ticks over the column of marks."""
     x, parts = Log(*ends, 4, MARK - 4, whole=False), []
     for value, words in sorted(x.ticks(), key=lambda tick: abs(x(tick[0]) - x(1))):   # 1 has the first choice of room
-        if 10 <= x(value) <= MARK - 10 and all(abs(x(value) - taken) > 24 for taken, _ in parts):
-            parts.append((x(value), words))
-    texts = [element("text", words, x=f"{place:.1f}", y="11", text_anchor="middle", class_="p-quiet") for place, words in parts]
+        half = text_width(words) / 2 + 3
+        if half <= x(value) <= MARK - half and all(abs(x(value) - taken) > half + room for taken, _, room in parts):
+            parts.append((x(value), words, half))
+    texts = [element("text", words, x=f"{place:.1f}", y="11", text_anchor="middle", class_="p-quiet") for place, words, _ in parts]
     return Markup(f'<svg class="plot whisker" style="width:{MARK}px" viewBox="0 0 {MARK} 14" width="{MARK}" height="14" role="img">'
                   + element("title", "scale of ratios, logarithmic") + join(texts) + "</svg>")
 
@@ -62,23 +67,23 @@ def _what(item, figure):
     return element("td", units.metric(item["metric"]) + arrow, element("span", f", {where}" if where else "", class_="quiet"))
 
 
-def _value(result, figure):
-    if figure is None:
-        return element("td", "", class_="number")
-    return element("td", warnings(result, figure), " ", units.quantity(figure["value"], figure["unit"]), class_="number")
+def _value(figure):
+    return element("td", bound(figure), "" if figure is None else units.quantity(figure["value"], figure["unit"]), class_="number")
 
 
 def _compared(result, c, mine, peer, first, ends):
     """The row of a comparison; what it has in common with the row above is left out."""
     ratio = [facts.side(mine, peer) + units.ratio(c["ratio"]), " ", element("span", facts.interval_words(c), class_="quiet")]
-    return element("tr", _what(c, mine) if first else element("td", ""), _value(result, mine if first else None), element("td", c["peer"]),
-                   _value(result, peer), element("td", *ratio, class_="number"), element("td", ratios.small(c, ends, MARK), class_="mark"),
-                   element("td", c["verdict"], class_=f"tell {c['verdict']}"))
+    return element("tr", _what(c, mine) if first else element("td", ""), _value(mine if first else None), element("td", c["peer"]),
+                   _value(peer), element("td", *ratio, class_="number"),
+                   element("td", ratios.small(c, ends, MARK), class_="mark"),
+                   element("td", element("span", c["verdict"], class_=c["verdict"]), warnings(result), class_="tell"))
 
 
 def _alone(result, figure):
     """The row of a figure without a peer."""
-    return element("tr", _what(figure, figure), _value(result, figure), element("td", "no peer", class_="quiet"), *[element("td", "")] * 4)
+    return element("tr", _what(figure, figure), _value(figure), element("td", "no peer", class_="quiet"), *[element("td", "")] * 3,
+                   element("td", warnings(result), class_="tell"))
 
 
 def _rows(result, ends):

@@ -4,7 +4,7 @@ A long course has more points than the picture has columns. A column then shows 
 time, the sum of what was lost and the worst of each percentile: nothing is smoothed away.
 """
 from . import facts, units
-from .plot import WIDE, Picture, Plot, Table
+from .plot import WIDE, Plot, Table
 from .scales import Exact, Linear, Log
 
 COLUMNS = 480
@@ -51,7 +51,7 @@ def _picture(result, styles, series, name):
     plot.x_axis([(x(v), words) for v, words in x.ticks()], "seconds since the start")
     lost = sum(c.lost for c in all_of)
     description = f"{len(series['points'])} points of {subject}; {lost} lost, in {sum(c.lost > 0 for c in all_of)} of {len(all_of)} columns."
-    return Picture(name, title, plot.svg(description), _table(series, unit), wide=True)
+    return plot.picture(description, _table(series, unit))
 
 
 def _strip(plot, top, scale, label):
