@@ -58,7 +58,7 @@ class Report(unittest.TestCase):
                 ("Latency by percentile · 64", ["latency", "percentile, %"], ["floor: the generator alone"]),
                 ("Requests per busy second", ["k requests/s"], ["penstock", "haproxy", "nginx", "95\u202f% interval"]),
                 ("Latency p99", ["ms"], ["penstock", "haproxy", "nginx"]),
-                ("Course of time", ["rate, Mpps", "lost, packets (logarithmic)", "latency", "seconds since the start"], ["sent", "p50 of latency"]),
+                ("Course of time", ["rate received, Mpps", "lost, packets (logarithmic)", "p99 of latency", "seconds since the start"], ["sent", "p50 of latency"]),
                 ("Cycles per packet", ["stage", "cycles, one stage after the other"], []),
                 ("Ratios to peers", ["ratio, logarithmic"], ["worse", "unclear"])):
             picture = self.picture(words)

@@ -142,6 +142,30 @@ class Pictures(unittest.TestCase):
         self.assertEqual(len(re.findall(r'class="s\d h"', picture.svg)), bound)
         self.assertEqual(bound, 1)
 
+        ratio = next(p for p in self.of(made) if p.title.startswith("Ratios"))
+        self.assertEqual(len(re.findall(r'class="v-\w+ vh"', ratio.svg)), 1)
+        self.assertEqual(sum(row[4].startswith("≤") for row in ratio.table.rows), 1)
+
+    def test_subjects_and_turns_share_a_course(self):
+        made = samples.packets()
+        course = samples.soak()["series"][0]
+        made["series"] = [{**course, "subject": s, "points": course["points"][:n]} for s in ("penstock", "l3fwd") for n in (50, 60)]
+        made["series"].append({**course, "subject": "testpmd", "points": course["points"][:3]})   # too few for a course
+        drawn = [p for p in self.of(made) if p.title.startswith("Course")]
+        self.assertEqual(len(drawn), 1)
+        self.assertIn("a line for each turn", drawn[0].svg)
+        self.assertEqual(len(drawn[0].table.rows), 220)
+        self.assertEqual({row[0] for row in drawn[0].table.rows}, {"penstock", "l3fwd"})
+
+    def test_other_percentiles_are_left_to_the_histogram(self):
+        made = samples.requests()
+        for metric in ("latency_p50", "latency_p99.9", "latency_max"):
+            made["figures"] += [{**f, "metric": metric} for f in made["figures"] if f["metric"] == "latency_p99"]
+        titles = [p.title for p in self.of(made)]
+        self.assertTrue(any(t.startswith("Latency p50") for t in titles))
+        self.assertFalse(any("p99.9" in t or "max" in t for t in titles))
+        self.assertIn("latency p99.9", html.page([made]))   # in the table of all figures
+
     def test_every_number_of_a_figure_is_in_its_table(self):
         made = samples.requests()
         told = {cell for p in self.of(made) for row in p.table.rows for cell in row}

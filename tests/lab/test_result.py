@@ -44,6 +44,14 @@ class Files(unittest.TestCase):
         self.assertEqual(self.path.read_bytes(), before)
         self.assertEqual([p.name for p in self.path.parent.iterdir()], ["result.json"])
 
+    def test_who_reads_meanwhile_reads_a_whole_file(self):
+        result.write(self.path, samples.esp())
+        with self.path.open("rb") as reader:
+            start = reader.read(100)
+            result.write(self.path, samples.partial())
+            self.assertEqual(json.loads(start + reader.read())["name"], "esp_tunnel")
+        self.assertEqual(result.load(self.path)["name"], "reconfiguration")
+
     def test_no_json(self):
         self.assertIn("no JSON", self.refuse("{"))
         self.assertIn("no JSON", self.refuse(b"\xff\xfe{}"))

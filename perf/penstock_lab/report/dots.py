@@ -10,7 +10,7 @@ LOGARITHMIC = 30   # from this ratio of largest to smallest on
 def grouped(result):
     """{(metric, unit, better): figures} without what `sizes` draws."""
     drawn = {id(figure) for items in sizes.grouped(result).values() for figure in items}
-    return facts.groups([f for f in result["figures"] if id(f) not in drawn], lambda f: (f["metric"], f["unit"], f["better"]))
+    return facts.groups([f for f in facts.in_short(result["figures"]) if id(f) not in drawn], lambda f: (f["metric"], f["unit"], f["better"]))
 
 
 def pictures(result, styles):

@@ -20,6 +20,11 @@ def bound_by_generator(result):
         point["bound"] == "generator" for curve in result["curves"] for point in curve["points"])
 
 
+def in_short(items):
+    """Without what a histogram tells better: of latency only the median and the 99th percentile are told beside other figures."""
+    return [i for i in items if not i["metric"].startswith("latency_") or i["metric"] in ("latency_p50", "latency_p99")]
+
+
 def rate_unit(result):
     """Of curves and series."""
     return "requests/s" if result["scenario"].get("traffic") == "requests" else "pps"
@@ -73,6 +78,21 @@ def interval_words(item, unit=None):
         return "[" + ", ".join(map(units.ratio, item["interval"])) + "]"
     divisor = units.scale(unit, item["value"])[0]
     return "[" + ", ".join(units.number(units.divided(end, divisor), keep=divisor != 1) for end in item["interval"]) + "]"
+
+
+class Book:
+    """The figures of a result, to be looked up."""
+
+    def __init__(self, result):
+        self.figures = {(f["subject"], f["metric"], key_of(f["conditions"])): f for f in result["figures"]}
+
+    def pair(self, comparison):
+        """The figures that were compared, None where one is not there."""
+        return tuple(self.figures.get((comparison[role], comparison["metric"], key_of(comparison["conditions"]))) for role in ("device", "peer"))
+
+    def ratio(self, comparison):
+        """≤ 0.478"""
+        return side(*self.pair(comparison)) + units.ratio(comparison["ratio"])
 
 
 def side(mine, peer):

@@ -41,7 +41,8 @@ def page(results):
     styles = theme.Styles(results)
     overview = element("section", element("h2", "Summary", id="summary"), summary.standing(results), summary.table(results),
                        element("p", "Ratios are device / peer of the same run; \u2193: lower is better; \u2264, \u2265 and ?: a figure of the "
-                       "ratio is bound by the generator. Numbers are cut, never rounded up.", class_="facts"),
+                       "ratio is bound by the generator. Numbers are cut, never rounded up. "
+                       "Other percentiles of latency are with their scenario.", class_="facts"),
                        aria_labelledby="summary")
     sections = [section(result, place, styles) for place, result in enumerate(results)]
     footer = element("footer", "Latencies are percentiles of merged histograms, never averages of percentiles. Whiskers are confidence intervals over turns; "

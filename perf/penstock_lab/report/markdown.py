@@ -40,21 +40,20 @@ def _figure(figure, result):
     return "" if figure is None else text(units.quantity(figure["value"], figure["unit"])) + _warnings(figure, result)
 
 
-def _ratio(comparison, mine=None, peer=None):
-    return f"{facts.side(mine, peer)}{units.ratio(comparison['ratio'])} {facts.interval_words(comparison)}".strip()
+def _ratio(book, comparison):
+    return f"{book.ratio(comparison)} {facts.interval_words(comparison)}".strip()
 
 
 def _rows(result):
     """A row for each comparison, and for each figure that is in none."""
-    known = {(f["subject"], f["metric"], facts.key_of(f["conditions"])): f for f in result["figures"]}
-    told = set()
+    book, told = facts.Book(result), set()
     for c in result["comparisons"]:
         at = (c["metric"], facts.key_of(c["conditions"]))
-        mine, peer = known.get((c["device"], *at)), known.get((c["peer"], *at))
+        mine, peer = book.pair(c)
         told |= {(c["device"], *at), (c["peer"], *at)}
         yield row([text(units.metric(c["metric"])), text(units.conditions(c["conditions"])), f"{text(c['device'])}: {_figure(mine, result)}",
-                   f"{text(c['peer'])}: {_figure(peer, result)}", _ratio(c, mine, peer), c["verdict"]])
-    for key, figure in known.items():
+                   f"{text(c['peer'])}: {_figure(peer, result)}", _ratio(book, c), c["verdict"]])
+    for key, figure in book.figures.items():
         if key not in told:
             yield row([text(units.metric(figure["metric"])), text(units.conditions(figure["conditions"])),
                        f"{text(figure['subject'])}: {_figure(figure, result)}", "", "", ""])
@@ -83,7 +82,7 @@ def _behind(results):
     lost = sorted(((r, c) for r in results for c in r["comparisons"] if c["verdict"] == "worse"), key=distance, reverse=True)
     for result, c in lost:
         where = ", ".join(filter(None, [units.metric(c["metric"]), units.conditions(c["conditions"])]))
-        yield f"- {text(result['name'])}: {text(where)}: {_ratio(c)} of {text(c['peer'])}"
+        yield f"- {text(result['name'])}: {text(where)}: {_ratio(facts.Book(result), c)} of {text(c['peer'])}"
 
 
 def page(results):

@@ -63,7 +63,7 @@ def spread(wanted, gap, low, high):
 
 class Plot:
     """One picture being drawn. `legend`: [(kind, subject or None, words)], kind: line (with dash and mark) |
-    solid | faint | mark | hollow | reference | whisker."""
+    stroke (with dash) | solid | faint | mark | hollow | reference | whisker."""
 
     def __init__(self, name, title, about="", cautions=(), legend=(), styles=None, width=HALF, height=250, margins=(56, 24)):
         self.name, self.title, self.about, self.styles, self.width = name, str(title), str(about), styles, width
@@ -136,7 +136,7 @@ class Plot:
 
     def _sample(self, kind, subject, x, y):
         series = "p-reference" if subject is None else self.stroke(subject)
-        if kind in ("line", "reference"):
+        if kind in ("line", "stroke", "reference"):
             self.put_line(x, y, x + 24, y, series)
         if kind in ("solid", "faint"):
             self.put_line(x, y, x + 24, y, f"l {self.styles.colour(subject)}" + (" faint" if kind == "faint" else ""))

@@ -48,7 +48,7 @@ def _folded(result):
     if result["figures"]:
         yield tables.folded(f"All figures: {len(result['figures'])}", tables.plain(_figures(result)))
     if result["comparisons"]:
-        yield tables.folded(f"All comparisons: {len(result['comparisons'])}", tables.plain(ratios.table(result["comparisons"])))
+        yield tables.folded(f"All comparisons: {len(result['comparisons'])}", tables.plain(ratios.table(facts.Book(result), result["comparisons"])))
     failed = sum(not c["ok"] for c in result["stability"]["checks"])
     yield tables.folded(f"Stability of the testbed: {summary.counted(len(result['stability']['checks']), 'check')}, {failed} failed",
                         tables.plain(_checks(result)), opened=failed > 0)
@@ -60,7 +60,7 @@ def section(result, place, styles):
     parts = [element("h2", result["name"], summary.warnings(result), id=f"title-{place}"), element("p", result["about"])]
     parts += [element("p", f"\u25b2 {caution}", class_="warning") for caution in facts.cautions(result)]
     if facts.bound_by_generator(result):
-        parts.append(element("p", "\u25b2 Hollow marks are bound by the generator: the device may be better than they say.", class_="warning"))
+        parts.append(element("p", "\u25b2 Hollow marks are bound by the generator: what was measured may be better than they say.", class_="warning"))
     subjects = ", ".join(f"{s['name']} {s['version']}" for s in result["subjects"])
     parts.append(element("p", " · ".join(filter(None, [subjects, facts.setting(result), result["machine"]["cpu"]])), class_="facts"))
     parts.append(_notes(result))

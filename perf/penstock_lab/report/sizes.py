@@ -3,31 +3,33 @@ from . import facts, units
 from .plot import HOLLOW, Plot, Table
 from .scales import Linear
 
+BITS = ("bps", "bit/s")
+
 
 def grouped(result):
     """Figures that were taken at several frame sizes: {(metric, other conditions): figures}."""
     def key(figure):
         others = {name: value for name, value in figure["conditions"].items() if name != "size"}
         return figure["metric"], figure["unit"], facts.key_of(others)
-    sized = [figure for figure in result["figures"] if "size" in figure["conditions"]]
+    sized = [figure for figure in facts.in_short(result["figures"]) if "size" in figure["conditions"]]
     return {k: items for k, items in facts.groups(sized, key).items() if len({str(i["conditions"]["size"]) for i in items}) > 1}
 
 
 def pictures(result, styles):
+    told_in_bits = any(unit in BITS for _, unit, _ in grouped(result))
     for place, ((metric, unit, _), items) in enumerate(grouped(result).items()):
         others = {name: value for name, value in items[0]["conditions"].items() if name != "size"}
         title = " · ".join([f"{units.metric(metric).capitalize()} by frame size", *filter(None, [units.conditions(others)])])
         name = f"{result['name']}-{facts.slug(metric)}-by-size" + (f"-{place}" if place else "")
         yield _picture(result, styles, items, name, title, unit, lambda value, size: value)
-        numeric = all(isinstance(i["conditions"]["size"], (int, float)) for i in items)
-        if unit == "pps" and numeric:
+        if unit == "pps" and not told_in_bits and all(isinstance(i["conditions"]["size"], (int, float)) for i in items):
             yield _picture(result, styles, items, name + "-bits", title + ", bits of frames", "bps", lambda value, size: value * size * 8)
 
 
 def _picture(result, styles, items, name, title, unit, convert):
     sizes = sorted({i["conditions"]["size"] for i in items}, key=lambda s: (isinstance(s, str), s))
-    rate = facts.line_rate(result) if unit in ("pps", "bps") else None
-    line = [(s, convert(facts.line_pps(rate, s), s)) for s in sizes if rate and isinstance(s, (int, float))]
+    rate = facts.line_rate(result) if unit in ("pps", *BITS) else None
+    line = [(s, facts.line_pps(rate, s) * (s * 8 if unit in BITS else 1)) for s in sizes if rate and isinstance(s, (int, float))]
     subjects = facts.subjects_of(items)
     legend = [("line", s, facts.short(s)) for s in subjects]
     if any(i["bound"] == "generator" for i in items):

@@ -1,6 +1,6 @@
 """The head of a report: is it to be trusted, and how does the device stand against its peers?"""
 from . import facts, ratios, units
-from .markup import Markup, element, join
+from .markup import Markup, element, join, shorten
 from .plot import text_width
 from .scales import Log
 from .tables import chip, scrolled
@@ -21,7 +21,7 @@ def verdict(results):
     if not careful:
         words = f" All {checks} stability checks of {counted(len(results), 'scenario')} passed." if checks else " No stability checks were made."
         return element("div", element("strong", "Trusted." if checks else "Not checked."), words + marked, class_="verdict" + ("" if checks else " warn"))
-    reasons = [element("li", f"{r['name']}: {caution}") for r in careful for caution in facts.cautions(r)]
+    reasons = [element("li", f"{r['name']}: {shorten(caution, 240)}") for r in careful for caution in facts.cautions(r)]
     distrusted = any(not r["stability"]["trusted"] for r in careful)
     words = f" {len(careful)} of {counted(len(results), 'scenario')} must be read with care." + marked
     return element("div", element("strong", "Not to be trusted as a whole." if distrusted else "Not complete."), words, element("ul", *reasons),
@@ -71,12 +71,13 @@ def _value(figure):
     return element("td", bound(figure), "" if figure is None else units.quantity(figure["value"], figure["unit"]), class_="number")
 
 
-def _compared(result, c, mine, peer, first, ends):
+def _compared(result, book, c, first, ends):
     """The row of a comparison; what it has in common with the row above is left out."""
-    ratio = [facts.side(mine, peer) + units.ratio(c["ratio"]), " ", element("span", facts.interval_words(c), class_="quiet")]
-    return element("tr", _what(c, mine) if first else element("td", ""), _value(mine if first else None), element("td", c["peer"]),
+    mine, peer = book.pair(c)
+    ratio = [book.ratio(c), " ", element("span", facts.interval_words(c), class_="quiet")]
+    return element("tr", _what(c, mine) if first else element("td", ""), _value(mine if first else None), element("td", c["peer"], class_="peer"),
                    _value(peer), element("td", *ratio, class_="number"),
-                   element("td", ratios.small(c, ends, MARK), class_="mark"),
+                   element("td", ratios.small(c, book, ends, MARK), class_="mark"),
                    element("td", element("span", c["verdict"], class_=c["verdict"]), warnings(result), class_="tell"))
 
 
@@ -88,14 +89,14 @@ def _alone(result, figure):
 
 def _rows(result, ends):
     """A row for each comparison, then one for each figure of the device that has none."""
-    known = {(f["subject"], f["metric"], facts.key_of(f["conditions"])): f for f in result["figures"]}
-    last, device = None, result["subjects"][0]["name"]
-    for c in result["comparisons"]:
+    book, last, compared = facts.Book(result), None, set()
+    for c in facts.in_short(result["comparisons"]):
         at = (c["metric"], facts.key_of(c["conditions"]))
-        yield _compared(result, c, known.get((c["device"], *at)), known.get((c["peer"], *at)), at != last, ends)
+        yield _compared(result, book, c, at != last, ends)
         last = at
-    compared = {(c["device"], c["metric"], facts.key_of(c["conditions"])) for c in result["comparisons"]}
-    yield from (_alone(result, f) for key, f in known.items() if key not in compared and f["subject"] == device)
+        compared.add(at)
+    alone = [f for f in facts.in_short(result["figures"]) if f["subject"] == result["subjects"][0]["name"]]
+    yield from (_alone(result, f) for f in alone if (f["metric"], facts.key_of(f["conditions"])) not in compared)
 
 
 def table(results):

@@ -43,8 +43,9 @@ def colours(palette):
     rules = [f".plot text{{stroke:{palette['paper']}}}"]
     rules += [f".p-{name}{{fill:{palette[name]}}}" for name in ("ink", "quiet", "warn", "good", "bad", "paper")]
     rules += [f".p-grid{{stroke:{palette['grid']}}}.p-rule{{stroke:{palette['rule']}}}.p-reference,.p-whisker{{stroke:{palette['quiet']}}}",
-              f".p-hollow{{fill:{palette['paper']};stroke:{palette['quiet']}}}.p-one{{stroke:{palette['ink']}}}.p-lost{{stroke:{palette['bad']}}}"]
+              f".p-hollow{{fill:{palette['paper']};stroke:{palette['quiet']}}}.p-one{{stroke:{palette['ink']}}}"]
     rules += [f".v-{name}{{fill:{palette[name]};stroke:{palette[name]}}}" for name in ("good", "bad", "warn", "quiet")]
+    rules.append(f".vh{{fill:{palette['paper']}}}")
     for place, colour in enumerate(palette["series"]):
         rules.append(f".s{place}.l{{stroke:{colour}}}.s{place}.f{{fill:{colour};stroke:{colour}}}"
                      f".s{place}.h{{fill:{palette['paper']};stroke:{colour}}}.s{place}.t{{fill:{colour}}}")
@@ -56,8 +57,8 @@ def shapes():
     dashes = "".join(f".d{place}{{stroke-dasharray:{dash}}}" for place, dash in enumerate(DASHES))
     return (f".plot text{{font-family:{FONT};font-size:11px;paint-order:stroke;stroke-width:3px;stroke-linejoin:round}}.plot .p-title{{font-size:13px;font-weight:600}}"
             ".plot .p-mono{font-variant-numeric:tabular-nums}.l{fill:none;stroke-width:1.75;stroke-linejoin:round}"
-            ".f,.h,.p-hollow{stroke-width:1.5}.l.thin{stroke-width:1}.faint{opacity:.45}.area{opacity:.18}"
-            f".p-grid,.p-rule,.p-reference,.p-whisker,.p-one,.p-lost{{fill:none;stroke-width:1}}.p-reference{{stroke-dasharray:5 3}}{dashes}")
+            ".f,.h,.vh,.p-hollow{stroke-width:1.5}.l.thin{stroke-width:1}.faint{opacity:.45}.area{opacity:.18}"
+            f".p-grid,.p-rule,.p-reference,.p-whisker,.p-one{{fill:none;stroke-width:1}}.p-reference{{stroke-dasharray:5 3}}{dashes}")
 
 
 def style():

@@ -5,18 +5,22 @@ Digits beyond the last one shown are cut off, so that no number is told above wh
 import decimal
 
 PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1, ""))
-DURATIONS = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1, "ns"))
-PREFIXED = {"pps": "pps", "bps": "bit/s"}       # the prefix is part of the word
-PLAIN = {"ratio", "cycles", "", "%"}
+DURATIONS = ((1, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+SECONDS = {"s": 1, "ns": 1e-9}                   # what a unit of time is in seconds
+PREFIXED = {"pps": "pps", "bps": "bit/s", "bit/s": "bit/s"}                  # the prefix is part of the word
+COUNTED = {"", "%", "ratio", "packets", "frames", "requests", "connections"}   # told in full
+NOUNS = {"flows", "rules", "routes", "connections", "peers", "associations", "patterns", "sources"}   # conditions that are counts
 THIN, TIMES = "\u202f", "×"
 
 
 def scale(unit, largest):
     """(divisor, name) that make numbers up to `largest` easy to read."""
     largest = abs(largest)
-    if unit == "ns":
-        return next(((d, name) for d, name in DURATIONS if largest >= d), (1, "ns"))
-    if unit in PLAIN:
+    if unit in SECONDS:
+        seconds = SECONDS[unit]
+        fitting = [(d, name) for d, name in DURATIONS if divided(d, seconds) <= largest]
+        return (divided(fitting[0][0], seconds), fitting[0][1]) if fitting else (1, unit)
+    if unit in COUNTED or unit.startswith("cycles"):
         return 1, unit
     divisor, prefix = next(((d, p) for d, p in PREFIXES if largest >= d), (1, ""))
     if unit in PREFIXED:
@@ -72,12 +76,14 @@ def loss(share):
 
 
 def condition(name, value):
-    """64 B frames; 10 KB bodies; kind route."""
-    if name == "size":
-        return f"{value}{THIN}B frames" if isinstance(value, (int, float)) else f"{value} frames"
-    if name == "body" and isinstance(value, (int, float)):
-        return f"{value}{THIN}B bodies"
-    return f"{name} {value if isinstance(value, (str, bool)) else number(value, 6)}"
+    """64 B frames; 128 B bodies; 1,000 flows; kind route."""
+    words = value if isinstance(value, (str, bool)) else number(value, 6)
+    if name in ("size", "body"):
+        what = "frames" if name == "size" else "bodies"
+        return f"{words} {what}" if isinstance(value, str) else f"{value}{THIN}B {what}"
+    if name in NOUNS and not isinstance(value, (str, bool)):
+        return f"{words} {name}"
+    return f"{name.replace('_', ' ')} {words}"
 
 
 def conditions(words):
