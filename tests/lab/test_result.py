@@ -106,6 +106,14 @@ class Faults(unittest.TestCase):
         self.broken(lambda made: made.update(extra=1), "the document")
         self.broken(lambda made: made["figures"][0].update(extra=1), "figures[0]")
 
+    def test_names_that_would_be_strange_files(self):
+        for name in ("", "a/b", "..", "A", "x\n", "x" * 101):
+            with self.subTest(name):
+                self.broken(lambda made, name=name: made.update(name=name), "name")
+        self.broken(lambda made: made.update(digest=made["digest"] + "\n"), "digest")
+        self.broken(lambda made: made.update(started="yesterday"), "started")
+        self.broken(lambda made: made["figures"][0].update(metric="throughput\n"), "figures[0].metric")
+
     def test_another_version(self):
         self.broken(lambda made: made.update(schema="penstock-lab/2"), "schema")
 

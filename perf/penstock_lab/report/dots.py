@@ -10,7 +10,8 @@ LOGARITHMIC = 30   # from this ratio of largest to smallest on
 def grouped(result):
     """{(metric, unit, better): figures} without what `sizes` draws."""
     drawn = {id(figure) for items in sizes.grouped(result).values() for figure in items}
-    return facts.groups([f for f in facts.in_short(result["figures"]) if id(f) not in drawn], lambda f: (f["metric"], f["unit"], f["better"]))
+    left = [figure for figure in facts.in_short(result["figures"]) if id(figure) not in drawn]
+    return facts.groups(left, lambda f: (f["metric"], f["unit"], f["better"]))
 
 
 def pictures(result, styles):
@@ -41,14 +42,16 @@ def _picture(result, styles, items, name, metric, unit, better):
         legend.append(("hollow", None, HOLLOW))
     groups = facts.groups(items, lambda i: facts.key_of(i["conditions"]))
     count = len(items) + len(groups)
-    plot = Plot(name, title, facts.setting(result, items), facts.cautions(result), legend, styles, height=ROW * count, margins=(128, 74))
+    plot = Plot(name, title, facts.setting(result, items), facts.cautions(result), legend, styles, height=ROW * count,
+                margins=(128, 74))
     rows, x, row = Rows(count, plot.top - 12, plot.bottom), _scale(items, divisor, plot), 0
     plot.x_axis([(x(v), words) for v, words in x.ticks()], label if label and label != "ratio" else units.metric(metric), grid=True)
     for same in groups.values():
         plot.put_text(0, rows(row) + 8, fit(units.conditions(same[0]["conditions"]) or "all", plot.right), class_="p-ink")
         row += 1
         for item in same:
-            _draw(plot, item, rows(row), lambda value: x(value / divisor), units.number(units.divided(item["value"], divisor), keep=divisor != 1))
+            words = units.number(units.divided(item["value"], divisor), keep=divisor != 1)
+            _draw(plot, item, rows(row), lambda value: x(value / divisor), words)
             row += 1
     description = "; ".join(f"{i['subject']} {units.quantity(i['value'], unit)}" for i in items)
     table = Table(["subject", "conditions", "figure", "interval", "samples", "bound by", "note"], [
@@ -64,5 +67,6 @@ def _draw(plot, item, y, x, words):
         plot.put_line(x(sample), y - 6, x(sample), y + 6, f"l thin faint {plot.styles.colour(subject)}")
     if item["interval"]:
         plot.put_whisker(x(item["interval"][0]), y, x(item["interval"][1]), y, f"l thin {plot.styles.colour(subject)}")
-    plot.put_mark(x(item["value"]), y, subject, item["bound"] == "generator", f"{subject}: {units.quantity(item['value'], item['unit'])}")
+    hover = f"{subject}: {units.quantity(item['value'], item['unit'])}"
+    plot.put_mark(x(item["value"]), y, subject, item["bound"] == "generator", hover)
     plot.put_text(plot.right + 10, y + 4, fit(words, plot.width - plot.right - 10), class_="p-ink p-mono")

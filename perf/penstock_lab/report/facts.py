@@ -70,6 +70,11 @@ def short(name):
     return shorten(name, 40)
 
 
+def what(item):
+    """throughput, 64 B frames"""
+    return ", ".join(filter(None, [units.metric(item["metric"]), units.conditions(item["conditions"])]))
+
+
 def interval_words(item, unit=None):
     """[6.871, 6.934], in the unit that the value is told in; of a comparison, that of its ratio."""
     if item["interval"] is None:
@@ -88,7 +93,8 @@ class Book:
 
     def pair(self, comparison):
         """The figures that were compared, None where one is not there."""
-        return tuple(self.figures.get((comparison[role], comparison["metric"], key_of(comparison["conditions"]))) for role in ("device", "peer"))
+        where = comparison["metric"], key_of(comparison["conditions"])
+        return tuple(self.figures.get((comparison[role], *where)) for role in ("device", "peer"))
 
     def ratio(self, comparison):
         """≤ 0.478"""
@@ -109,7 +115,7 @@ def side(mine, peer):
 def level_words(result):
     """What whiskers are."""
     levels = sorted({c["level"] for c in result["comparisons"]})
-    return f"{units.number(levels[0] * 100)}{units.THIN}% interval" if len(levels) == 1 else "confidence interval"
+    return f"{units.percent(levels[0])} interval" if len(levels) == 1 else "confidence interval"
 
 
 def setting(result, items=()):

@@ -13,6 +13,11 @@ from .section import section
 STYLE = pathlib.Path(__file__).resolve().parent / "page.css"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"   # nothing is fetched, nothing runs
 
+LEGEND = ("Ratios are device / peer of the same run; \u2193: lower is better; \u2264, \u2265 and ?: a figure of the ratio is bound by the "
+          "generator. Numbers are cut, never rounded up. Other percentiles of latency are with their scenario.")
+CLOSING = ("Latencies are percentiles of merged histograms, never averages of percentiles. Whiskers are confidence intervals over turns; "
+           "faint strokes are single turns.")
+
 
 def title(results):
     return results[0]["name"] if len(results) == 1 else f"{len(results)} scenarios on {results[0]['machine']['cpu']}"
@@ -30,8 +35,9 @@ def _opening(results):
     days = " to ".join(dict.fromkeys((started[0][:10], started[-1][:10])))
     where = f"{days} · {machine['cpu']}, {machine['cores']} cores · Linux {machine['kernel']}"
     contents = [element("li", element("a", r["name"], href=f"#result-{place}")) for place, r in enumerate(results)]
-    return element("header", element("p", "penstock-lab report", class_="eyebrow"), element("h1", title(results)), summary.verdict(results),
-                   element("p", where, class_="facts"), element("nav", element("ol", *contents), aria_label="scenarios") if len(results) > 1 else "")
+    nav = element("nav", element("ol", *contents), aria_label="scenarios") if len(results) > 1 else ""
+    return element("header", element("p", "penstock-lab report", class_="eyebrow"), element("h1", title(results)),
+                   summary.verdict(results), element("p", where, class_="facts"), nav)
 
 
 def page(results):
@@ -40,13 +46,9 @@ def page(results):
         raise ValueError("a report needs at least one result")
     styles = theme.Styles(results)
     overview = element("section", element("h2", "Summary", id="summary"), summary.standing(results), summary.table(results),
-                       element("p", "Ratios are device / peer of the same run; \u2193: lower is better; \u2264, \u2265 and ?: a figure of the "
-                       "ratio is bound by the generator. Numbers are cut, never rounded up. "
-                       "Other percentiles of latency are with their scenario.", class_="facts"),
-                       aria_labelledby="summary")
+                       element("p", LEGEND, class_="facts"), aria_labelledby="summary")
     sections = [section(result, place, styles) for place, result in enumerate(results)]
-    footer = element("footer", "Latencies are percentiles of merged histograms, never averages of percentiles. Whiskers are confidence intervals over turns; "
-                               "faint strokes are single turns.")
+    footer = element("footer", CLOSING)
     body = element("body", element("main", _opening(results), overview, *sections, footer))
     return join([Markup('<!doctype html>\n<html lang="en">\n'), _head(results), "\n", body, Markup("\n</html>\n")])
 

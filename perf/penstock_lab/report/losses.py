@@ -20,7 +20,8 @@ def _picture(result, styles, curves, name):
     legend = [("line", s, facts.short(s)) for s in subjects]
     if any(p["bound"] == "generator" for p in points):
         legend.append(("hollow", None, HOLLOW))
-    plot = Plot(name, title, facts.setting(result), facts.cautions(result), legend, styles, height=zeros + (210 if lossy else 0), margins=(62, 24))
+    plot = Plot(name, title, facts.setting(result), facts.cautions(result), legend, styles, margins=(62, 24),
+                height=zeros + (210 if lossy else 0))
     divisor, label = units.scale(unit, max(p["sent"] for p in points))
     x = Exact(0, max(p["sent"] for p in points) / divisor, plot.left, plot.right - 8)
     plot.x_axis([(x(v), words) for v, words in x.ticks()], f"load that was really sent, {label}")

@@ -51,28 +51,27 @@ def _rows(result):
         at = (c["metric"], facts.key_of(c["conditions"]))
         mine, peer = book.pair(c)
         told |= {(c["device"], *at), (c["peer"], *at)}
-        yield row([text(units.metric(c["metric"])), text(units.conditions(c["conditions"])), f"{text(c['device'])}: {_figure(mine, result)}",
-                   f"{text(c['peer'])}: {_figure(peer, result)}", _ratio(book, c), c["verdict"]])
+        yield row([text(facts.what(c)), f"{text(c['device'])}: {_figure(mine, result)}", f"{text(c['peer'])}: {_figure(peer, result)}",
+                   _ratio(book, c), c["verdict"]])
     for key, figure in book.figures.items():
         if key not in told:
-            yield row([text(units.metric(figure["metric"])), text(units.conditions(figure["conditions"])),
-                       f"{text(figure['subject'])}: {_figure(figure, result)}", "", "", ""])
+            yield row([text(facts.what(figure)), f"{text(figure['subject'])}: {_figure(figure, result)}", "", "", ""])
 
 
 def _scenario(result):
     yield f"## {text(result['name'])}"
     yield text(result["about"])
-    machine = result["machine"]
-    yield (f"{result['started'][:10]}, {text(machine['cpu'])}, {machine['cores']} cores, Linux {text(machine['kernel'])}, seed {result['seed']}, "
-           f"{'short' if result['short'] else 'full'} form; {text(', '.join(s['name'] + ' ' + s['version'] for s in result['subjects']))}. "
-           f"{code(result['command'])}")
+    machine, form = result["machine"], "short" if result["short"] else "full"
+    subjects = ", ".join(f"{s['name']} {s['version']}" for s in result["subjects"])
+    yield (f"{result['started'][:10]}, {text(machine['cpu'])}, {machine['cores']} cores, Linux {text(machine['kernel'])}; "
+           f"{text(subjects)}; seed {result['seed']}, {form} form. {code(result['command'])}")
     yield from (f"**{text(caution)}.**" for caution in facts.cautions(result))
     rows = list(_rows(result))
     if rows:
-        yield "\n".join([row(["figure", "conditions", "device", "peer", "ratio", "verdict"]), row(["---"] * 6), *rows])
-    notes = [*result["notes"], *dict.fromkeys(f"{f['subject']}, {units.metric(f['metric'])}: {f['note']}" for f in result["figures"] if f["note"])]
+        yield "\n".join([row(["figure", "device", "peer", "ratio", "verdict"]), row(["---"] * 5), *rows])
+    notes = [*result["notes"], *(f"{f['subject']}, {units.metric(f['metric'])}: {f['note']}" for f in result["figures"] if f["note"])]
     if notes:
-        yield "\n".join(f"- {text(note)}" for note in notes)
+        yield "\n".join(f"- {text(note)}" for note in dict.fromkeys(notes))
 
 
 def _behind(results):
@@ -81,8 +80,7 @@ def _behind(results):
         return max(pair[1]["ratio"], 1 / pair[1]["ratio"])
     lost = sorted(((r, c) for r in results for c in r["comparisons"] if c["verdict"] == "worse"), key=distance, reverse=True)
     for result, c in lost:
-        where = ", ".join(filter(None, [units.metric(c["metric"]), units.conditions(c["conditions"])]))
-        yield f"- {text(result['name'])}: {text(where)}: {_ratio(facts.Book(result), c)} of {text(c['peer'])}"
+        yield f"- {text(result['name'])}: {text(facts.what(c))}: {_ratio(facts.Book(result), c)} of {text(c['peer'])}"
 
 
 def page(results):

@@ -108,7 +108,8 @@ def _draw(plot, line, x, y):
     for share in TOLD:
         if count * (1 - share) >= SURE and 1 / (1 - share) <= x.rarest:
             nanos = line.histogram.percentile(share)
-            plot.put_mark(x(share), y(nanos), line.subject, hover=f"{line.label()}, {share * 100:g} %: {units.quantity(nanos, 'ns')}", size=3.2)
+            hover = f"{line.label()}, {share * 100:g} %: {units.quantity(nanos, 'ns')}"
+            plot.put_mark(x(share), y(nanos), line.subject, hover=hover, size=3.2)
     return tail[-1] if tail else at(int(last))
 
 
@@ -118,19 +119,27 @@ def _name_ends(plot, lines, ends):
     for line, (x, _), place in zip(lines, ends, places):
         words = units.quantity(line.histogram.max, "ns", 3)
         right = min(x + 6, plot.width - text_width(words))
-        plot.put_text(right, place, words, class_=f"{plot.styles.colour(line.subject)} t p-mono", hover=f"{line.label()}: the largest value")
+        class_ = f"{plot.styles.colour(line.subject)} t p-mono"
+        plot.put_text(right, place, words, class_=class_, hover=f"{line.label()}: the largest value")
 
 
 def _describe(lines):
-    return "; ".join(f"{line.label()}: half within {units.quantity(line.histogram.percentile(0.5), 'ns')}, 99 % within "
-                     f"{units.quantity(line.histogram.percentile(0.99), 'ns')}, all within {units.quantity(line.histogram.max, 'ns')}" for line in lines)
+    told = []
+    for line in lines:
+        half, most, every = (units.quantity(line.histogram.percentile(share), "ns") for share in (0.5, 0.99, 1))
+        told.append(f"{line.label()}: half within {half}, 99 % within {most}, all within {every}")
+    return "; ".join(told)
+
+
+def _told(histogram, share):
+    """A percentile, when at least one value lies beyond it."""
+    return units.quantity(histogram.percentile(share), "ns") if histogram.count * (1 - share) >= 1 else "too few values"
 
 
 def _table(lines, floor):
     rows = []
     for line in lines:
-        told = [units.quantity(line.histogram.percentile(share), "ns") if line.histogram.count * (1 - share) >= 1 else "too few values"
-                for share in TOLD]
+        told = [_told(line.histogram, share) for share in TOLD]
         rows.append([line.label(), f"{line.histogram.count:,}", *told, units.quantity(line.histogram.max, "ns")])
     known = {share: nanos for share, nanos in floor}
     if floor:

@@ -10,7 +10,8 @@ from .markup import Markup, element, join, shorten, text
 LINE = 15            # height of a line of text
 HALF, WIDE = 526, 1064
 HOLLOW = "bound by the generator"
-WIDTHS = {**dict.fromkeys("iljtfI.,:;'|!()[] \u202f/", 0.33), **dict.fromkeys("mwMW%@…", 0.92), **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&", 0.72)}
+WIDTHS = {**dict.fromkeys("iljtfI.,:;'|!()[] \u202f/", 0.33), **dict.fromkeys("mwMW%@…", 0.92),   # of an em; others below
+          **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&", 0.72)}
 
 
 def text_width(words, size=11):
@@ -70,12 +71,10 @@ class Plot:
         self.parts = []
         y = 18
         self.put_text(0, y, fit(title, width, 13.5), class_="p-ink p-title")
-        for line in filter(None, [about]):
+        lines = [(about, "p-quiet")] if about else []
+        for words, class_ in lines + [(f"\u25b2 {caution}", "p-warn") for caution in cautions]:
             y += LINE + 2
-            self.put_text(0, y, fit(line, width), class_="p-quiet")
-        for line in cautions:
-            y += LINE + 2
-            self.put_text(0, y, fit(f"\u25b2 {line}", width), class_="p-warn")
+            self.put_text(0, y, fit(words, width), class_=class_)
         y = self._legend(legend, y)
         self.left, self.right = margins[0], width - margins[1]
         self.top = y + 40
@@ -107,7 +106,8 @@ class Plot:
             self.put("path", d="".join(words) + ("Z" if closed else ""), class_=class_)
 
     def put_mark(self, x, y, subject, hollow=False, hover=None, size=4.0):
-        self.parts.append(marker(self.styles.marker(subject), x, y, f"{self.styles.colour(subject)} {'h' if hollow else 'f'}", size, hover))
+        class_ = f"{self.styles.colour(subject)} {'h' if hollow else 'f'}"
+        self.parts.append(marker(self.styles.marker(subject), x, y, class_, size, hover))
 
     def put_whisker(self, x1, y1, x2, y2, class_):
         """A line with a bar at both ends, across or upright."""

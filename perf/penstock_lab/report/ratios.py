@@ -25,10 +25,6 @@ def pictures(result, styles):
         yield _picture(result, styles, items)
 
 
-def _what(comparison):
-    return ", ".join(filter(None, [units.metric(comparison["metric"]), units.conditions(comparison["conditions"])]))
-
-
 def _picture(result, styles, items):
     name, title = f"{result['name']}-ratios", "Ratios to peers, measured in turns"
     device = items[0]["device"]
@@ -37,26 +33,27 @@ def _picture(result, styles, items):
     legend = [(f"verdict-{verdict}", None, verdict) for verdict in TELLS if any(c["verdict"] == verdict for c in items)]
     if any(facts.side(*book.pair(c)) for c in items):
         legend.append(("hollow", None, HOLLOW))
-    plot = RatioPlot(name, title, about, facts.cautions(result), legend, styles, width=WIDE, height=ROW * len(items) + 6, margins=(430, 190))
+    plot = RatioPlot(name, title, about, facts.cautions(result), legend, styles, width=WIDE,
+                      height=ROW * len(items) + 6, margins=(430, 190))
     rows, x = Rows(len(items), plot.top, plot.bottom), Log(*ends(items), plot.left, plot.right, tell=tell, whole=False)
     plot.x_axis([(x(v), words) for v, words in x.ticks()], "ratio, logarithmic", grid=True)
     plot.put_line(x(1), plot.top - 6, x(1), plot.bottom, "p-one")
     for row, c in enumerate(items):
         y = rows(row)
-        plot.put_text(0, y + 4, fit(_what(c), 270), class_="p-ink")
+        plot.put_text(0, y + 4, fit(facts.what(c), 270), class_="p-ink")
         plot.put_text(280, y + 4, fit(f"to {facts.short(c['peer'])}", plot.left - 300))
         plot.parts.append(mark(c, book, x, y))
         words = f"{book.ratio(c)} {c['verdict']} {facts.interval_words(c)}"
         plot.put_text(plot.right + 14, y + 4, fit(words, plot.width - plot.right - 14),
                       class_=f"p-{TELLS[c['verdict']]} p-mono")
-    description = "; ".join(f"{_what(c)}: {units.ratio(c['ratio'])} of {c['peer']}, {c['verdict']}" for c in items)
+    description = "; ".join(f"{facts.what(c)}: {units.ratio(c['ratio'])} of {c['peer']}, {c['verdict']}" for c in items)
     return plot.picture(description, table(book, items))
 
 
 def table(book, items):
-    return Table(["figure", "conditions", "device", "peer", "ratio", "interval", "level", "pairs", "method", "verdict"], [
-        [units.metric(c["metric"]), units.conditions(c["conditions"]), c["device"], c["peer"], book.ratio(c), facts.interval_words(c),
-         f"{units.number(c['level'] * 100)}{units.THIN}%", c["pairs"], c["method"], c["verdict"]] for c in items])
+    return Table(["figure", "device", "peer", "ratio", "interval", "level", "pairs", "method", "verdict"], [
+        [facts.what(c), c["device"], c["peer"], book.ratio(c), facts.interval_words(c), units.percent(c["level"]), c["pairs"],
+         c["method"], c["verdict"]] for c in items])
 
 
 class RatioPlot(Plot):
@@ -77,7 +74,8 @@ def mark(comparison, book, x, y):
     if comparison["interval"]:
         low, high = (max(min(x(max(end, 1e-9)), x.end), x.start) for end in comparison["interval"])
         parts = [element("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_=class_ + " l")]
-        parts += [element("line", x1=f"{end:.1f}", x2=f"{end:.1f}", y1=f"{y - 3:.1f}", y2=f"{y + 3:.1f}", class_=class_ + " l") for end in (low, high)]
+        parts += [element("line", x1=f"{end:.1f}", x2=f"{end:.1f}", y1=f"{y - 3:.1f}", y2=f"{y + 3:.1f}", class_=class_ + " l")
+                  for end in (low, high)]
     return join([*parts, marker(SIGNS[comparison["verdict"]], x(comparison["ratio"]), y, class_ + hollow, 3.6)])
 
 

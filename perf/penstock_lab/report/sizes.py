@@ -23,7 +23,8 @@ def pictures(result, styles):
         name = f"{result['name']}-{facts.slug(metric)}-by-size" + (f"-{place}" if place else "")
         yield _picture(result, styles, items, name, title, unit, lambda value, size: value)
         if unit == "pps" and not told_in_bits and all(isinstance(i["conditions"]["size"], (int, float)) for i in items):
-            yield _picture(result, styles, items, name + "-bits", title + ", bits of frames", "bps", lambda value, size: value * size * 8)
+            bits = title + ", bits of frames"
+            yield _picture(result, styles, items, name + "-bits", bits, "bps", lambda value, size: value * size * 8)
 
 
 def _picture(result, styles, items, name, title, unit, convert):
@@ -48,7 +49,8 @@ def _picture(result, styles, items, name, title, unit, convert):
     plot.y_axis(y, label)
     plot.x_axis([(columns[size], str(size)) for size in sizes], "frame size, bytes with CRC")
     for size, value in line:   # a lid on its column: the line between two sizes means nothing
-        plot.put_line(columns[size] - step * 0.42, y(value / divisor), columns[size] + step * 0.42, y(value / divisor), "p-reference")
+        middle, height = columns[size], y(value / divisor)
+        plot.put_line(middle - step * 0.42, height, middle + step * 0.42, height, "p-reference")
     for place, subject in enumerate(subjects):
         shift = (place - (len(subjects) - 1) / 2) * min(7, step / (len(subjects) + 1))
         mine = sorted((i for i in items if i["subject"] == subject), key=lambda i: columns[i["conditions"]["size"]])
@@ -79,6 +81,6 @@ def _table(items, subjects, line, unit, convert):
     for size in dict.fromkeys(i["conditions"]["size"] for i in items):
         for i in (i for i in items if i["conditions"]["size"] == size):
             value = convert(i["value"], size)
-            share = f"{units.number(100 * value / rates[size], 3)}{units.THIN}%" if size in rates else ""
+            share = units.share(value, rates[size]) if size in rates else ""
             rows.append([size, i["subject"], units.quantity(value, unit), share, i["bound"], i["note"]])
     return Table(["bytes", "subject", "figure", "of line rate", "bound by", "note"], rows)

@@ -17,15 +17,20 @@ def verdict(results):
     careful = [r for r in results if facts.cautions(r)]
     checks = sum(len(r["stability"]["checks"]) for r in results)
     bound = sum(f["bound"] == "generator" for r in results for f in r["figures"])
-    marked = f" {bound} of {counted(sum(len(r['figures']) for r in results), 'figure')} bound by the generator, and marked so." if bound else ""
+    figures, scenarios = counted(sum(len(r["figures"]) for r in results), "figure"), counted(len(results), "scenario")
+    marked = f" {bound} of {figures} bound by the generator, and marked so." if bound else ""
+    if not careful and checks:
+        return _verdict("Trusted.", f" All {checks} stability checks of {scenarios} passed.{marked}", "verdict")
     if not careful:
-        words = f" All {checks} stability checks of {counted(len(results), 'scenario')} passed." if checks else " No stability checks were made."
-        return element("div", element("strong", "Trusted." if checks else "Not checked."), words + marked, class_="verdict" + ("" if checks else " warn"))
+        return _verdict("Not checked.", f" No stability checks were made.{marked}", "verdict warn")
     reasons = [element("li", f"{r['name']}: {shorten(caution, 240)}") for r in careful for caution in facts.cautions(r)]
     distrusted = any(not r["stability"]["trusted"] for r in careful)
-    words = f" {len(careful)} of {counted(len(results), 'scenario')} must be read with care." + marked
-    return element("div", element("strong", "Not to be trusted as a whole." if distrusted else "Not complete."), words, element("ul", *reasons),
-                   class_="verdict warn")
+    words = f" {len(careful)} of {scenarios} must be read with care.{marked}"
+    return _verdict("Not to be trusted as a whole." if distrusted else "Not complete.", words, "verdict warn", element("ul", *reasons))
+
+
+def _verdict(first, words, class_, *more):
+    return element("div", element("strong", first), words, *more, class_=class_)
 
 
 def standing(results):
@@ -75,8 +80,8 @@ def _compared(result, book, c, first, ends):
     """The row of a comparison; what it has in common with the row above is left out."""
     mine, peer = book.pair(c)
     ratio = [book.ratio(c), " ", element("span", facts.interval_words(c), class_="quiet")]
-    return element("tr", _what(c, mine) if first else element("td", ""), _value(mine if first else None), element("td", c["peer"], class_="peer"),
-                   _value(peer), element("td", *ratio, class_="number"),
+    shared = [_what(c, mine), _value(mine)] if first else [element("td", ""), element("td", "")]
+    return element("tr", *shared, element("td", c["peer"], class_="peer"), _value(peer), element("td", *ratio, class_="number"),
                    element("td", ratios.small(c, book, ends, MARK), class_="mark"),
                    element("td", element("span", c["verdict"], class_=c["verdict"]), warnings(result), class_="tell"))
 

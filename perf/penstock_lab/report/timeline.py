@@ -66,7 +66,8 @@ class Course:
         self._losses(top + RATE + GAP)
         self._latencies(top + RATE + LOST + 2 * GAP)
         self.plot.x_axis([(self.x(v), words) for v, words in self.x.ticks()], "seconds since the start")
-        told = [f"{subject}: {sum(c.lost for c in line)} lost, in {sum(c.lost > 0 for c in line)} of {len(line)} columns" for subject, line in self.lines]
+        told = [f"{subject}: {sum(c.lost for c in line)} lost, in {sum(c.lost > 0 for c in line)} of {len(line)} columns"
+                for subject, line in self.lines]
         return self.plot.picture("; ".join(told), self._table())
 
     def _strip(self, top, scale, label):
@@ -84,8 +85,9 @@ class Course:
         self._strip(top, y, f"rate received, {label}")
         for subject, line in self.lines:
             if any(c.low < c.high for c in line):
-                edge = [(self.x(c.t), y(c.high / divisor)) for c in line] + [(self.x(c.t), y(c.low / divisor)) for c in reversed(line)]
-                self.plot.put_path(edge, f"{self.plot.styles.colour(subject)} t area", closed=True)
+                upper = [(self.x(c.t), y(c.high / divisor)) for c in line]
+                lower = [(self.x(c.t), y(c.low / divisor)) for c in line]
+                self.plot.put_path(upper + lower[::-1], f"{self.plot.styles.colour(subject)} t area", closed=True)
             if self.alone:
                 self.plot.put_path([(self.x(c.t), y(c.sent / divisor)) for c in line], "p-reference")
             self._draw(subject, [(self.x(c.t), y(c.received / divisor)) for c in line])
@@ -101,12 +103,13 @@ class Course:
         if worst <= 10:
             y, label = Linear(worst, top + LOST, top, most=3), f"lost, {what}"
         else:
-            y, label = Log(0.8, worst, top + LOST, top, tell=lambda v: units.number(v) if v >= 1 else ""), f"lost, {what} (logarithmic)"
+            label = f"lost, {what} (logarithmic)"
+            y = Log(0.8, worst, top + LOST, top, tell=lambda v: units.number(v) if v >= 1 else "")
         self._strip(top, y, label)
         for subject, line in self.lines:
-            shift = 1.5 * self.subjects.index(subject)
             for c in (c for c in line if c.lost):
-                self.plot.put_line(self.x(c.t) + shift, top + LOST, self.x(c.t) + shift, y(c.lost), f"l {self.plot.styles.colour(subject)}")
+                x = self.x(c.t) + 1.5 * self.subjects.index(subject)   # beside the other subjects'
+                self.plot.put_line(x, top + LOST, x, y(c.lost), f"l {self.plot.styles.colour(subject)}")
 
     def _latencies(self, top):
         fields = ("p50", "p99") if self.alone else ("p99",)
@@ -131,6 +134,7 @@ class Course:
                     self._draw(subject, at)
 
     def _table(self):
-        rows = [[s["subject"], units.number(c.t), units.quantity(c.sent, self.unit), units.quantity(c.received, self.unit), f"{c.lost:,}",
-                 *(units.quantity(v, "ns") if v else "" for v in (c.p50, c.p99))] for s in self.series for c in columns(s, MOST_ROWS)]
+        rows = [[s["subject"], units.number(c.t), *(units.quantity(v, self.unit) for v in (c.sent, c.received)), f"{c.lost:,}",
+                 *(units.quantity(v, "ns") if v else "" for v in (c.p50, c.p99))]
+                for s in self.series for c in columns(s, MOST_ROWS)]
         return Table(["subject", "until second", "sent", "received", "lost", "p50", "p99"], rows)

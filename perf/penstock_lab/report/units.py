@@ -29,7 +29,7 @@ def scale(unit, largest):
 
 
 def number(value, digits=4, keep=False):
-    """The number with so many digits that count, none of them rounded up: 6.912, 5.1e-07, 1,204,310. `keep`: zeros at the end, too."""
+    """The number with so many digits that count, none rounded up: 6.912, 5.1e-07, 1,204,310. `keep`: zeros at the end, too."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return str(value)
     exact = decimal.Decimal(repr(value))
@@ -73,6 +73,16 @@ def plain(value, unit, digits=4):
 def loss(share):
     """A share of packets: 0, 3.2e-07, 0.5 %."""
     return number(share, 2) if share < 1e-4 else f"{number(share * 100, 3)}{THIN}%"
+
+
+def share(part, whole, digits=3):
+    """22.7 %"""
+    return f"{number(100 * part / whole, digits) if whole else 0}{THIN}%"
+
+
+def percent(share_of_one):
+    """A level of confidence: 95 %."""
+    return f"{number(share_of_one * 100)}{THIN}%"
 
 
 def condition(name, value):
