@@ -20,14 +20,14 @@ def _figures(result):
 def _checks(result):
     def verdict(check):
         return element("span", "passed" if check["ok"] else "failed", class_="better" if check["ok"] else "worse")
-    rows = [[c["name"], _with_unit(c["value"], c["unit"]), _with_unit(c["limit"], c["unit"]), verdict(c), c["about"]]
+    rows = [[c["name"].replace("_", " "), _with_unit(c["value"], c["unit"]), _with_unit(c["limit"], c["unit"]), verdict(c), c["about"]]
             for c in result["stability"]["checks"]]
     return Table(["check", "value", "limit", "", "of what"], rows)
 
 
 def _with_unit(value, unit):
     words = tables.told(value)
-    return words if unit in ("", "ratio") or isinstance(value, str) else f"{words}{units.THIN}{unit}"
+    return words if unit in ("", "ratio", "share") or isinstance(value, str) else f"{words}{units.THIN}{unit}"
 
 
 def _subject(subject):
