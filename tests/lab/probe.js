@@ -16,8 +16,7 @@ const picture = svg => {
   return {
     title: svg.querySelector("title")?.textContent, description: svg.querySelector("desc")?.textContent, overlaps, outside,
     texts: texts.map(({words}) => words), legend: all(".legend"), labels: all(".axis-label"), width: frame.width,
-    colours: [...svg.querySelectorAll("[class*=s]")].map(mark => getComputedStyle(mark).stroke), named: svg.getAttribute("aria-labelledby") ?
-        svg.getAttribute("aria-labelledby").split(" ").every(id => document.querySelectorAll(`[id="${id}"]`).length === 1) : null,
+    colours: [...svg.querySelectorAll("[class*=s]")].map(mark => getComputedStyle(mark).stroke), label: svg.getAttribute("aria-label"),
     numbers: svg.parentElement.querySelectorAll("details td").length,
   };
 };
@@ -34,6 +33,7 @@ const found = {
   wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   fetched: performance.getEntriesByType("resource").map(entry => entry.name),
   elements: [...new Set([...document.querySelectorAll("*")].map(element => element.localName))],
+  twice: [...document.querySelectorAll("[id]")].map(element => element.id).filter((id, place, ids) => ids.indexOf(id) !== place),
   handlers: [...document.querySelectorAll("*")].flatMap(element => element.getAttributeNames()).filter(name => name.startsWith("on")),
 };
 const pre = document.createElement("pre");

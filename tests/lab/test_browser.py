@@ -42,7 +42,7 @@ class Report(unittest.TestCase):
         for picture in self.light["pictures"]:
             with self.subTest(picture["title"]):
                 self.assertTrue(picture["title"] and picture["description"] and picture["labels"])
-                self.assertTrue(picture["named"])
+                self.assertEqual(picture["label"], picture["title"])
                 self.assertGreater(picture["numbers"], 0)
 
     def test_no_text_lies_on_another_or_outside(self):
@@ -99,6 +99,13 @@ class Report(unittest.TestCase):
         narrow = browser.probe(self.page, browser.LIGHT, 600)
         self.assertLessEqual(narrow["wide"], 0)
         self.assertEqual([p["overlaps"] for p in narrow["pictures"] if p["overlaps"]], [])
+
+
+class SeveralOfOneName(unittest.TestCase):
+    def test_are_kept_apart(self):
+        found = browser.probe(html.page([samples.esp(), samples.esp()]), browser.LIGHT)
+        self.assertEqual(found["twice"], [])
+        self.assertEqual(len({href for href, _ in found["links"]}), 2)
 
 
 class Crowds(unittest.TestCase):

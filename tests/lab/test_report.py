@@ -9,6 +9,7 @@ import xml.etree.ElementTree as xml
 from unittest import mock
 
 import samples
+from penstock_lab import result
 from penstock_lab.histogram import Histogram
 from penstock_lab.report import facts, html, markdown, markup, pictures, plot, scales, theme, timeline, units
 
@@ -214,6 +215,28 @@ class Facts(unittest.TestCase):
         for ports in (None, "x", [None], [{"lineRate": "fast"}], [{"lineRate": True}], [{"lineRate": 0}]):
             self.assertIsNone(facts.line_rate({"scenario": {"ports": ports}}))
 
+    def test_line_rate_is_of_all_ports_that_send(self):
+        made = samples.packets()["scenario"]
+        self.assertEqual(facts.line_rate({"scenario": made}), 1e10)
+        made["streams"] = [{"from": "left"}, {"from": "right"}, {"from": "left"}]
+        self.assertEqual(facts.line_rate({"scenario": made}), 2e10)
+        made["streams"].append({"from": "somewhere"})
+        self.assertIsNone(facts.line_rate({"scenario": made}))
+
+    def test_a_figure_above_line_rate_is_not_believed(self):
+        made = samples.packets()
+        self.assertEqual(facts.cautions(made), [])
+        figure = made["figures"][0]
+        figure["value"], figure["interval"] = 14.9e6, None
+        self.assertEqual(len(facts.cautions(made)), 1)
+        for page in (html.page([made]), markdown.page([made])):
+            self.assertIn("Above line rate, which cannot be: penstock, throughput, 64", page)
+        self.assertNotIn("<strong>Trusted", html.page([made]))
+
+    def test_words_without_end_are_cut_at_once(self):
+        self.assertLessEqual(plot.text_width(plot.fit("x" * 10**6, 300)), 300)
+        self.assertEqual(plot.fit("short", 300), "short")
+
     def test_on_which_side_the_true_ratio_lies(self):
         def figure(bound, better="higher"):
             return {"bound": bound, "better": better}
@@ -235,6 +258,33 @@ class Words(unittest.TestCase):
         self.assertEqual((markdown.code("a `b` c"), markdown.code("a\nb")), ("`` a `b` c ``", "`a b`"))
         tables = [line for line in markdown.page([samples.hostile()]).splitlines() if line.startswith("|")]
         self.assertEqual({len(re.findall(r"(?<!\\)\|", line)) for line in tables}, {6})
+
+
+class AnyResult(unittest.TestCase):
+    """What the schema lets through, reports can tell, however odd."""
+
+    ODD = (0, 1, -1, 1e-18, 1e18, 2**63, -5.5, 0.99, None, "", "<b>", "imix", [], {}, "x" * 3000)
+
+    def leaves(self, value, path=()):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+            yield (*path, key)
+            yield from self.leaves(item, (*path, key))
+
+    def test_is_told(self):
+        chance, told = random.Random(31), 0
+        makers = (samples.esp, samples.partial, samples.hostile, lambda: samples.soak(40))
+        for _ in range(120):
+            made = chance.choice(makers)()
+            *path, last = chance.choice([p for p in self.leaves(made) if "counts" not in p])
+            place = made
+            for key in path:
+                place = place[key]
+            place[last] = chance.choice(self.ODD)
+            if not result.faults(made):
+                told += 1
+                html.page([made])
+                markdown.page([made])
+        self.assertGreater(told, 20)
 
 
 class Files(unittest.TestCase):

@@ -5,6 +5,9 @@ from . import units
 from .markup import shorten
 
 
+CLOCKS = 2e-4   # Ethernet's clocks may differ by this much (IEEE 802.3: 100 ppm at each end)
+
+
 def cautions(result):
     """Why a reader should be careful with everything of this result."""
     found = []
@@ -12,7 +15,7 @@ def cautions(result):
         found.append("Not trusted: " + "; ".join(result["stability"]["reasons"]))
     if result["partial"]:
         found.append("Partial: the run was ended before its end")
-    return found
+    return found + [f"Above line rate, which cannot be: {words}" for words in above_line_rate(result)]
 
 
 def bound_by_generator(result):
@@ -30,12 +33,35 @@ def rate_unit(result):
     return "requests/s" if result["scenario"].get("traffic") == "requests" else "pps"
 
 
+def _items(result, field):
+    """The objects of a list of the scenario; it is the scenario's word, not the schema's, that this is one."""
+    items = result["scenario"].get(field)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
 def line_rate(result):
-    """Bits a second of the slowest port that has a rate; None when there is none."""
-    ports = result["scenario"].get("ports")
-    rates = [port.get("lineRate") for port in ports if isinstance(port, dict)] if isinstance(ports, list) else []
-    rates = [rate for rate in rates if isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0]
-    return min(rates, default=None)
+    """Bits a second of all ports that send together, of the slowest port if nobody says who sends; None if a rate is not known."""
+    ports = {str(port.get("name")): port.get("lineRate") for port in _items(result, "ports")}
+    senders = {str(stream.get("from")) for stream in _items(result, "streams")}
+    rates = [ports.get(name) for name in senders or ports]
+    if not rates or not all(isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0 for rate in rates):
+        return None
+    return sum(rates) if senders else min(rates)
+
+
+def above_line_rate(result):
+    """Figures that claim more than the line can carry."""
+    rate = line_rate(result)
+    if rate is None:
+        return []
+    sized = [f for f in result["figures"] if f["unit"] == "pps" and is_size(f["conditions"].get("size"))]
+    above = [f for f in sized if f["value"] > line_pps(rate, f["conditions"]["size"]) * (1 + CLOCKS)]
+    return [f"{short(f['subject'])}, {what(f)}: {units.quantity(f['value'], 'pps')}" for f in above]
+
+
+def is_size(value):
+    """A frame's length in bytes, not the name of a mix."""
+    return type(value) in (int, float) and value > 0
 
 
 def line_pps(bits, size):

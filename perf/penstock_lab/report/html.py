@@ -20,7 +20,10 @@ CLOSING = ("Latencies are percentiles of merged histograms, never averages of pe
 
 
 def title(results):
-    return results[0]["name"] if len(results) == 1 else f"{len(results)} scenarios on {results[0]['machine']['cpu']}"
+    """What was measured where."""
+    machines = {result["machine"]["cpu"] for result in results}
+    where = machines.pop() if len(machines) == 1 else f"{len(machines)} kinds of machine"
+    return results[0]["name"] if len(results) == 1 else f"{len(results)} scenarios on {where}"
 
 
 def _head(results):
@@ -31,9 +34,9 @@ def _head(results):
 
 
 def _opening(results):
-    machine, started = results[0]["machine"], sorted(r["started"] for r in results)
-    days = " to ".join(dict.fromkeys((started[0][:10], started[-1][:10])))
-    where = f"{days} · {machine['cpu']}, {machine['cores']} cores · Linux {machine['kernel']}"
+    started = sorted(r["started"][:10] for r in results)
+    machines = dict.fromkeys(f"{m['cpu']}, {m['cores']} cores, Linux {m['kernel']}" for m in (r["machine"] for r in results))
+    where = " · ".join([" to ".join(dict.fromkeys((started[0], started[-1]))), *machines])
     contents = [element("li", element("a", r["name"], href=f"#result-{place}")) for place, r in enumerate(results)]
     nav = element("nav", element("ol", *contents), aria_label="scenarios") if len(results) > 1 else ""
     return element("header", element("p", "penstock-lab report", class_="eyebrow"), element("h1", title(results)),

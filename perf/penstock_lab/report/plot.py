@@ -5,7 +5,7 @@ proportions of Helvetica, so that nothing overlaps in the fonts that stand in fo
 """
 import dataclasses
 
-from .markup import Markup, element, join, shorten, text
+from .markup import Markup, element, join, text
 
 LINE = 15            # height of a line of text
 HALF, WIDE = 526, 1064
@@ -21,9 +21,15 @@ def text_width(words, size=11):
 def fit(words, width, size=11):
     """As much of it as has room."""
     words = str(words)
-    while len(words) > 2 and text_width(words, size) > width:
-        words = shorten(words, len(words) - 1)
-    return words
+    if text_width(words, size) <= width:
+        return words
+    room, kept = width - text_width("…", size), 0
+    for letter in words:
+        room -= text_width(letter, size)
+        if room < 0:
+            break
+        kept += 1
+    return words[:kept] + "…"
 
 
 @dataclasses.dataclass
@@ -172,11 +178,10 @@ class Plot:
 
     def picture(self, description, table):
         """What was drawn; `description` tells it to who cannot see it."""
-        key = f"picture-{self.name}"
-        size = {"width": f"{self.width:.0f}", "height": f"{self.height:.0f}"}
-        head = Markup(f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {size["width"]} {size["height"]}" '
-                      f'width="{size["width"]}" height="{size["height"]}" role="img" aria-labelledby="{text(key)}-t {text(key)}-d">')
-        names = join([element("title", self.title, id=f"{key}-t"), element("desc", description, id=f"{key}-d")])
+        width, height = f"{self.width:.0f}", f"{self.height:.0f}"
+        head = Markup(f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {width} {height}" width="{width}" '
+                      f'height="{height}" role="img" aria-label="{text(self.title)}">')
+        names = join([element("title", self.title), element("desc", description)])
         return Picture(self.name, self.title, Markup(head + names + join(self.parts) + "</svg>"), table, self.width, self.height)
 
 

@@ -22,7 +22,7 @@ def pictures(result, styles):
         title = " · ".join([f"{units.metric(metric).capitalize()} by frame size", *filter(None, [units.conditions(others)])])
         name = f"{result['name']}-{facts.slug(metric)}-by-size" + (f"-{place}" if place else "")
         yield _picture(result, styles, items, name, title, unit, lambda value, size: value)
-        if unit == "pps" and not told_in_bits and all(isinstance(i["conditions"]["size"], (int, float)) for i in items):
+        if unit == "pps" and not told_in_bits and all(facts.is_size(i["conditions"]["size"]) for i in items):
             bits = title + ", bits of frames"
             yield _picture(result, styles, items, name + "-bits", bits, "bps", lambda value, size: value * size * 8)
 
@@ -30,7 +30,7 @@ def pictures(result, styles):
 def _picture(result, styles, items, name, title, unit, convert):
     sizes = sorted({i["conditions"]["size"] for i in items}, key=lambda s: (isinstance(s, str), s))
     rate = facts.line_rate(result) if unit in ("pps", *BITS) else None
-    line = [(s, facts.line_pps(rate, s) * (s * 8 if unit in BITS else 1)) for s in sizes if rate and isinstance(s, (int, float))]
+    line = [(s, facts.line_pps(rate, s) * (s * 8 if unit in BITS else 1)) for s in sizes if rate and facts.is_size(s)]
     subjects = facts.subjects_of(items)
     legend = [("line", s, facts.short(s)) for s in subjects]
     if any(i["bound"] == "generator" for i in items):

@@ -24,7 +24,7 @@ def verdict(results):
     if not careful:
         return _verdict("Not checked.", f" No stability checks were made.{marked}", "verdict warn")
     reasons = [element("li", f"{r['name']}: {shorten(caution, 240)}") for r in careful for caution in facts.cautions(r)]
-    distrusted = any(not r["stability"]["trusted"] for r in careful)
+    distrusted = any(not r["stability"]["trusted"] or facts.above_line_rate(r) for r in careful)
     words = f" {len(careful)} of {scenarios} must be read with care.{marked}"
     return _verdict("Not to be trusted as a whole." if distrusted else "Not complete.", words, "verdict warn", element("ul", *reasons))
 
