@@ -13,6 +13,7 @@ class Fifo {
  public:
   void push(T value) { items_.push_back(std::move(value)); }
   T& front() { return items_[head_]; }
+  const T& front() const { return items_[head_]; }
   void pop() {
     if (++head_ == items_.size()) {
       items_.clear();

@@ -48,7 +48,11 @@ class Histogram {
     least_ = std::min(least_, other.least_);
     most_ = std::max(most_, other.most_);
   }
-  void clear() { *this = Histogram(); }
+  void clear() {
+    std::fill(counts_.begin(), counts_.end(), 0);
+    count_ = sum_ = most_ = 0;
+    least_ = UINT64_MAX;
+  }
 
   uint64_t count() const { return count_; }
   // The value that `share` (0 to 1) of all do not exceed; 0 of nothing.

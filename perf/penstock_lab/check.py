@@ -16,7 +16,7 @@ def check(path, scenarios):
         for fault in _subject_faults(scenario):
             (missing if isinstance(fault, Missing) else wrong).append(str(fault))
         missing += _missing(scenario)
-    if not wrong and not missing:
+    if not missing:
         with tempfile.TemporaryDirectory(prefix="penstock-lab-check-") as directory:
             for scenario in scenarios:
                 wrong += _traffic_faults(scenario, directory)
@@ -67,7 +67,7 @@ def _traffic_faults(scenario, directory):
     ports = [Port(name=name, device=f"loop:{names[index ^ 1 if (index ^ 1) < len(names) else 0]}", mac=f"02:00:00:00:01:{index + 1:02x}",
                   address=f"198.51.100.{2 + index}/24", gateway=f"198.51.100.{2 + (index ^ 1)}") for index, name in enumerate(names)]
     for index, spec in enumerate(scenario.subjects):
-        subject = subjects.driver("loop")(spec.config if spec.driver == "loop" else {})
+        subject = subjects.driver("loop")(spec.config if spec.driver == "loop" and isinstance(spec.config, dict) else {})
         subject.start(None)
         for kind, specification, _ in specifications(scenario, subject, ports):
             for field, message in generators.check(kind, specification, directory):

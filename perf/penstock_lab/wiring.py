@@ -8,7 +8,7 @@
 - `replay`: the subject reads a file from memory for ever and sends out of the same port, to servers 198.51.100.129 …
 - `nic`: ports of this machine that the scenario names, to a device that somebody else runs.
 
-A Joint owns nothing by itself: sockets are in the lab's directory, namespaces are the lab's, and both go with it.
+A Joint is one subject's: its namespaces are gone with close(), and with them addresses, routes and what connections left behind.
 """
 import dataclasses
 import ipaddress
@@ -60,27 +60,32 @@ class End:
 class Joint:
     ends: list            # one (replay) or two: left, right
     ports: list           # of the generator, as many; none with replay
-    namespace: object     # where the subject runs
+    namespaces: list      # the first is where the subject runs
 
     @property
     def servers(self):
         """The side on which the servers are."""
         return self.ends[-1].side
 
+    @property
+    def namespace(self):
+        return self.namespaces[0]
+
+    def close(self):
+        """After everything in it has ended. May be called again."""
+        while self.namespaces:
+            self.namespaces.pop().delete()
+
 
 def join(place, replay=None, driver="af_packet"):
     """The joint of a Place. `replay`: the file, with that wiring; `driver`: of DPDK on veth, af_packet or af_xdp."""
     if place.wiring == "replay":
-        return Joint([End(LEFT, f"net_pcap0,rx_pcap={replay},infinite_rx=1")], [], namespace(place.lab, "subject"))
+        return Joint([End(LEFT, f"net_pcap0,rx_pcap={replay},infinite_rx=1")], [], [place.lab.namespace("subject")])
     if place.wiring == "memif":
         return _memif(place)
     if place.wiring == "veth":
         return _veth(place, driver)
     raise SubjectError(f"wiring: nothing joins two ends by {place.wiring}")
-
-
-def namespace(lab, role):
-    return lab.namespaces.get(role) or lab.namespace(role)
 
 
 def _memif(place):
@@ -89,27 +94,26 @@ def _memif(place):
         socket = f"socket={sockets}/{side.name}.sock,socket-abstract=no,id=0"
         ends.append(End(side, f"net_memif{number},role=server,{socket},mac={side.mac}"))
         ports.append(_port(side, device=f"net_memif{number},role=client,{socket},mac={side.generator_mac}"))
-    return Joint(ends, ports, namespace(place.lab, "subject"))
+    return Joint(ends, ports, [place.lab.namespace("subject")])
 
 
 def _veth(place, driver):
     lab, kernel = place.lab, place.scenario.get("clients", {}).get("stack") == "kernel"
-    roles = {LEFT: "clients", RIGHT: "servers"} if kernel else {LEFT: "generator", RIGHT: "generator"}
-    subject, ends, ports = namespace(lab, "subject"), [], []
+    joint = Joint([], [], [lab.namespace(role) for role in (["subject", "clients", "servers"] if kernel else ["subject", "generator"])])
+    subject = joint.namespace
     for number, side in enumerate((LEFT, RIGHT)):
-        other = namespace(lab, roles[side])
-        if side.name not in subject.macs:
-            lab.link(other, side.name, subject, side.name)
-            _pin(subject, side.name, place.cores["subject"])
-            _pin(other, side.name, place.cores["generator"])
-            for end in (other, subject):
-                end.sysctl(f"net.ipv6.conf.{side.name}.disable_ipv6=1")
-            if kernel:
-                other.add_address(side.name, f"{side.generator}/{side.cidr.split('/')[1]}")
-        ends.append(End(side, veth_device(number, side.name, driver), side.name))
-        ports.append(_port(side, device=veth_device(number, side.name, "af_packet"), namespace=other, interface=side.name,
+        other = joint.namespaces[1 + number if kernel else 1]
+        lab.link(other, side.name, subject, side.name)
+        _pin(subject, side.name, place.cores["subject"])
+        _pin(other, side.name, place.cores["generator"])
+        for end in (other, subject):
+            end.sysctl(f"net.ipv6.conf.{side.name}.disable_ipv6=1")
+        if kernel:
+            other.add_address(side.name, f"{side.generator}/{side.cidr.split('/')[1]}")
+        joint.ends.append(End(side, veth_device(number, side.name, driver), side.name))
+        joint.ports.append(_port(side, device=veth_device(number, side.name, "af_packet"), namespace=other, interface=side.name,
                            mac=other.mac(side.name)))
-    return Joint(ends, ports, subject)
+    return joint
 
 
 def veth_device(number, interface, driver):
@@ -129,11 +133,15 @@ def _port(side, **fields):
                               "mac": side.generator_mac, "answers": (side.servers,), **fields})
 
 
-def core_busy_seconds(cores):
-    """What these cores did so far other than nothing and for other guests: user, nice, system, irq, softirq."""
-    busy = 0
+def busy_seconds(cores, pid=None):
+    """What a subject in the kernel's network cost so far: the process (user and system time of all its threads), and all that
+    the kernel did on these cores in interrupts, which are those of its packets (_pin). Ticks of the kernel: 10 ms exact. What
+    other processes took of the cores is not in it."""
+    ticks = 0
     for line in pathlib.Path("/proc/stat").read_text().splitlines():
         if (found := re.match(r"cpu(\d+) ", line)) and int(found[1]) in cores:
-            user, nice, system, _, _, irq, softirq = map(int, line.split()[1:8])
-            busy += user + nice + system + irq + softirq
-    return busy / os.sysconf("SC_CLK_TCK")
+            ticks += sum(map(int, line.split()[6:8]))   # irq, softirq
+    if pid:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(fields[11]) + int(fields[12])      # utime, stime
+    return ticks / os.sysconf("SC_CLK_TCK")

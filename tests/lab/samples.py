@@ -204,6 +204,28 @@ def partial():
     return made
 
 
+def crowded():
+    """More of everything than a picture was made for."""
+    chance = random.Random(7)
+    names = [f"a device with quite a long name, the number {n} of many" for n in range(9)]
+    made = empty("crowded", "Words " * 60, [(name, "1.0") for name in names], traffic="packets", wiring="nic",
+                 ports=[{"name": "left", "lineRate": 1e11}])
+    for subject in names:
+        for size in (64, 65, 128, 256, 512, 768, 1024, 1280, 1518, 2048, 4096, 9216, "imix"):
+            made["figures"].append(figure(chance, subject, "throughput", "pps", 10 ** chance.uniform(3, 8), {"size": size, "flows": 1_000_000}, 0.2))
+        for flows in (1, 1000, 100_000_000):
+            made["figures"].append(figure(chance, subject, "connections", "connections/s", 10 ** chance.uniform(0, 9),
+                                          {"flows": flows, "rules": "a condition that takes many words to tell"}, 0.3))
+        made["latencies"].append(latency(subject, {"flows": 9}, chance.uniform(1, 1e9), "pps", durations(chance, 2000, 10 ** chance.uniform(2, 9), 0.7)))
+        made["curves"].append(curve(subject, {"flows": 9}, 10 ** chance.uniform(5, 7), 8e6))
+    compare_all(made)
+    made["series"] = [{**soak(50)["series"][0], "subject": names[8]}]
+    made["stages"] = [{"subject": names[0], "conditions": {}, "stages": {f"a stage with a long name, number {n}": 10 ** chance.uniform(-2, 4)
+                                                                      for n in range(25)}}]
+    made["stability"]["trusted"], made["stability"]["reasons"], made["partial"] = False, ["reason " * 40], True
+    return made
+
+
 def hostile():
     """Words from outside that would like to be more than words."""
     evil = "\"><script>alert('x')</script><img src=http://evil.example/x onerror=alert(1)>&\u202e]]>"

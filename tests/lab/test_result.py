@@ -44,6 +44,14 @@ class Files(unittest.TestCase):
         self.assertEqual(self.path.read_bytes(), before)
         self.assertEqual([p.name for p in self.path.parent.iterdir()], ["result.json"])
 
+    def test_who_reads_meanwhile_reads_a_whole_file(self):
+        result.write(self.path, samples.esp())
+        with self.path.open("rb") as reader:
+            start = reader.read(100)
+            result.write(self.path, samples.partial())
+            self.assertEqual(json.loads(start + reader.read())["name"], "esp_tunnel")
+        self.assertEqual(result.load(self.path)["name"], "reconfiguration")
+
     def test_no_json(self):
         self.assertIn("no JSON", self.refuse("{"))
         self.assertIn("no JSON", self.refuse(b"\xff\xfe{}"))
@@ -97,6 +105,14 @@ class Faults(unittest.TestCase):
     def test_unknown_fields(self):
         self.broken(lambda made: made.update(extra=1), "the document")
         self.broken(lambda made: made["figures"][0].update(extra=1), "figures[0]")
+
+    def test_names_that_would_be_strange_files(self):
+        for name in ("", "a/b", "..", "A", "x\n", "x" * 101):
+            with self.subTest(name):
+                self.broken(lambda made, name=name: made.update(name=name), "name")
+        self.broken(lambda made: made.update(digest=made["digest"] + "\n"), "digest")
+        self.broken(lambda made: made.update(started="yesterday"), "started")
+        self.broken(lambda made: made["figures"][0].update(metric="throughput\n"), "figures[0].metric")
 
     def test_another_version(self):
         self.broken(lambda made: made.update(schema="penstock-lab/2"), "schema")

@@ -78,7 +78,7 @@ class Subjects(unittest.TestCase):
 
     def test_penstock_forwards_from_memory(self):
         for config, streams in (({}, PLAIN), ({"routes": 100, "filter": 100}, PLAIN), ({"nat": {"endpoints": 3}, "limits": True}, SERVICE),
-                                ({"esp": {"peers": 1}}, PLAIN), ({"esp": {"peers": 4, "associations": 2}}, FOUR),
+                                ({"esp": {"peers": 4, "associations": 2}}, FOUR),
                                 ({"esp": {"operation": "decrypt"}}, INWARD)):
             with self.subTest(config=config):
                 subject, ports = self.start("penstock", config, "replay", streams)
@@ -89,8 +89,7 @@ class Subjects(unittest.TestCase):
                 subject.stop()
 
     def test_programs_of_dpdk_forward_from_memory(self):
-        for name, config, streams in (("testpmd", {"mode": "io"}, PLAIN), ("l3fwd", {}, PLAIN), ("l3fwd", {}, SERVICE),
-                                      ("ipsec-secgw", {"esp": {}}, PLAIN), ("ipsec-secgw", {"esp": {}, "mode": "queues"}, PLAIN),
+        for name, config, streams in (("testpmd", {"mode": "io"}, PLAIN), ("l3fwd", {}, SERVICE), ("ipsec-secgw", {"esp": {}, "mode": "queues"}, PLAIN),
                                       ("ipsec-secgw", {"esp": {"operation": "decrypt", "cipher": "AES-GCM-256"}}, INWARD),
                                       ("crypto-perf", {"esp": {}}, PLAIN)):
             with self.subTest(name=name, config=config):
@@ -127,6 +126,7 @@ class Subjects(unittest.TestCase):
                 victim.wait(5)
                 with self.assertRaisesRegex(SubjectError, f"{name}: ended with status -9"):
                     subject.sample()
+                subject.stop()
 
     def test_a_configuration_that_the_gateway_refuses_is_told_and_leaves_nothing(self):
         with self.assertRaisesRegex(SubjectError, "penstock: refused its configuration"):

@@ -5,6 +5,9 @@ from . import units
 from .markup import shorten
 
 
+CLOCKS = 2e-4   # Ethernet's clocks may differ by this much (IEEE 802.3: 100 ppm at each end)
+
+
 def cautions(result):
     """Why a reader should be careful with everything of this result."""
     found = []
@@ -12,7 +15,7 @@ def cautions(result):
         found.append("Not trusted: " + "; ".join(result["stability"]["reasons"]))
     if result["partial"]:
         found.append("Partial: the run was ended before its end")
-    return found
+    return found + [f"Above line rate, which cannot be: {words}" for words in above_line_rate(result)]
 
 
 def bound_by_generator(result):
@@ -20,17 +23,45 @@ def bound_by_generator(result):
         point["bound"] == "generator" for curve in result["curves"] for point in curve["points"])
 
 
+def in_short(items):
+    """Without what a histogram tells better: of latency only the median and the 99th percentile are told beside other figures."""
+    return [i for i in items if not i["metric"].startswith("latency_") or i["metric"] in ("latency_p50", "latency_p99")]
+
+
 def rate_unit(result):
     """Of curves and series."""
     return "requests/s" if result["scenario"].get("traffic") == "requests" else "pps"
 
 
+def _items(result, field):
+    """The objects of a list of the scenario; it is the scenario's word, not the schema's, that this is one."""
+    items = result["scenario"].get(field)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
 def line_rate(result):
-    """Bits a second of the slowest port that has a rate; None when there is none."""
-    ports = result["scenario"].get("ports")
-    rates = [port.get("lineRate") for port in ports if isinstance(port, dict)] if isinstance(ports, list) else []
-    rates = [rate for rate in rates if isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0]
-    return min(rates, default=None)
+    """Bits a second of all ports that send together, of the slowest port if nobody says who sends; None if a rate is not known."""
+    ports = {str(port.get("name")): port.get("lineRate") for port in _items(result, "ports")}
+    senders = {str(stream.get("from")) for stream in _items(result, "streams")}
+    rates = [ports.get(name) for name in senders or ports]
+    if not rates or not all(isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0 for rate in rates):
+        return None
+    return sum(rates) if senders else min(rates)
+
+
+def above_line_rate(result):
+    """Figures that claim more than the line can carry."""
+    rate = line_rate(result)
+    if rate is None:
+        return []
+    sized = [f for f in result["figures"] if f["unit"] == "pps" and is_size(f["conditions"].get("size"))]
+    above = [f for f in sized if f["value"] > line_pps(rate, f["conditions"]["size"]) * (1 + CLOCKS)]
+    return [f"{short(f['subject'])}, {what(f)}: {units.quantity(f['value'], 'pps')}" for f in above]
+
+
+def is_size(value):
+    """A frame's length in bytes, not the name of a mix."""
+    return type(value) in (int, float) and value > 0
 
 
 def line_pps(bits, size):
@@ -65,20 +96,58 @@ def short(name):
     return shorten(name, 40)
 
 
+def what(item):
+    """throughput, 64 B frames"""
+    return ", ".join(filter(None, [units.metric(item["metric"]), units.conditions(item["conditions"])]))
+
+
 def interval_words(item, unit=None):
-    """[0.61, 0.63], in the unit that the value is told in."""
+    """[6.871, 6.934], in the unit that the value is told in; of a comparison, that of its ratio."""
     if item["interval"] is None:
         return ""
-    divisor = units.scale(unit, item["value"])[0] if unit is not None else 1
-    return "[" + ", ".join(units.number(units.divided(end, divisor)) for end in item["interval"]) + "]"
+    if unit is None:
+        return "[" + ", ".join(map(units.ratio, item["interval"])) + "]"
+    divisor = units.scale(unit, item["value"])[0]
+    return "[" + ", ".join(units.number(units.divided(end, divisor), keep=divisor != 1) for end in item["interval"]) + "]"
+
+
+class Book:
+    """The figures of a result, to be looked up."""
+
+    def __init__(self, result):
+        self.figures = {(f["subject"], f["metric"], key_of(f["conditions"])): f for f in result["figures"]}
+
+    def pair(self, comparison):
+        """The figures that were compared, None where one is not there."""
+        where = comparison["metric"], key_of(comparison["conditions"])
+        return tuple(self.figures.get((comparison[role], *where)) for role in ("device", "peer"))
+
+    def ratio(self, comparison):
+        """≤ 0.478"""
+        return side(*self.pair(comparison)) + units.ratio(comparison["ratio"])
+
+
+def side(mine, peer):
+    """On which side of the told ratio the true one lies, when one of its figures is the generator's: ≤, ≥, or ? for both."""
+    bound = [figure is not None and figure["bound"] == "generator" for figure in (mine, peer)]
+    if not any(bound):
+        return ""
+    if all(bound):
+        return "? "
+    more = bound[0] == ((mine or peer)["better"] == "higher")   # the device could have done more, or the peer taken less time
+    return "≥ " if more else "≤ "
+
+
+def level_words(result):
+    """What whiskers are."""
+    levels = sorted({c["level"] for c in result["comparisons"]})
+    return f"{units.percent(levels[0])} interval" if len(levels) == 1 else "confidence interval"
 
 
 def setting(result, items=()):
     """A line under a title: what was measured how."""
     words = [str(result["scenario"][name]) for name in ("traffic", "wiring") if result["scenario"].get(name)]
-    levels = {f"{units.number(level * 100)}{units.THIN}% intervals" for level in (c["level"] for c in result["comparisons"])}
     samples = {len(item.get("samples", ())) for item in items} - {0}
     if samples:
         words.append(f"{min(samples)} turns" if len(samples) == 1 else f"{min(samples)} to {max(samples)} turns")
-        words += sorted(levels)
     return " · ".join(words)

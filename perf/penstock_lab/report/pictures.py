@@ -10,12 +10,13 @@ import subprocess
 from penstock_lab.result import write_whole
 
 from . import dots, losses, percentiles, ratios, sizes, stages, timeline
-from .markup import Markup
+from .markup import Markup, text
 from .theme import Styles, style
 
 ORDER = (ratios, sizes, dots, losses, percentiles, timeline, stages)
 CONVERTER = "rsvg-convert"
-ZOOM = "2"
+ZOOM = 2
+MARGIN = 16   # around a picture that stands alone
 
 
 class PictureError(RuntimeError):
@@ -29,8 +30,11 @@ def of(result, styles):
 
 def alone(picture):
     """The picture as a file that needs nothing else."""
-    head, body = picture.svg.split(">", 1)
-    return Markup(f'{head}><style>{style()}</style><rect width="100%" height="100%" class="p-paper"/>{body}\n')
+    width, height = picture.width + 2 * MARGIN, picture.height + 2 * MARGIN
+    inner = picture.svg.replace("<svg ", f'<svg x="{MARGIN}" y="{MARGIN}" ', 1)
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}">'
+    paper = '<rect width="100%" height="100%" class="p-paper"/>'
+    return Markup(f"{head}<title>{text(picture.title)}</title><style>{style()}</style>{paper}{inner}</svg>\n")
 
 
 def _names(pictures):
@@ -45,7 +49,8 @@ def _names(pictures):
 
 
 def _png(svg, path):
-    done = subprocess.run([CONVERTER, "--zoom", ZOOM, "--format", "png"], input=svg, capture_output=True, check=False, timeout=120)
+    words = [CONVERTER, "--zoom", str(ZOOM), "--format", "png"]
+    done = subprocess.run(words, input=svg, capture_output=True, check=False, timeout=120)
     if done.returncode or not done.stdout.startswith(b"\x89PNG"):
         raise PictureError(f"{path.name}: {CONVERTER} failed: {done.stderr.decode(errors='replace')[:300]}")
     write_whole(path, done.stdout)

@@ -5,12 +5,13 @@ proportions of Helvetica, so that nothing overlaps in the fonts that stand in fo
 """
 import dataclasses
 
-from .markup import Markup, element, join, shorten, text
+from .markup import Markup, element, join, text
 
 LINE = 15            # height of a line of text
 HALF, WIDE = 526, 1064
 HOLLOW = "bound by the generator"
-WIDTHS = {**dict.fromkeys("iljtfI.,:;'|!()[] \u202f/", 0.33), **dict.fromkeys("mwMW%@…", 0.92), **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&", 0.72)}
+WIDTHS = {**dict.fromkeys("iljtfI.,:;'|!()[] \u202f/", 0.33), **dict.fromkeys("mwMW%@…", 0.92),   # of an em; others below
+          **dict.fromkeys("ABCDEFGHKLNOPQRSTUVXYZ&", 0.72)}
 
 
 def text_width(words, size=11):
@@ -20,9 +21,15 @@ def text_width(words, size=11):
 def fit(words, width, size=11):
     """As much of it as has room."""
     words = str(words)
-    while len(words) > 2 and text_width(words, size) > width:
-        words = shorten(words, len(words) - 1)
-    return words
+    if text_width(words, size) <= width:
+        return words
+    room, kept = width - text_width("…", size), 0
+    for letter in words:
+        room -= text_width(letter, size)
+        if room < 0:
+            break
+        kept += 1
+    return words[:kept] + "…"
 
 
 @dataclasses.dataclass
@@ -34,12 +41,17 @@ class Table:
 
 @dataclasses.dataclass
 class Picture:
-    """`name` is unique in a report and safe in a file name; `wide` ones take the whole width of the page."""
+    """`name` is safe in a file name; `wide` ones take the whole width of the page."""
     name: str
     title: str
     svg: Markup
     table: Table
-    wide: bool = False
+    width: float
+    height: float
+
+    @property
+    def wide(self):
+        return self.width > HALF
 
 
 def spread(wanted, gap, low, high):
@@ -57,22 +69,22 @@ def spread(wanted, gap, low, high):
 
 
 class Plot:
-    """One picture being drawn. `legend`: [(kind, subject or None, words)], kind: line | mark | hollow | reference | whisker | faint."""
+    """One picture being drawn. `legend`: [(kind, subject or None, words)], kind: line (with dash and mark) |
+    stroke (with dash) | solid | faint | mark | hollow | reference | whisker."""
 
     def __init__(self, name, title, about="", cautions=(), legend=(), styles=None, width=HALF, height=250, margins=(56, 24)):
         self.name, self.title, self.about, self.styles, self.width = name, str(title), str(about), styles, width
         self.parts = []
         y = 18
         self.put_text(0, y, fit(title, width, 13.5), class_="p-ink p-title")
-        for line in filter(None, [about]):
+        lines = [(about, "p-quiet")] if about else []
+        for words, class_ in lines + [(f"\u25b2 {caution}", "p-warn") for caution in cautions]:
             y += LINE + 2
-            self.put_text(0, y, fit(line, width), class_="p-quiet")
-        for line in cautions:
-            y += LINE + 2
-            self.put_text(0, y, fit(f"\u25b2 {line}", width), class_="p-warn")
+            self.put_text(0, y, fit(words, width), class_=class_)
         y = self._legend(legend, y)
         self.left, self.right = margins[0], width - margins[1]
-        self.top, self.bottom = y + 30, y + 30 + height
+        self.top = y + 40
+        self.bottom = self.top + height
         self.height = self.bottom + 44
 
     # Text and marks
@@ -100,7 +112,8 @@ class Plot:
             self.put("path", d="".join(words) + ("Z" if closed else ""), class_=class_)
 
     def put_mark(self, x, y, subject, hollow=False, hover=None, size=4.0):
-        self.parts.append(marker(self.styles.marker(subject), x, y, f"{self.styles.colour(subject)} {'h' if hollow else 'f'}", size, hover))
+        class_ = f"{self.styles.colour(subject)} {'h' if hollow else 'f'}"
+        self.parts.append(marker(self.styles.marker(subject), x, y, class_, size, hover))
 
     def put_whisker(self, x1, y1, x2, y2, class_):
         """A line with a bar at both ends, across or upright."""
@@ -129,8 +142,10 @@ class Plot:
 
     def _sample(self, kind, subject, x, y):
         series = "p-reference" if subject is None else self.stroke(subject)
-        if kind in ("line", "reference", "faint"):
-            self.put_line(x, y, x + 24, y, series + (" faint" if kind == "faint" else ""))
+        if kind in ("line", "stroke", "reference"):
+            self.put_line(x, y, x + 24, y, series)
+        if kind in ("solid", "faint"):
+            self.put_line(x, y, x + 24, y, f"l {self.styles.colour(subject)}" + (" faint" if kind == "faint" else ""))
         if kind == "whisker":
             self.put_whisker(x + 2, y, x + 22, y, "p-whisker")
         if kind in ("line", "mark") and subject is not None:
@@ -161,14 +176,13 @@ class Plot:
                 free = x + half + 5
         self.put_text(self.right, self.bottom + 35, label, class_="p-quiet axis-label", anchor="end")
 
-    def svg(self, description):
-        """The whole picture; `description` tells it to who cannot see it."""
-        key = f"picture-{self.name}"
-        size = {"width": f"{self.width:.0f}", "height": f"{self.height:.0f}"}
-        head = Markup(f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {size["width"]} {size["height"]}" '
-                      f'width="{size["width"]}" height="{size["height"]}" role="img" aria-labelledby="{text(key)}-t {text(key)}-d">')
-        names = join([element("title", self.title, id=f"{key}-t"), element("desc", description, id=f"{key}-d")])
-        return Markup(head + names + join(self.parts) + "</svg>")
+    def picture(self, description, table):
+        """What was drawn; `description` tells it to who cannot see it."""
+        width, height = f"{self.width:.0f}", f"{self.height:.0f}"
+        head = Markup(f'<svg xmlns="http://www.w3.org/2000/svg" class="plot" viewBox="0 0 {width} {height}" width="{width}" '
+                      f'height="{height}" role="img" aria-label="{text(self.title)}">')
+        names = join([element("title", self.title), element("desc", description)])
+        return Picture(self.name, self.title, Markup(head + names + join(self.parts) + "</svg>"), table, self.width, self.height)
 
 
 def marker(kind, x, y, class_, size=4.0, hover=None):

@@ -65,11 +65,11 @@ class Log:
 
     def ticks(self):
         span = self.high - self.low
-        parts = (1, 2, 5) if span <= 2.5 else (1,)
+        parts = (1, 1.5, 2, 3, 5, 7) if span <= 1.2 else (1, 2, 5) if span <= 2.5 else (1,)
         marks = self._marks(math.floor(self.low), math.ceil(span) + 2, parts)
-        every = max(1, math.ceil(span / 8)) if len(parts) == 1 else 1
-        kept = [v for v in marks if self.low - 1e-9 <= v <= self.high + 1e-9]
-        return [(10 ** v, self.tell(float(f"{10 ** v:.6g}"))) for v in kept[::every]]
+        every = max(1, math.ceil(span / 8)) if len(parts) == 1 else 1   # decades; 1 is always among them
+        kept = [v for v in marks if self.low - 1e-9 <= v <= self.high + 1e-9 and (every == 1 or round(v) % every == 0)]
+        return [(10 ** v, self.tell(float(f"{10 ** v:.6g}"))) for v in kept]
 
 
 class Percentiles:

@@ -1,6 +1,6 @@
 """Where the cycles of a packet go: the stages of a device one after the other, each starting where the one before ended."""
 from . import facts, units
-from .plot import WIDE, Picture, Plot, Table, fit, text_width
+from .plot import WIDE, Plot, Table, fit, text_width
 from .scales import Linear
 
 ROW = 22
@@ -23,10 +23,10 @@ def _picture(result, styles, entry, name):
     before = 0.0
     for row, (stage, cycles) in enumerate(stages):
         y = plot.top + ROW * row + 4
-        words = f"{units.number(cycles)} ({units.number(100 * cycles / total, 2) if total else 0}{units.THIN}%)"
+        words = f"{units.number(cycles)} ({units.share(cycles, total, 2)})"
         plot.put_text(plot.left - 10, y + 13, fit(stage, plot.left - 14), class_="p-ink", anchor="end", hover=stage)
-        plot.put("rect", x=f"{x(before):.1f}", y=f"{y:.1f}", width=f"{max(x(before + cycles) - x(before), 1):.1f}", height=f"{ROW - 6}",
-                 class_=f"{styles.colour(subject)} f")
+        width = max(x(before + cycles) - x(before), 1)
+        plot.put("rect", x=f"{x(before):.1f}", y=f"{y:.1f}", width=f"{width:.1f}", height=ROW - 6, class_=f"{styles.colour(subject)} f")
         end = x(before + cycles) + 6
         if end + text_width(words) > plot.width:
             plot.put_text(x(before) - 6, y + 13, words, class_="p-quiet p-mono", anchor="end")
@@ -34,6 +34,5 @@ def _picture(result, styles, entry, name):
             plot.put_text(end, y + 13, words, class_="p-quiet p-mono")
         before += cycles
     description = f"{subject}: " + ", ".join(f"{stage} {units.number(cycles)}" for stage, cycles in stages)
-    table = Table(["stage", "cycles", "share"], [[stage, units.number(cycles), f"{units.number(100 * cycles / total, 3) if total else 0}{units.THIN}%"]
-                                                for stage, cycles in stages])
-    return Picture(name, title, plot.svg(description), table, wide=True)
+    rows = [[stage, units.number(cycles), units.share(cycles, total)] for stage, cycles in stages]
+    return plot.picture(description, Table(["stage", "cycles", "share"], rows))

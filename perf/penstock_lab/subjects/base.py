@@ -51,6 +51,7 @@ class Subject:
     """A device under test. check() before anything runs, start() once, then sample(), change() and stages() from one thread,
     and stop(), which is always called and leaves nothing."""
     wirings = ()            # in which it can be joined to a generator
+    joint = None            # to the generator, of most subjects, from start() on (wiring.py)
     generator_fields = {}   # more of the packet generator's specification, after start()
 
     def __init__(self, config=None):
@@ -77,7 +78,9 @@ class Subject:
         raise SubjectError(f"{type(self).__name__}: nothing of it can be changed while it runs")
 
     def stop(self):
-        raise NotImplementedError
+        """A subclass ends its process first. May be called again."""
+        if self.joint:
+            self.joint.close()
 
 
 def silent(name, process, error):

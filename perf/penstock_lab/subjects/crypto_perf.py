@@ -43,8 +43,8 @@ class CryptoPerf(DpdkProgram):
         if not isinstance(size, int):
             raise SubjectError(f"crypto-perf: works on operations of one size, not {size!r}")
         inner, main = size - ETHER - CRC, min(set(os.sched_getaffinity(0)) - {core})
-        joint = wiring.Joint([], [], wiring.namespace(place.lab, "subject"))
-        return self.launch(place, joint, lambda eal: [
+        self.joint = wiring.Joint([], [], [place.lab.namespace("subject")])
+        return self.launch(place, lambda eal: [
             "dpdk-test-crypto-perf", "-l", f"{main},{core}", "--main-lcore", main, *eal, "--vdev", tunnel.CRYPTO_DEVICE, "--",
             "--ptest", "throughput", "--devtype", tunnel.CRYPTO_DEVICE, "--optype", "aead", "--aead-algo", "aes-gcm",
             "--aead-op", esp["operation"], "--aead-key-sz", tunnel.CIPHERS[esp["cipher"]], "--aead-iv-sz", "12", "--aead-aad-sz", "8",

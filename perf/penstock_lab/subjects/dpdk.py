@@ -32,20 +32,20 @@ class DpdkProgram(Subject):
         done = subprocess.run(["pkg-config", "--modversion", "libdpdk"], capture_output=True, text=True, check=False)
         return f"{self.program} of DPDK {done.stdout.strip() or 'unknown'}"
 
-    def launch(self, place, joint, words):
+    def launch(self, place, words):
         """Starts the program and waits until its ports are started; with replay until it forwards. They answer no ARP: the
         generator's ports have no gateway."""
         self._prefix = f"lab{os.getpid()}-{time.monotonic_ns()}"
         eal = ["--no-pci", "--file-prefix", self._prefix, *(["--in-memory"] if place.huge else ["--no-huge", "-m", "2048"])]
-        self._core, self._ports = place.cores["subject"][0], range(len(joint.ends))
-        self.process = joint.namespace.start(self.program, *words(eal))
+        self._core, self._ports = place.cores["subject"][0], range(len(self.joint.ends))
+        self.process = self.joint.namespace.start(self.program, *words(eal))
         self._telemetry = Telemetry(self._prefix, self.process, self.program)
         if place.wiring == "replay":
             rig.wait_until(lambda: self.sample().sent > 0, 60, 0.1, f"{self.program}: forward the input")
         else:   # whoever connects to a memif before it is started is sent away for good
             rig.wait_until(lambda: all(self._telemetry.ask(f"/ethdev/info,{p}")["dev_started"] for p in self._ports), 30, 0.05,
                            f"{self.program}: start its ports")
-        return [dataclasses.replace(port, gateway="") for port in joint.ports]
+        return [dataclasses.replace(port, gateway="") for port in self.joint.ports]
 
     def sample(self):
         stats = [self._telemetry.ask(f"/ethdev/stats,{port}") for port in self._ports]
@@ -71,6 +71,7 @@ class DpdkProgram(Subject):
             self.process.stop(timeout=10)
             for directory in (runtime_directory(self._prefix), pathlib.Path("/dev/hugepages") / self._prefix):
                 shutil.rmtree(directory, ignore_errors=True)
+        super().stop()
 
 
 def runtime_directory(prefix):

@@ -33,15 +33,15 @@ class IpsecSecgw(DpdkProgram):
     def start(self, place):
         binary, config = build_example("ipsec-secgw", "ipsec-secgw.c", NO_OFFLOAD), read(self.config, [])
         directory, esp = tempfile.mkdtemp(prefix="secgw-", dir=place.lab.dir), config["esp"]
-        joint, core = wiring.join(place, f"{directory}/input.pcap"), place.cores["subject"][0]
+        self.joint, core = wiring.join(place, f"{directory}/input.pcap"), place.cores["subject"][0]
         decrypts = esp["operation"] == "decrypt"
-        inputs.write(f"{directory}/input.pcap", place.scenario, joint.servers,
+        inputs.write(f"{directory}/input.pcap", place.scenario, self.joint.servers,
                      seal=tunnel.sealer(esp) if decrypts else None)
         with open(f"{directory}/secgw.cfg", "w") as file:
             file.write(tunnel.secgw_config(esp, MODES[config["mode"]]))
         # What comes in by port 0 leaves there. Port 1 only has to exist.
-        return self.launch(place, joint, lambda eal: [
-            binary, "-l", core, *eal, "--vdev", joint.ends[0].device, "--vdev", "net_null0,no-rx=1", "--vdev", tunnel.CRYPTO_DEVICE,
+        return self.launch(place, lambda eal: [
+            binary, "-l", core, *eal, "--vdev", self.joint.ends[0].device, "--vdev", "net_null0,no-rx=1", "--vdev", tunnel.CRYPTO_DEVICE,
             "--", "-p", "3", "-P", "-u", "1" if decrypts else "2", "-l", "-w", "0", "-s", "32768",
             f"--config=(0,0,{core}),(1,0,{core})", "-f", f"{directory}/secgw.cfg"])
 

@@ -29,20 +29,25 @@ class KernelProxy(InKernel):
         return (done.stdout or done.stderr).splitlines()[0].strip()
 
     def start(self, place):
-        joint, proxy = self.join(place), read_proxy(Reader(self.config, "config", []))
-        left, right = (end.side for end in joint.ends)
+        self.join(place)
+        proxy = read_proxy(Reader(self.config, "config", []))
+        left, right = (end.side for end in self.joint.ends)
         directory = pathlib.Path(tempfile.mkdtemp(prefix=self.program + "-", dir=place.lab.dir))
         words = self.words(directory, f"{left.subject}:{proxy['port']}", f"{right.generator}:{proxy['server']}", proxy["protocol"])
-        self.process = joint.namespace.start(self.program, "taskset", "-c", place.cores["subject"][0], *words)
+        self.process = self.joint.namespace.start(self.program, "taskset", "-c", place.cores["subject"][0], *words)
         rig.wait_until(lambda: self._listening(proxy["port"]), 10, 0.05, f"{self.program}: listen on port {proxy['port']}")
-        return joint.ports
+        return self.joint.ports
+
+    @property
+    def pid(self):
+        return self.process.pid
 
     def words(self, directory, listen, server, protocol):
         raise NotImplementedError
 
     def _listening(self, port):
         self._alive()
-        return f":{port} " in self._namespace.run("ss", "-Hltn").stdout
+        return f":{port} " in self.joint.namespace.run("ss", "-Hltn").stdout
 
     def _alive(self):
         if not self.process.running():

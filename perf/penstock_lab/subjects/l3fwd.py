@@ -21,19 +21,19 @@ class L3fwd(DpdkProgram):
     def start(self, place):
         binary = build_example("l3fwd", "main.c", CHANGES)
         directory = tempfile.mkdtemp(prefix="l3fwd-", dir=place.lab.dir)
-        joint = wiring.join(place, f"{directory}/input.pcap")
+        self.joint = wiring.join(place, f"{directory}/input.pcap")
         if place.wiring == "replay":
-            inputs.write(f"{directory}/input.pcap", place.scenario, joint.servers)
-        core, ports = place.cores["subject"][0], range(len(joint.ends))
+            inputs.write(f"{directory}/input.pcap", place.scenario, self.joint.servers)
+        core, ports = place.cores["subject"][0], range(len(self.joint.ends))
         rules = {"v4": f"R{FORWARDED} {ports[-1]}\nR{SERVICES} {ports[-1]}\n",
                  "v6": f"R2001:0200:0000:0000:0000:0000:0000:0000/48 {ports[-1]}\n"}
         for name, text in rules.items():
             with open(f"{directory}/{name}.cfg", "w") as file:
                 file.write(text)
-        return self.launch(place, joint, lambda eal: [
-            binary, "-l", core, *eal, *[word for end in joint.ends for word in ("--vdev", end.device)],
+        return self.launch(place, lambda eal: [
+            binary, "-l", core, *eal, *[word for end in self.joint.ends for word in ("--vdev", end.device)],
             "--", "-p", f"{(1 << len(ports)) - 1:x}", "-P", "--config=" + ",".join(f"({n},0,{core})" for n in ports), "--lookup=lpm",
-            *[f"--eth-dest={n},{end.side.generator_mac}" for n, end in enumerate(joint.ends)], "--parse-ptype",
+            *[f"--eth-dest={n},{end.side.generator_mac}" for n, end in enumerate(self.joint.ends)], "--parse-ptype",
             f"--rule_ipv4={directory}/v4.cfg", f"--rule_ipv6={directory}/v6.cfg"])
 
     def thread(self, core):

@@ -1,8 +1,8 @@
 """Penstock's gateway as a subject: one worker on one core, configured and counted through its own CLI.
 
 `config` says what it does (penstock_objects.py). Packets are those of its ports; drops those it names. Busy seconds: over replay
-and memif what the worker's thread ran, times its share of cycles in rounds with packets; over veth all that its core did,
-because the kernel moves packets there on its behalf. Cycles are the worker's, idle rounds included.
+and memif what the worker's thread ran, times its share of cycles in rounds with packets; over veth its process, and the kernel
+that moves packets on its behalf (wiring.busy_seconds). Cycles are the worker's, idle rounds included.
 """
 import pathlib
 import shutil
@@ -44,19 +44,19 @@ class Penstock(Subject):
         self._veth, self._core, self._busy, self._last = place.wiring == "veth", core, 0.0, None
         path = pathlib.Path(place.lab.dir) / f"penstock-{time.monotonic_ns()}"
         path.mkdir()
-        joint = wiring.join(place, path / "input.pcap", config["driver"])
+        self.joint = wiring.join(place, path / "input.pcap", config["driver"])
         config["idle"] = config["idle"] or ("adaptive" if self._veth else "poll")
-        self.objects = Objects(config, joint, core, path)
+        self.objects = Objects(config, self.joint, core, path)
         if place.wiring == "replay":
             seal = tunnel.sealer(self.objects.esp) if self.objects.esp and self.objects.esp["operation"] == "decrypt" else None
-            inputs.write(path / "input.pcap", place.scenario, joint.servers, self.objects.neighbours(), seal)
+            inputs.write(path / "input.pcap", place.scenario, self.joint.servers, self.objects.neighbours(), seal)
         memory = str(config["memory"])
-        self._path, self._gateway = path, rig.Gateway(joint.namespace, path.name, [] if place.huge else ["--no-huge", "--memory", memory])
+        self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, [] if place.huge else ["--no-huge", "--memory", memory])
         self._gateway.start(seconds=60)
         self._apply(self.objects.all())
         if place.wiring == "replay":
             self._wait_for_traffic(inputs.flows(place.scenario["streams"]) * 0.99 if self.objects.nat else 0)
-        return joint.ports
+        return self.joint.ports
 
     def _apply(self, bundle):
         try:
@@ -101,7 +101,7 @@ class Penstock(Subject):
 
     def _busy_seconds(self, busy, idle):
         if self._veth:
-            return wiring.core_busy_seconds([self._core])
+            return wiring.busy_seconds([self._core], self.process.pid)
         now = (busy, idle, self._thread_seconds())
         if self._last:
             spent = [b - a for a, b in zip(self._last, now)]
@@ -139,3 +139,4 @@ class Penstock(Subject):
             self._gateway.stop()
         if hasattr(self, "_path"):
             shutil.rmtree(self._path, ignore_errors=True)
+        super().stop()

@@ -60,8 +60,8 @@ class Objects:
         return [self.node(), *self.services(), *self.policies(), *self.peers(), *self.proxies()]
 
     def neighbours(self):
-        """How many servers the subject sends to."""
-        return self.nat["endpoints"] if self.nat else 2 if self.esp else 1
+        """How many servers the subject sends to, with the one that services() brings later."""
+        return self.nat["endpoints"] + 1 if self.nat else 2 if self.esp else 1
 
     def node(self, detour=0):
         """`detour`: the number of a route that changes from one Node to the next."""

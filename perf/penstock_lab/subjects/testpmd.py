@@ -32,14 +32,14 @@ class Testpmd(DpdkProgram):
 
     def start(self, place):
         path = os.path.join(tempfile.mkdtemp(prefix="testpmd-", dir=place.lab.dir), "input.pcap")
-        joint = wiring.join(place, path)
+        self.joint = wiring.join(place, path)
         if place.wiring == "replay":
-            inputs.write(path, place.scenario, joint.servers)
+            inputs.write(path, place.scenario, self.joint.servers)
         core = place.cores["subject"][0]
         main = min(set(os.sched_getaffinity(0)) - {core})
-        topology = "loop" if len(joint.ends) == 1 else "paired"
-        return self.launch(place, joint, lambda eal: [
+        topology = "loop" if len(self.joint.ends) == 1 else "paired"
+        return self.launch(place, lambda eal: [
             "dpdk-testpmd", "-l", f"{main},{core}", "--main-lcore", main, *eal,
-            *[word for end in joint.ends for word in ("--vdev", end.device)], "--", f"--forward-mode={read(self.config, [])}",
+            *[word for end in self.joint.ends for word in ("--vdev", end.device)], "--", f"--forward-mode={read(self.config, [])}",
             "--nb-cores=1", "--auto-start", f"--port-topology={topology}", f"--total-num-mbufs={BUFFERS}", "--no-lsc-interrupt",
             "--stats-period=3600"])

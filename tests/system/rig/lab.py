@@ -123,6 +123,11 @@ class Namespace:
     def start(self, name, *words):
         return self.lab.start(f"{self.role}-{name}", "ip", "netns", "exec", self.name, *words)
 
+    def delete(self):
+        """With all devices in it, before the lab's end."""
+        run("ip", "netns", "delete", self.name)
+        del self.lab.namespaces[self.role]
+
     def add_address(self, device, *addresses):
         for address in addresses:
             self.ip("address", "add", address, "dev", device, *(["nodad"] if ":" in address else []))

@@ -1,0 +1,59 @@
+# What the labs share: sourced by them and by perf/run-all.sh, after `program` and `about` are set.
+#
+#   PROGRAM [--json DIRECTORY] [--runs N] [--seconds S] [--core N] [--short]
+#
+# --json: a result of each scenario goes there, DIRECTORY/SCENARIO.json; --runs: how often everything is measured, in turns; --seconds:
+# how long each time; --core: that of the devices under test. With 4096 MB of free 2 MB pages everything uses them.
+set -euo pipefail
+root="$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")"
+results="" settings=()
+
+usage() {
+  echo "$program: $about" >&2
+  echo "usage: sudo $program [--json DIRECTORY] [--runs N] [--seconds S] [--core N] [--short]" >&2
+  exit 2
+}
+
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --short) settings+=(--short); shift; continue ;;
+    -h | --help) usage ;;
+  esac
+  [ $# -ge 2 ] || usage
+  case "$1" in
+    --json) results="$2" ;;
+    --runs) settings+=(--set "turns=$2") ;;
+    --seconds) settings+=(--set "method.seconds=$2") ;;
+    --core) settings+=(--set "cores.subject=[$2]") ;;
+    *) usage ;;
+  esac
+  shift 2
+done
+if [ "$(id -u)" != 0 ]; then
+  echo "$program: needs root: sudo $program" >&2
+  exit 3
+fi
+
+build() {
+  "$root/deploy/install-deps.sh" runtime build demo test perf >&2
+  cmake -S "$root" --preset release >/dev/null
+  cmake --build "$root/build/release" --target penstock-gatewayd penstock penstock-lab-packets penstock-lab-requests >&2
+  local free
+  free=$(awk '/HugePages_Free/ {pages = $2} /Hugepagesize/ {print int(pages * $2 / 1024)}' /proc/meminfo)
+  [ "$free" -lt 4096 ] || settings+=(--set memory.huge=true)
+}
+
+# Every scenario named, one after the other. One that fails does not keep the others from running; the first failure is our status.
+measure() {
+  local status=0 failed=0 scenario
+  [ -z "$results" ] || mkdir -p "$results"
+  for scenario in "$@"; do
+    [ -z "$results" ] || rm -f "$results/$scenario.json"
+    "$root/perf/penstock-lab" run "$root/perf/scenarios/$scenario.yaml" "${settings[@]}" ${results:+--json "$results/$scenario.json"} || failed=$?
+    [ "$failed" != 130 ] || return 130
+    [ "$failed" = 0 ] || echo "$program: $scenario: exit status $failed" >&2
+    [ "$status" != 0 ] || status=$failed
+    failed=0
+  done
+  return "$status"
+}

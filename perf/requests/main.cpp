@@ -1,0 +1,138 @@
+// penstock-lab-requests: clients and servers of HTTP/1.1 for penstock-lab (perf/LAB.md), on our own TCP or the
+// kernel's.
+//
+//   penstock-lab-requests --check FILE    reads a specification and says what is wrong with it
+//   penstock-lab-requests --spec FILE     runs it: commands from standard input, events to standard output
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <sstream>
+
+#include "requests/clients.h"
+#include "requests/kernel_transport.h"
+#include "requests/ports.h"
+#include "requests/servers.h"
+#include "requests/session.h"
+#include "requests/stack_transport.h"
+
+namespace penstock::requests {
+namespace {
+
+constexpr uint32_t kLingering = 65536;  // connections that are still being closed, beside those in use
+
+using load::Control;
+
+std::optional<Spec> read(const std::string& file, Faults& faults) {
+  std::ifstream in(file);
+  if (!in) {
+    faults.push_back({"", file + " cannot be read"});
+    return {};
+  }
+  std::stringstream text;
+  text << in.rdbuf();
+  const auto json = nlohmann::json::parse(text.str(), nullptr, false);
+  if (json.is_object()) return read_spec(json, faults);
+  faults.push_back({"", file + " holds no object of JSON"});
+  return {};
+}
+
+int tell(const Faults& faults) {
+  for (const Fault& fault : faults) Control::error(fault.field, fault.message);
+  return 2;
+}
+
+// Everything a specification needs, in the order in which it must be built.
+class Generator {
+ public:
+  explicit Generator(const Spec& spec) : spec_(spec) {}
+
+  int run() {
+    Faults faults;
+    check_descriptors(faults);
+    if (faults.empty() && !spec_.ports.empty()) ports_ = Ports::open(spec_, faults);
+    if (faults.empty()) build(faults);
+    if (!faults.empty()) return tell(faults);
+    return Session(spec_, clients_.get(), servers_.get(), sides_).run();
+  }
+
+ private:
+  void check_descriptors(Faults& faults) const {
+    rlimit files;
+    uint64_t wanted = 64;
+    if (spec_.clients && spec_.clients->stack == StackKind::kKernel) wanted += spec_.clients->connections;
+    if (wanted == 64 || ::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max >= wanted) return;
+    faults.push_back({"clients.connections", "this process may have " + std::to_string(files.rlim_max) +
+                                                 " descriptors (ulimit -Hn), 64 of them for itself"});
+  }
+
+  void build(Faults& faults) {
+    const base::Nanos now = base::monotonic_now();
+    for (size_t i = 0; i < spec_.ports.size(); ++i) {
+      const bool client = spec_.ports[i].name == "clients";
+      const uint32_t connections = client ? spec_.clients->connections : spec_.servers->connections;
+      own_.push_back(std::make_unique<StackTransport>(ports_->number(i), spec_.ports[i], ports_->pool(),
+                                                      connections + kLingering, now));
+      sides_.push_back(&own_.back()->side());
+      if (client)
+        add_clients(*own_.back());
+      else
+        own_.back()->listen_on(spec_.servers->listen), add_servers(*own_.back());
+    }
+    if (spec_.clients && clients_ == nullptr) {
+      kernel_clients_ = std::make_unique<KernelTransport>(spec_.clients->connections);
+      add_clients(*kernel_clients_);
+    }
+    if (spec_.servers && servers_ == nullptr) {
+      kernel_servers_ = std::make_unique<KernelTransport>(spec_.servers->connections);
+      if (const auto done = kernel_servers_->listen_on(spec_.servers->listen); !done)
+        return faults.push_back({"servers.listen", done.error()});
+      add_servers(*kernel_servers_);
+    }
+  }
+
+  template <typename Net>
+  void add_clients(Net& net) {
+    net.connect_to(spec_.clients->target);
+    clients_ = std::make_unique<Clients<Net>>(net, *spec_.clients, spec_.seed);
+  }
+  template <typename Net>
+  void add_servers(Net& net) {
+    servers_ = std::make_unique<Servers<Net>>(net, *spec_.servers, spec_.seed + 2);
+  }
+
+  const Spec& spec_;
+  std::unique_ptr<Ports> ports_;
+  std::vector<std::unique_ptr<StackTransport>> own_;
+  std::unique_ptr<KernelTransport> kernel_clients_, kernel_servers_;
+  std::unique_ptr<ClientPart> clients_;
+  std::unique_ptr<ServerPart> servers_;
+  std::vector<Side*> sides_;
+};
+
+}  // namespace
+}  // namespace penstock::requests
+
+int main(int argc, char** argv) {
+  using namespace penstock::requests;
+  CLI::App app{"Clients and servers of HTTP/1.1 for penstock-lab.", "penstock-lab-requests"};
+  std::string check, spec_file;
+  auto* modes = app.add_option_group("mode")->require_option(1);
+  modes->add_option("--check", check, "specification to be checked");
+  modes->add_option("--spec", spec_file, "specification to be run");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  Faults faults;
+  const auto spec = read(check.empty() ? spec_file : check, faults);
+  if (!faults.empty()) return tell(faults);
+  if (!check.empty()) {
+    Control::say({{"event", "ok"}});
+    return 0;
+  }
+  ::prctl(PR_SET_TIMERSLACK, 1);  // the kernel may otherwise wake us 50 µs late
+  return Generator(*spec).run();
+}

@@ -1,0 +1,58 @@
+// One end of the generator on our own stack: a host with one IPv4 address on one port, our TCP, and no kernel. It
+// answers ARP for itself and for the prefixes it was given, and sends everything to its gateway.
+//
+// Packets whose checksums are wrong, or that are for somebody else, are not heard. One thread; memory is the pool's and
+// the stack's; the port is started and stopped by its owner.
+#pragma once
+
+#include <rte_ethdev.h>
+
+#include "l7/host/packets.h"
+#include "l7/tcp/stack.h"
+#include "requests/spec.h"
+#include "wire/parse.h"
+
+namespace penstock::requests {
+
+class Side {
+ public:
+  static constexpr uint16_t kBurst = 64;
+  static constexpr uint16_t kCut = 16;  // packets a segment is cut into, at most
+
+  Side(uint16_t port, const PortSpec& spec, rte_mempool* pool, uint32_t capacity, base::Nanos now);
+
+  // Packets in: to the stack, or ARP. Returns how many came.
+  unsigned receive(base::Nanos now);
+  // What connections have to say, and the question where the gateway is while nobody has said.
+  unsigned transmit(base::Nanos now);
+
+  tcp::Stack& stack() { return stack_; }
+  const base::IpAddress& address() const { return spec_.address; }
+  bool ready() const { return knows_gateway_; }
+  uint64_t sent() const { return sent_; }
+  uint64_t received() const { return received_; }
+  uint64_t refused() const { return refused_; }      // times a packet was not taken by the port at once, and waited
+  uint64_t corrupted() const { return corrupted_; }  // wrong checksums
+
+ private:
+  unsigned receive_burst(base::Nanos now);
+  void on_tcp(const uint8_t* frame, const wire::Headers& headers, base::Nanos now);
+  void on_arp(const rte_mbuf* m, const wire::Headers& headers);
+  void say_arp(uint16_t operation, const base::MacAddress& mac, const base::IpAddress& own, const base::IpAddress& ip);
+  bool is_ours(const base::IpAddress& address) const;
+  bool flush();
+
+  uint16_t port_;
+  const PortSpec& spec_;
+  base::MacAddress own_mac_, gateway_mac_;
+  bool knows_gateway_ = false;
+  base::Nanos asked_at_ = 0;
+  rte_mempool* pool_;
+  tcp::Stack stack_;
+  host::PacketWriter writer_;
+  rte_mbuf* out_[kBurst + 2 * kCut];  // a burst that waits, and a segment
+  uint16_t count_ = 0;
+  uint64_t sent_ = 0, received_ = 0, refused_ = 0, corrupted_ = 0;
+};
+
+}  // namespace penstock::requests

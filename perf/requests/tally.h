@@ -1,0 +1,84 @@
+// What was counted in a trial: by the clients, by the servers, and how close the generator's own loop was to its limit.
+// Values of one thread; nanoseconds, bytes of content (heads not counted).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/time.h"
+#include "generator/histogram.h"
+
+namespace penstock::requests {
+
+// The times of a trial: requests are sent from `begin` to `to`, counted from `from`, and answered until `end`.
+struct Window {
+  base::Nanos begin = 0, from = 0, to = 0, end = 0;
+
+  bool counts(base::Nanos at) const { return at >= from && at < to; }
+  // The counted time ends now.
+  void stop(base::Nanos now) {
+    end = std::min(end, now + (end - to));
+    to = std::min(to, std::max(now, from));
+  }
+};
+
+// Why a request, or a connection without one, failed.
+struct Errors {
+  uint64_t timeout = 0;   // connecting or the answer took longer than allowed
+  uint64_t reset = 0;     // the connection ended before its answer was complete
+  uint64_t refused = 0;   // no connection: a reset, or the network says nobody is there
+  uint64_t status = 0;    // a complete answer with another status than 2xx
+  uint64_t protocol = 0;  // bytes that are no answer, or more of them than asked for
+  uint64_t ports = 0;     // no source port or descriptor was left: the generator's own limit
+
+  uint64_t total() const { return timeout + reset + refused + status + protocol + ports; }
+};
+
+struct ClientTally {
+  uint64_t requests = 0;    // good answers
+  uint64_t bytes = 0;       // of their content
+  uint64_t outside = 0;     // answers that came but do not count: warm-up, or too late
+  uint64_t unsent = 0;      // due, but never sent
+  uint64_t unanswered = 0;  // sent; neither answered nor failed when the trial ended
+  uint64_t opened = 0;      // connections established in the whole trial
+  uint64_t held = 0;        // and those that lived at the end of the counted time
+  uint64_t late = 0;        // requests that a free connection waited for: our loop was elsewhere
+  Errors errors;
+  load::Histogram latency, service, connect;
+};
+
+// Of the time since the last sample, whatever it counts for.
+struct Interval {
+  uint64_t sent = 0, received = 0, failed = 0;
+  load::Histogram latency;
+};
+
+struct ServerTally {
+  uint64_t accepted = 0;
+  uint64_t answers = 0;   // completely written
+  uint64_t bytes = 0;     // of their content
+  uint64_t reset = 0;     // connections that broke
+  uint64_t protocol = 0;  // that brought what is no request
+};
+
+// The loop's rounds: an answer is stamped with the beginning of the round that found it, so a round's length is the
+// resolution of every time measured, and time without work is what the generator has left.
+class Meter {
+ public:
+  void clear() { *this = Meter(); }
+  void add(base::Nanos length, bool worked, bool slept) {
+    if (!slept) rounds_.add(length);
+    (worked ? busy_ : idle_) += length;
+  }
+  // Of all time, 0 to 1.
+  double busy() const {
+    return busy_ + idle_ == 0 ? 0 : static_cast<double>(busy_) / static_cast<double>(busy_ + idle_);
+  }
+  base::Nanos resolution(double share) const { return rounds_.percentile(share); }
+
+ private:
+  load::Histogram rounds_;
+  base::Nanos busy_ = 0, idle_ = 0;
+};
+
+}  // namespace penstock::requests

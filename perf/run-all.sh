@@ -1,0 +1,23 @@
+#!/bin/bash
+# Everything that is kept in perf/scenarios against the peers of this machine, in short form and under half an hour: results in
+# build/perf-results, one report of all in build/perf-results/report.html, and the latest figures in perf/RESULTS.md.
+#
+#   sudo perf/run-all.sh           (options: lab/scenarios.sh; any of them in place of --short measures longer)
+program=perf/run-all.sh about="all kept scenarios, a report, and perf/RESULTS.md"
+here="$(dirname "$(readlink -f "$0")")"
+[ $# -gt 0 ] || set -- --short
+source "$here/lab/scenarios.sh"
+results=${results:-$root/build/perf-results}
+build
+mapfile -t scenarios < <(cd "$here/scenarios" && ls ./*.yaml | sed 's/^\.\///; s/\.yaml$//')
+status=0
+measure "${scenarios[@]}" || status=$?
+made=()
+for scenario in "${scenarios[@]}"; do
+  [ ! -e "$results/$scenario.json" ] || made+=("$results/$scenario.json")
+done
+if [ ${#made[@]} -gt 0 ]; then
+  "$here/penstock-lab" report "${made[@]}" --html "$results/report.html" --markdown "$here/RESULTS.md"
+  echo "$program: $results/report.html and perf/RESULTS.md are written"
+fi
+exit "$status"
