@@ -70,6 +70,15 @@ class HighestLoadTest(unittest.TestCase):
                 self.assertEqual(found.bound, "subject")
                 self.assertTrue(0.994 * capacity <= found.trial.rate <= capacity, (capacity, turn, found.trial.rate))
 
+    def test_a_rate_the_generator_could_just_not_keep_is_the_generators(self):
+        class Late(FakeDevice):
+            def event(self, load, seconds, number=1):
+                return {**super().event(load, seconds, number), "bound": "generator"}
+
+        found = find(Late(capacity=2e6))
+        self.assertEqual(found.bound, "generator")
+        self.assertLessEqual(found.trial.rate, 2e6)
+
     def test_a_generator_that_gets_slow_is_the_limit_then(self):
         class Slowed(FakeDevice):
             def counts(self, load, seconds):

@@ -31,10 +31,11 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Tried:
-    """A trial at some load: its length, the share it lost, and what came back per second."""
+    """A trial at some load: its length, the share it lost, what came back per second, and whether the generator fell short."""
     seconds: float
     loss: float
     rate: float
+    short: bool = False
 
 
 def classify(trials, goal):
@@ -144,7 +145,7 @@ class Search:
         trial = must_offer(self.measure(load, seconds), "mlrsearch")
         offered = min(load, trial.load) if trial.generator_bound else load
         self._ask_generator(trial, load, offered)
-        self.loads.setdefault(offered, []).append(Tried(seconds, trial.loss, trial.rate))
+        self.loads.setdefault(offered, []).append(Tried(seconds, trial.loss, trial.rate, trial.generator_bound))
         return trial
 
     def _ask_generator(self, trial, load, offered):
@@ -195,9 +196,12 @@ class Mlrsearch(Method):
             book.note(f"{book.subject}: {goal.name}: no load was confirmed within {self.limit:g} s of trials")
             return
         bound = "generator" if upper is not None and upper >= search.ceiling else "unknown" if upper is None else "subject"
+        if best is not None and any(one.short for one in search.loads[best[1]]):
+            bound = "generator"
         note = ""
         if not search.reached(goal):
-            note, bound = f"not narrowed to {goal.width:g} within {self.limit:g} s of trials", "unknown"
+            note = f"not narrowed to {goal.width:g} within {self.limit:g} s of trials"
+            bound = "generator" if bound == "generator" else "unknown"
         elif best is None:
             note = f"no load down to {self.least:g} {bench.unit} passed"
         elif lower >= self.most:

@@ -53,4 +53,6 @@ def highest_load(measure, passes, most, least, resolution):
             break
         step *= 2
         load = min((lower + upper) / 2, lower * (1 + step)) if best else max(upper / 2, upper * (1 - step))
-    return Found(best, bound if best else "subject")
+    if best is None:
+        return Found(None, "subject")
+    return Found(best, "generator" if best.generator_bound else bound)
