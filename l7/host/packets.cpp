@@ -49,16 +49,15 @@ void PacketWriter::copy_payload(uint8_t* to, uint32_t length) {
 }
 
 rte_mbuf* PacketWriter::next() {
-  rte_mbuf* m = rte_pktmbuf_alloc(pool_);
+  const uint32_t left = segment.length - sent_;
+  const uint32_t wanted = segment.segment_size != 0 ? std::min<uint32_t>(segment.segment_size, left) : left;
+  rte_mbuf* m = rte_pktmbuf_alloc(pool_for(wanted));
   if (m == nullptr) {
     ++given_up_;
     done_ = true;
     return nullptr;
   }
-  const uint32_t left = segment.length - sent_;
-  const uint32_t most = std::min<uint32_t>(rte_pktmbuf_tailroom(m) - kMostHeaders,
-                                           segment.segment_size != 0 ? segment.segment_size : left);
-  const uint32_t length = std::min(left, most);
+  const uint32_t length = std::min<uint32_t>(wanted, rte_pktmbuf_tailroom(m) - kMostHeaders);
   segment.flags = flags_of(flags_, sent_ == 0, length == left);
 
   auto* frame = rte_pktmbuf_mtod(m, uint8_t*);

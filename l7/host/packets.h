@@ -19,6 +19,8 @@ constexpr uint32_t kLeastPayload = 1900;
 class PacketWriter {
  public:
   explicit PacketWriter(rte_mempool* pool) : pool_(pool) {}
+  // For packets that are longer than the buffers of `pool`; without it none is.
+  void use_jumbo(rte_mempool* jumbo) { jumbo_ = jumbo; }
 
   // Where the next segment goes before begin(); its pieces must stay until done().
   tcp::Tuple tuple;
@@ -31,9 +33,13 @@ class PacketWriter {
   uint64_t given_up() const { return given_up_; }
 
  private:
+  rte_mempool* pool_for(uint32_t payload) const {
+    return payload > kLeastPayload && jumbo_ != nullptr ? jumbo_ : pool_;
+  }
   void copy_payload(uint8_t* to, uint32_t length);
 
   rte_mempool* pool_;
+  rte_mempool* jumbo_ = nullptr;
   uint32_t sent_ = 0;            // payload bytes
   size_t piece_ = 0, into_ = 0;  // where the next byte is
   uint8_t flags_ = 0;            // of the whole segment

@@ -57,6 +57,12 @@ void WorkerStack::close_unwanted(const route::L7Config& config) {
   });
 }
 
+// Buffers for segments that the standard buffers do not hold, once some port takes them.
+void WorkerStack::find_jumbo() {
+  for (const engine::PortFacts& port : worker_.ports)
+    if (port.jumbo != nullptr) writer_.use_jumbo(port.jumbo);
+}
+
 // Listeners that stay keep their number in the stack, and so what waits to be accepted there.
 void WorkerStack::adopt(const flow::Generation& generation) {
   const route::L7Config& config = generation.l7 != nullptr ? *generation.l7 : kNothing;
@@ -75,6 +81,7 @@ void WorkerStack::adopt(const flow::Generation& generation) {
       if (id != tcp::kNone) open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i});
     }
   }
+  find_jumbo();
   proxy_.adopt(config, worker_.id);
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;
@@ -86,9 +93,12 @@ void WorkerStack::adopt(const flow::Generation& generation) {
 }
 
 void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
+  tcp::Tuple tuple;
+  uint32_t id = tcp::kNone;
   for (unsigned i = 0; i < count; ++i) {
     engine::Packet& p = *packets[i];
-    const uint32_t id = stack_.find(tuple_of(p));
+    // Segments come in trains: the one before is mostly of the same connection.
+    if (const tcp::Tuple next = tuple_of(p); i == 0 || !(next == tuple)) id = stack_.find(tuple = next);
     if (id == tcp::kNone) continue;
     p.connection = id;
     p.terminates = true;

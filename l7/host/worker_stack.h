@@ -57,6 +57,7 @@ class WorkerStack final : public engine::LocalHost {
   };
 
   void close_unwanted(const route::L7Config& config);
+  void find_jumbo();
   void tell(base::Nanos now);
   void publish_counters(base::Nanos now);
 
