@@ -4,6 +4,8 @@
 
 #include "wire/headers.h"
 
+template class penstock::proxy::Proxy<penstock::host::StackNet>;
+
 namespace penstock::host {
 
 namespace {

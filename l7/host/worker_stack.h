@@ -76,3 +76,5 @@ class WorkerStack final : public engine::LocalHost {
 };
 
 }  // namespace penstock::host
+
+extern template class penstock::proxy::Proxy<penstock::host::StackNet>;  // worker_stack.cpp
