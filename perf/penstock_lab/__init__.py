@@ -1,0 +1,1 @@
+"""The performance lab; perf/LAB.md says what its parts say to each other."""

@@ -1,0 +1,153 @@
+"""What several parts of a report need to know of a result: warnings, units of its rates, names of files, groups."""
+import re
+
+from . import units
+from .markup import shorten
+
+
+CLOCKS = 2e-4   # Ethernet's clocks may differ by this much (IEEE 802.3: 100 ppm at each end)
+
+
+def cautions(result):
+    """Why a reader should be careful with everything of this result."""
+    found = []
+    if not result["stability"]["trusted"]:
+        found.append("Not trusted: " + "; ".join(result["stability"]["reasons"]))
+    if result["partial"]:
+        found.append("Partial: the run was ended before its end")
+    return found + [f"Above line rate, which cannot be: {words}" for words in above_line_rate(result)]
+
+
+def bound_by_generator(result):
+    return any(item["bound"] == "generator" for item in result["figures"]) or any(
+        point["bound"] == "generator" for curve in result["curves"] for point in curve["points"])
+
+
+def in_short(items):
+    """Without what a histogram tells better: of latency only the median and the 99th percentile are told beside other figures."""
+    return [i for i in items if not i["metric"].startswith("latency_") or i["metric"] in ("latency_p50", "latency_p99")]
+
+
+def rate_unit(result):
+    """Of curves and series."""
+    return "requests/s" if result["scenario"].get("traffic") == "requests" else "pps"
+
+
+def _items(result, field):
+    """The objects of a list of the scenario; it is the scenario's word, not the schema's, that this is one."""
+    items = result["scenario"].get(field)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def line_rate(result):
+    """Bits a second of all ports that send together, of the slowest port if nobody says who sends; None if a rate is not known."""
+    ports = {str(port.get("name")): port.get("lineRate") for port in _items(result, "ports")}
+    senders = {str(stream.get("from")) for stream in _items(result, "streams")}
+    rates = [ports.get(name) for name in senders or ports]
+    if not rates or not all(isinstance(rate, (int, float)) and not isinstance(rate, bool) and rate > 0 for rate in rates):
+        return None
+    return sum(rates) if senders else min(rates)
+
+
+def above_line_rate(result):
+    """Figures that claim more than the line can carry."""
+    rate = line_rate(result)
+    if rate is None:
+        return []
+    sized = [f for f in result["figures"] if f["unit"] == "pps" and is_size(f["conditions"].get("size"))]
+    above = [f for f in sized if f["value"] > line_pps(rate, f["conditions"]["size"]) * (1 + CLOCKS)]
+    return [f"{short(f['subject'])}, {what(f)}: {units.quantity(f['value'], 'pps')}" for f in above]
+
+
+def is_size(value):
+    """A frame's length in bytes, not the name of a mix."""
+    return type(value) in (int, float) and value > 0
+
+
+def line_pps(bits, size):
+    """Frames a second that a line can carry: each has 20 bytes of preamble and gap (RFC 2544, appendix B)."""
+    return bits / ((size + 20) * 8)
+
+
+def slug(words):
+    """Safe in file names and in ids."""
+    return re.sub(r"[^a-z0-9]+", "-", str(words).lower()).strip("-")[:80] or "x"
+
+
+def groups(items, key):
+    """{key: [items]} in the order in which keys come."""
+    made = {}
+    for item in items:
+        made.setdefault(key(item), []).append(item)
+    return made
+
+
+def key_of(conditions):
+    """Equal for equal conditions."""
+    return tuple(sorted((name, str(value)) for name, value in conditions.items()))
+
+
+def subjects_of(items):
+    return list(dict.fromkeys(item["subject"] for item in items))
+
+
+def short(name):
+    """A subject's name in a picture."""
+    return shorten(name, 40)
+
+
+def what(item):
+    """throughput, 64 B frames"""
+    return ", ".join(filter(None, [units.metric(item["metric"]), units.conditions(item["conditions"])]))
+
+
+def interval_words(item, unit=None):
+    """[6.871, 6.934], in the unit that the value is told in; of a comparison, that of its ratio."""
+    if item["interval"] is None:
+        return ""
+    if unit is None:
+        return "[" + ", ".join(map(units.ratio, item["interval"])) + "]"
+    divisor = units.scale(unit, item["value"])[0]
+    return "[" + ", ".join(units.number(units.divided(end, divisor), keep=divisor != 1) for end in item["interval"]) + "]"
+
+
+class Book:
+    """The figures of a result, to be looked up."""
+
+    def __init__(self, result):
+        self.figures = {(f["subject"], f["metric"], key_of(f["conditions"])): f for f in result["figures"]}
+
+    def pair(self, comparison):
+        """The figures that were compared, None where one is not there."""
+        where = comparison["metric"], key_of(comparison["conditions"])
+        return tuple(self.figures.get((comparison[role], *where)) for role in ("device", "peer"))
+
+    def ratio(self, comparison):
+        """≤ 0.478"""
+        return side(*self.pair(comparison)) + units.ratio(comparison["ratio"])
+
+
+def side(mine, peer):
+    """On which side of the told ratio the true one lies, when one of its figures is the generator's: ≤, ≥, or ? for both."""
+    bound = [figure is not None and figure["bound"] == "generator" for figure in (mine, peer)]
+    if not any(bound):
+        return ""
+    if all(bound):
+        return "? "
+    more = bound[0] == ((mine or peer)["better"] == "higher")   # the device could have done more, or the peer taken less time
+    return "≥ " if more else "≤ "
+
+
+def level_words(result):
+    """What whiskers are."""
+    levels = sorted({c["level"] for c in result["comparisons"]})
+    return f"{units.percent(levels[0])} interval" if len(levels) == 1 else "confidence interval"
+
+
+def setting(result, items=()):
+    """A line under a title: what was measured how."""
+    words = [str(result["scenario"][name]) for name in ("traffic", "wiring") if result["scenario"].get(name)]
+    samples = {len(item.get("samples", ())) for item in items} - {0}
+    if samples:
+        words.append(f"{min(samples)} turns" if len(samples) == 1 else f"{min(samples)} to {max(samples)} turns")
+    return " · ".join(words)
