@@ -41,14 +41,22 @@ class Trial:
     failed: int
     bytes: float                   # of good packets' frames (a stream's lost ones are taken to be like the others), or of good bodies
     stopped: bool
-    generator_bound: bool
+    generator_bound: bool          # the load that was asked for was not kept …
     clock: str
     latency: Histogram
+    refused: bool = False          # … because a port took no more: on shared memory it is the subject that does not empty it
     streams: tuple = ()
     errors: dict = dataclasses.field(default_factory=dict)     # requests that failed, by reason
     connections: int = 0
     opened: int = 0
     samples: tuple = ()
+
+    @property
+    def bound(self):
+        """Who set the limit, as figures say it: the port (device), the generator, or the subject."""
+        if not self.generator_bound:
+            return "subject"
+        return "device" if self.refused else "generator"
 
     @property
     def good(self):
@@ -78,10 +86,11 @@ class Trial:
 def of_packets(event, samples=()):
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
     counted = [s for s in streams if s.counted]
+    refused = sum(_count(port, "refused", "ports") for port in _list(event, "ports"))
     return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
                  failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
                  bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
-                 samples=tuple(samples))
+                 refused=refused > 0.9 * (_count(event, "due") - sum(s.sent for s in streams)) > 0, samples=tuple(samples))
 
 
 def of_requests(event, samples=()):

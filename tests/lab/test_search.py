@@ -79,6 +79,22 @@ class HighestLoadTest(unittest.TestCase):
         self.assertEqual(found.bound, "generator")
         self.assertLessEqual(found.trial.rate, 2e6)
 
+    def test_a_port_that_takes_no_more_is_not_the_generator(self):
+        class Full(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = super().event(load, seconds, number)
+                event["due"] = round(load * seconds)
+                event["ports"][0]["refused"] = event["due"] - event["sent"]
+                return event
+
+        found = find(Full(capacity=1e9, line=2e6))
+        self.assertEqual((found.bound, found.trial.rate), ("device", 2e6))
+        device = Full(capacity=1e9, line=2e6)
+        wanted = goals()
+        made = mlr(device, wanted)
+        self.assertTrue(made.refusing)
+        self.assertIn("device", [one.short for one in made.loads[2e6]])
+
     def test_a_generator_that_gets_slow_is_the_limit_then(self):
         class Slowed(FakeDevice):
             def counts(self, load, seconds):

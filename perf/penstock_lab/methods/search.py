@@ -12,8 +12,8 @@ GENERATOR_TRIES = 3      # that fall short in a row, before the load is taken fo
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """`trial`: the one with the highest load that passed; None when none did. `bound`: subject | generator | unknown (the
-    search was not allowed higher)."""
+    """`trial`: the one with the highest load that passed; None when none did. `bound`: subject | generator | device (a port
+    took no more) | unknown (the search was not allowed higher)."""
     trial: object
     bound: str
 
@@ -32,7 +32,7 @@ def highest_load(measure, passes, most, least, resolution):
             again = measure(most)
             trial = max(trial, again, key=lambda one: one.load) if passes(again) else again
     if passes(trial):
-        return Found(trial, "generator" if trial.generator_bound else "unknown")
+        return Found(trial, trial.bound if trial.generator_bound else "unknown")
     lower, upper, best, bound = 0.0, min(most, trial.load), None, "subject"
     # An overloaded device often still does what it can: begin there, and go away from it in steps that double.
     load, step, short = trial.rate, resolution, 0
@@ -44,7 +44,7 @@ def highest_load(measure, passes, most, least, resolution):
         if 0 < short < GENERATOR_TRIES:
             continue                            # tells nothing new: its core may have been taken away
         if short:
-            upper, bound, short = load, "generator", 0
+            upper, bound, short = load, trial.bound, 0
         elif passed:
             lower, best = offered, trial
         else:
@@ -55,4 +55,4 @@ def highest_load(measure, passes, most, least, resolution):
         load = min((lower + upper) / 2, lower * (1 + step)) if best else max(upper / 2, upper * (1 - step))
     if best is None:
         return Found(None, "subject")
-    return Found(best, "generator" if best.generator_bound else bound)
+    return Found(best, best.bound if best.generator_bound else bound)
