@@ -7,11 +7,12 @@ import datetime
 import signal
 import threading
 import time
+import traceback
 
 from . import book, machine, scenario as scenarios, subjects
 from .alone import alone
 from .bench import Bench
-from .errors import Interrupted, LabFault
+from .errors import Broken, Interrupted, LabFault
 from .laboratory import Lab, LabError
 from .stability import Stability
 from .subjects.base import SubjectError
@@ -39,6 +40,9 @@ class Run:
                 self._measure(lab)
         except (LabFault, LabError, SubjectError, Interrupted) as error:
             self.error = error
+        except Exception as error:   # a driver's command that took too long, a file that is gone: the reader needs to know where
+            traceback.print_exc()
+            self.error = Broken(f"{type(error).__name__}: {error}")
         finally:
             with ignored_signals():
                 self.progress.end()

@@ -93,6 +93,20 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual([figures[name, 1000]["value"] for name in ("loss_ratio", "duplicated", "reordered", "corrupted", "strayed")],
                          [0.01, 1, 2, 3, 4])
 
+    def test_each_of_several_streams_speaks_for_itself(self):
+        class Two(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = super().event(load, seconds, number)
+                other = {**event["streams"][0], "name": "bad", "received": 400, "lost": 600, "latency": None}
+                flood = {"name": "flood", "sent": 5000, "received": None, "bytes": 1}
+                event["streams"] += [other, flood]
+                return event
+
+        _, figures = run("open", Two(1e9), rates=[1000])
+        self.assertEqual([figures["loss_ratio", 1000, name]["value"] for name in ("s0", "bad")], [0, 0.6])
+        self.assertEqual(figures["loss_ratio", 1000]["value"], 0.3)
+        self.assertNotIn(("loss_ratio", 1000, "flood"), figures)
+
     def test_percentiles_that_too_few_packets_cannot_carry_are_left_out(self):
         _, figures = run("open", FakeDevice(1e6), rates=[500])
         names = {key[0] for key in figures}

@@ -18,7 +18,8 @@ def measure(method, bench, book, load, **conditions):
     fates(book, trial, **conditions)
     book.latency(trial, bench, **conditions)
     book.samples(trial, 0.1, **conditions)
-    for stream in trial.streams if len(trial.streams) > 1 else ():
+    counted = [stream for stream in trial.streams if stream.counted]
+    for stream in counted if len(counted) > 1 else ():
         _stream(bench, book, trial, stream, note, **conditions)
     return trial
 
@@ -26,8 +27,6 @@ def measure(method, bench, book, load, **conditions):
 def _stream(bench, book, trial, stream, note, **conditions):
     """One of several streams: what is good beside a flood is not to be lost in the sum."""
     conditions["stream"], bound = stream.name, trial.bound
-    if not stream.counted:
-        return
     book.percentiles(stream.latency, bound, note, **conditions)
     book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, **conditions)
     if stream.sent:
