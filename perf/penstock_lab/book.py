@@ -1,7 +1,7 @@
 """What the methods found, collected over all turns, and how it becomes the figures of a result.
 
 A Book belongs to one subject and one variant. The same figure of several turns becomes one with several samples, and its value is their
-median; percentiles are those of the added histograms, with one sample for each turn; curves, series and stages are kept as they came.
+median; percentiles are those of the added histograms, with one sample for each turn; curves and series are kept as they came.
 """
 import dataclasses
 
@@ -36,8 +36,8 @@ class Figure:
 class Book:
     def __init__(self, subject, conditions):
         self.subject, self.conditions = subject, conditions
-        self._figures, self._tails, self.latencies = {}, {}, {}
-        self.curves, self.series, self.stages, self.notes = [], [], [], []
+        self._figures, self._tails, self._stages, self.latencies = {}, {}, {}, {}
+        self.curves, self.series, self.notes = [], [], []
 
     def figure(self, metric, unit, better, value, bound="subject", note="", /, **conditions):
         """One sample. `bound`: subject | generator | device | unknown: who set the limit."""
@@ -89,8 +89,11 @@ class Book:
                                 "points": points})
 
     def stage_cycles(self, stages, /, **conditions):
-        if stages:
-            self.stages.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "stages": stages})
+        """Cycles per packet of the device's stages in one turn; the result has the median of the turns."""
+        key, conditions = self._key("stages", conditions)
+        made = self._stages.setdefault(key, (conditions, {}))[1]
+        for name, cycles in stages.items():
+            made.setdefault(name, []).append(cycles)
 
     def note(self, text):
         if text not in self.notes:
@@ -103,6 +106,10 @@ class Book:
         return [{"subject": self.subject, "conditions": one["conditions"], "load": stats.median(one["loads"]), "unit": one["unit"],
                  "clock": one["clock"], "from": one["from"], "floor": one["floor"], "histogram": one["histogram"].to_json()}
                 for one in self.latencies.values() if one["histogram"].count]
+
+    def stages_of_result(self):
+        return [{"subject": self.subject, "conditions": conditions, "stages": {name: stats.median(v) for name, v in stages.items()}}
+                for conditions, stages in self._stages.values() if stages]
 
     def _key(self, metric, conditions):
         conditions = {**self.conditions, **conditions}

@@ -88,7 +88,7 @@ class Run:
             "figures": [figure for one in books for figure in one.figures_of_result(first.seed)], "comparisons": compared,
             "curves": [made for one in books for made in one.curves],
             "latencies": [made for one in books for made in one.latencies_of_result()],
-            "series": [made for one in books for made in one.series], "stages": [made for one in books for made in one.stages],
+            "series": [made for one in books for made in one.series], "stages": [made for one in books for made in one.stages_of_result()],
             "notes": notes}
 
 

@@ -235,7 +235,9 @@ class WorkTest(unittest.TestCase):
         self.assertEqual((figures["rate",]["value"], figures["rate",]["bound"]), (1e6, "subject"))
         self.assertAlmostEqual(figures["work",]["value"], 4e6)
         self.assertEqual(figures["cycles",]["value"], 1000)
-        self.assertEqual(book.stages[0]["stages"], {"parse": 40.0})
+        for cycles in (50.0, 60.0):
+            book.stage_cycles({"parse": cycles})
+        self.assertEqual([one["stages"] for one in book.stages_of_result()], [{"parse": 50.0}])
 
     def test_rate_of_memory_is_the_subjects_own_count(self):
         bench = WorkBench(FakeDevice(1e6))
