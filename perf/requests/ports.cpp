@@ -6,6 +6,7 @@
 #include <rte_eth_ring.h>
 #include <rte_ethdev.h>
 #include <rte_ring.h>
+#include <sched.h>
 
 #include <algorithm>
 
@@ -21,6 +22,16 @@ constexpr uint16_t kQueue = 1024;        // of a device
 constexpr unsigned kLoopRing = 8192;     // packets between two looped ports
 
 std::string why(int error) { return rte_strerror(error < 0 ? -error : error); }
+
+// The lowest core the process may run on: the only one, if it was pinned.
+int core_of_process() {
+  cpu_set_t cores;
+  CPU_ZERO(&cores);
+  ::sched_getaffinity(0, sizeof cores, &cores);
+  int core = 0;
+  while (core + 1 < CPU_SETSIZE && !CPU_ISSET(core, &cores)) ++core;
+  return core;
+}
 
 }  // namespace
 
@@ -40,7 +51,7 @@ std::unique_ptr<Ports> Ports::open(const Spec& spec, Faults& faults) {
 }
 
 bool Ports::start_environment(const Spec& spec, Faults& faults) {
-  const std::string core = std::to_string(spec.core), megabytes = std::to_string(spec.memory_megabytes);
+  const std::string core = std::to_string(core_of_process()), megabytes = std::to_string(spec.memory_megabytes);
   std::vector<std::string> words = {
       "penstock-lab-requests", "--no-telemetry", "--log-level", "error",       "-l", core, "-m", megabytes,
       "--file-prefix",         spec.prefix,      "-a",          "0000:00:00.0"};

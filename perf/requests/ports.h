@@ -1,5 +1,5 @@
 // DPDK for the ports of the own stack: the environment is started once in a process and ended with this object, which
-// leaves no file behind. Only devices that are named are taken; the core is not pinned by DPDK but by who started us.
+// leaves no file behind. Only devices that are named are taken. It runs on the lowest core that the process may use.
 //
 // Failure: open() says which field is wrong and why; what was opened before is closed. One thread.
 #pragma once

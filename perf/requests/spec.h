@@ -64,7 +64,7 @@ struct ServerSpec {
 };
 
 struct Spec {
-  unsigned core = 0;
+  std::optional<unsigned> core;  // nothing: where the process may run
   bool huge = false;
   uint32_t memory_megabytes = 512;
   std::string prefix;  // of DPDK's files

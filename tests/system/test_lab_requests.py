@@ -357,7 +357,7 @@ class Faults(LabStory):
         port = {"name": "clients", "address": CLIENT + "/24", "gateway": SERVER}
         wrong = (("", ""), ("[]", ""), ("{", ""), ({}, ""), ({"clients": 5}, "clients"),
                  (kernel_clients("example.org:80"), "clients.target"), ({**good, "seed": "x"}, "seed"),
-                 (own, "ports"), ({**own, "ports": [{**port, "device": "net_nothing0"}]}, "ports[0].device"),
+                 ({**good, "cores": [999]}, "cores[0]"), (own, "ports"), ({**own, "ports": [{**port, "device": "net_nothing0"}]}, "ports[0].device"),
                  ({**own, "ports": [{**port, "device": "net_af_packet0,iface=nothing"}]}, "ports[0].device"),
                  ({"servers": {"listen": "203.0.113.1:80"}}, "servers.listen"))
         for spec, field in wrong:

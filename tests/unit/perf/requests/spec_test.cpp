@@ -30,7 +30,7 @@ TEST(Spec, ReadsEverything) {
   Faults faults;
   const Spec spec = read_spec(good(), faults);
   for (const Fault& fault : faults) ADD_FAILURE() << fault.field << ": " << fault.message;
-  EXPECT_EQ(spec.core, 1u);
+  EXPECT_EQ(spec.core, std::optional<unsigned>(1));
   EXPECT_EQ(spec.seed, 9u);
   const ClientSpec& c = *spec.clients;
   EXPECT_EQ(c.target.address.to_string(), "203.0.113.10");
