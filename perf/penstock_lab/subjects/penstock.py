@@ -69,9 +69,9 @@ class Penstock(Subject):
             sample, workers = self.sample(), self._gateway.json("stats", "workers")["workers"]
             return sample.sent > 0 and sum(int(w.get("flows", 0)) for w in workers) >= flows
         rig.wait_until(flowing, 60, 0.2, "penstock: forward the input")
-        time.sleep(0.5)
+        time.sleep(0.2)   # neighbours are known by now, and packets that waited for them are gone
         before = self.sample()
-        time.sleep(0.3)
+        time.sleep(0.2)
         after = self.sample()
         lost = {name: count - before.drops.get(name, 0) for name, count in after.drops.items() if name not in QUIET_DROPS}
         if sum(lost.values()) > (after.received - before.received) * LOST:
