@@ -51,7 +51,8 @@ class Penstock(Subject):
             seal = tunnel.sealer(self.objects.esp) if self.objects.esp and self.objects.esp["operation"] == "decrypt" else None
             inputs.write(path / "input.pcap", place.scenario, self.joint.servers, self.objects.neighbours(), seal)
         memory = str(config["memory"])
-        self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, [] if place.huge else ["--no-huge", "--memory", memory])
+        options = [] if place.huge else ["--no-huge", "--memory", memory]
+        self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, options)
         self._gateway.start(seconds=60)
         self._apply(self.objects.all())
         if place.wiring == "replay":
@@ -124,6 +125,7 @@ class Penstock(Subject):
         if kind == "restart":
             self._gateway.stop()
             self._gateway.start(seconds=60)
+            self._last = None   # its counters begin again
             return
         made = {"rules": self.objects.rule, "routes": lambda n: [self.objects.node(n)],
                 "endpoints": self.objects.services, "keys": self.objects.peers}
