@@ -25,6 +25,11 @@ def frames_of(path):
     return found
 
 
+def words_sum(data):
+    """Zero when the check sum in `data` is right (RFC 1071: all words add up to minus zero)."""
+    return sum(int.from_bytes(data[at:at + 2], "big") for at in range(0, len(data), 2)) % 0xffff
+
+
 def words(faults):
     """Faults of the scenario, not of this machine."""
     return [str(fault) for fault in faults if not isinstance(fault, Missing)]
@@ -104,10 +109,10 @@ class Inputs(unittest.TestCase):
             for frame in self.write([stream(100, protocol=protocol)])[:3]:
                 self.assertEqual(len(frame), 96)
                 self.assertEqual(frame[:6].hex(), wiring.LEFT.mac.replace(":", ""))
-                self.assertEqual(inputs.checksum(frame[14:34]), 0)
+                self.assertEqual(words_sum(frame[14:34]), 0)
                 if protocol == "tcp":
                     pseudo = frame[26:34] + struct.pack("!HH", 6, len(frame) - 34)
-                    self.assertEqual(inputs.checksum(pseudo + frame[34:]), 0)
+                    self.assertEqual(words_sum(pseudo + frame[34:]), 0)
 
     def test_sizes_come_in_their_proportions(self):
         sizes = [len(f) + 4 for f in self.write([stream("imix", source={"from": "10.0.0.1", "count": 1200})])]
