@@ -118,6 +118,7 @@ void read_retry(const v1alpha1::ServiceRetry& message, config::RetryRules& out, 
   if (message.has_max_retry_after())
     read_duration({&path, "maxRetryAfter"}, message.max_retry_after(), out.max_retry_after, fields);
   out.non_idempotent = message.non_idempotent();
+  out.hedge = message.hedge_on_per_try_timeout();
 }
 
 void write_retry(const config::RetryRules& rules, v1alpha1::ServiceRetry& out) {
@@ -131,6 +132,7 @@ void write_retry(const config::RetryRules& rules, v1alpha1::ServiceRetry& out) {
   if (rules.try_timeout != 0) out.set_per_try_timeout(duration_text(rules.try_timeout));
   if (rules.max_retry_after != 0) out.set_max_retry_after(duration_text(rules.max_retry_after));
   if (rules.non_idempotent) out.set_non_idempotent(true);
+  if (rules.hedge) out.set_hedge_on_per_try_timeout(true);
 }
 
 void read_preconnect(const v1alpha1::Preconnect& message, uint32_t& percent, const Path& path, Fields& fields) {

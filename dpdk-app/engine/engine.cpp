@@ -241,12 +241,12 @@ void Engine::connect_port(const Port& port) {
       port.mtu > kStandardMtu ? *buffers_.pool_for_mtu(port.mtu) : nullptr;  // it is open: there is one
   for (auto& worker : workers_) {
     WorkerState& w = worker->state();
-    w.ports[port.id] = {port.rss, port.twin, jumbo};
+    w.ports[port.id] = {port.rss, port.twin, jumbo, port.checksums, port.segments};
     if (port.inline_crypto != nullptr) {
       w.inline_ports.store(true, std::memory_order_relaxed);
       w.transmit.guard();
     }
-    w.transmit.open(port.id, port.tx_queues);
+    w.transmit.open(port.id, port.tx_queues, port.checksums);
   }
   if (port.inline_crypto != nullptr) associations_->add_port(port.inline_crypto);
 }

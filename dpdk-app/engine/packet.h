@@ -50,6 +50,11 @@ struct Carry {
   uint16_t sealed_for;                      // of an outgoing frame that a NIC has to encrypt: by this port only
 };
 
+// Of a frame of our own: its TCP checksum, and of a long one the cutting, are left to the port it leaves by. It has all
+// its headers in its first buffer.
+constexpr uint64_t kUnfinished = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
+inline bool is_unfinished(const rte_mbuf* m) { return (m->ol_flags & kUnfinished) != 0; }
+
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
 
 enum class Origin : uint8_t {

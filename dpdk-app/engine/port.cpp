@@ -31,12 +31,16 @@ bool can_rss(const rte_eth_dev_info& info) {
   return (info.flow_type_rss_offloads & kNeeded) == kNeeded && bus != nullptr && std::strcmp(bus, "vdev") != 0;
 }
 
+// Not that all buffers of a queue are of one pool (MBUF_FAST_FREE): standard and long ones leave by the same.
+constexpr uint64_t kTransmitOffloads = RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_IPV4_CKSUM |
+                                       RTE_ETH_TX_OFFLOAD_TCP_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_TSO;
+
 rte_eth_conf configuration(const PortRequest& request, const rte_eth_dev_info& info, bool rss,
                            const crypto::InlineOffloads& inline_crypto) {
   rte_eth_conf conf{};
   conf.rxmode.mtu = request.mtu;
   conf.rxmode.offloads = info.rx_offload_capa & (RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
-  conf.txmode.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  conf.txmode.offloads = info.tx_offload_capa & kTransmitOffloads;
   conf.rxmode.offloads |= inline_crypto.rx;
   conf.txmode.offloads |= inline_crypto.tx;
   if (rss) {
@@ -71,7 +75,7 @@ base::Result<void> set_up_queues(const PortRequest& request, const Port& port, c
     if (const int s = rte_eth_rx_queue_setup(port.id, q, rx_ring, SOCKET_ID_ANY, nullptr, pool); s != 0)
       return failed(request, "receive queue " + std::to_string(q) + " refused", s);
   rte_eth_txconf tx = info.default_txconf;
-  tx.offloads = info.tx_offload_capa & (RTE_ETH_TX_OFFLOAD_MULTI_SEGS | RTE_ETH_TX_OFFLOAD_MBUF_FAST_FREE);
+  tx.offloads = info.tx_queue_offload_capa & kTransmitOffloads;
   for (uint16_t q = 0; q < port.tx_queues; ++q)
     if (const int s = rte_eth_tx_queue_setup(port.id, q, tx_ring, SOCKET_ID_ANY, &tx); s != 0)
       return failed(request, "transmit queue " + std::to_string(q) + " refused", s);
@@ -83,7 +87,10 @@ base::Result<void> configure(const PortRequest& request, Buffers& buffers, Port&
   if (const int s = rte_eth_dev_info_get(port.id, &info); s != 0)
     return failed(request, "cannot be asked what it is", s);
   port.driver = info.driver_name;
-  port.max_mtu = info.max_mtu;
+  port.max_mtu = port.driver == "net_tap" ? RTE_ETHER_MTU : info.max_mtu;  // it says 65535, and sends nothing longer
+  port.checksums = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
+  // net_tap says it cuts, but refuses segments that fill the MTU and does not know IPv6.
+  port.segments = (info.tx_offload_capa & kTransmitOffloads) == kTransmitOffloads && port.driver != "net_tap";
   const auto wanted = static_cast<uint16_t>(request.queues != 0 ? request.queues : request.workers);
   port.rx_queues = std::min(wanted, info.max_rx_queues);
   port.tx_queues = std::min<uint16_t>(static_cast<uint16_t>(request.workers), info.max_tx_queues);
@@ -91,8 +98,8 @@ base::Result<void> configure(const PortRequest& request, Buffers& buffers, Port&
   const bool fixed_queues = port.driver == "net_af_packet" || port.driver == "net_pcap" || port.driver == "net_ring";
   if (fixed_queues) port.rx_queues = info.max_rx_queues;
   if (fixed_queues) port.tx_queues = info.max_tx_queues;
-  if (request.mtu > info.max_mtu)
-    return base::Error{"device \"" + request.device + "\" takes an MTU of at most " + std::to_string(info.max_mtu)};
+  if (request.mtu > port.max_mtu)
+    return base::Error{"device \"" + request.device + "\" takes an MTU of at most " + std::to_string(port.max_mtu)};
   const bool rss = can_rss(info) && port.rx_queues == request.workers && request.workers > 1;
   auto pool = buffers.pool_for_mtu(request.mtu);
   if (!pool) return base::Error{pool.error()};

@@ -33,6 +33,8 @@ struct Port {
   bool rss = false;        // spreads by our key: a packet arrives at its owner
   uint16_t twin = 0xffff;  // its kernel twin's port id
   bool is_twin = false;
+  bool checksums = false;                             // finishes TCP checksums of what it sends
+  bool segments = false;                              // and cuts long TCP segments (TSO)
   std::string fake_inline;                            // as requested
   std::shared_ptr<crypto::InlinePort> inline_crypto;  // null: it has none
 };

@@ -2,12 +2,15 @@
 
 #include <rte_ethdev.h>
 
+#include <algorithm>
+
 #include "engine/packet.h"
 
 namespace penstock::engine {
 
-void Transmit::open(uint16_t port, uint16_t queues) {
+void Transmit::open(uint16_t port, uint16_t queues, bool offloads) {
   Out& out = ports_[port];
+  out.offloads = offloads;
   out.queue = static_cast<uint16_t>(worker_ % queues);
   out.relay_to = worker_ < queues ? 0xff : static_cast<uint8_t>(worker_ % queues);
   out.open.store(true, std::memory_order_release);
@@ -36,10 +39,23 @@ void Transmit::hold_back_strays(uint16_t port) {
   out.count = kept;
 }
 
+// Drivers put right what their device wants otherwise; what they cannot would stop the queue.
+void Transmit::prepare(uint16_t port) {
+  Out& out = ports_[port];
+  unsigned good = 0;
+  while ((good += rte_eth_tx_prepare(port, out.queue, &out.frames[good], static_cast<uint16_t>(out.count - good))) <
+         out.count) {
+    refuse(out.frames[good], flow::DropReason::offload_refused);
+    std::copy(&out.frames[good + 1], &out.frames[out.count], &out.frames[good]);
+    --out.count;
+  }
+}
+
 void Transmit::flush(uint16_t port) {
   Out& out = ports_[port];
   if (guards_.load(std::memory_order_relaxed)) [[unlikely]]
     hold_back_strays(port);
+  if (out.offloads && out.relay_to == 0xff && sink == nullptr) prepare(port);
   const unsigned count = out.count;
   out.count = 0;
   if (watch_.wants(flow::CapturePoint::kTx)) [[unlikely]]

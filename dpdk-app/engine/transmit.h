@@ -33,7 +33,8 @@ class Transmit {
 
   // Control thread. `queues`: how many the device has. After close() a device may go only when the round in progress
   // has ended: it may still have frames for it.
-  void open(uint16_t port, uint16_t queues);
+  // `offloads`: the device finishes checksums, and has to see such frames first.
+  void open(uint16_t port, uint16_t queues, bool offloads = false);
   void close(uint16_t port);
   // Some port encrypts by itself: from now on no frame that waits for one leaves by another.
   void guard() { guards_.store(true, std::memory_order_relaxed); }
@@ -54,6 +55,7 @@ class Transmit {
  private:
   struct Out {
     std::atomic<bool> open{false};  // last of what open() writes
+    bool offloads = false;
     uint16_t queue = 0;
     uint8_t relay_to = 0xff;  // 0xff: `queue` is ours
     unsigned count = 0;
@@ -63,6 +65,7 @@ class Transmit {
   void flush(uint16_t port);
   void refuse(rte_mbuf* frame, flow::DropReason reason);
   void hold_back_strays(uint16_t port);
+  void prepare(uint16_t port);
 
   const unsigned worker_;
   Mesh& mesh_;

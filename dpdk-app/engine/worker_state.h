@@ -42,6 +42,8 @@ struct PortFacts {  // what the packet path needs to know of a device
   bool rss = false;
   uint16_t twin = 0xffff;
   rte_mempool* jumbo = nullptr;  // of packets that are too long for WorkerState::pool; null: none goes there
+  bool checksums = false;        // as Port's
+  bool segments = false;
 };
 
 struct AffinityKey {

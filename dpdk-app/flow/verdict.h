@@ -129,6 +129,7 @@ enum class Severity : uint8_t {
   X(esp_identity_malformed, "identity header cut short, of another version, or reserved bits set", kPeer)          \
   X(esp_inline_unknown, "decrypted by a NIC that has no key of its association", kFault)                           \
   X(esp_inline_strayed, "waits for a NIC to encrypt it, and would leave by another", kFault)                       \
+  X(offload_refused, "left its checksum or cutting to a NIC, and the port it leaves by does neither", kFault)      \
   X(esp_unknown_spi, "ESP with an SPI of no association", kPeer)                                                   \
   X(clear_refused, "in clear, from where encryption is required", kPeer)                                           \
   X(clear_not_sent, "would leave in clear, to where encryption is required", kFault)                               \

@@ -91,6 +91,7 @@ struct RetryRules {
   base::Nanos try_timeout = 0;       // of one try, where the route has no time-out of its own
   base::Nanos max_retry_after = 0;   // a Retry-After up to this is waited for; a longer one ends the tries
   bool non_idempotent = false;       // POST and PATCH, too, after they were sent
+  bool hedge = false;                // a try that takes longer than `try_timeout` goes on beside the next
   StatusSet statuses;                // all that `on` and `codes` mean: seal()
   bool operator==(const RetryRules&) const = default;
 

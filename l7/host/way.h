@@ -13,6 +13,10 @@ struct Way {
 // As the generation's routes say. Behind a peer the source is an address that is no tunnel's end.
 Way way_to(const engine::WorkerState& worker, const base::IpAddress& remote);
 
+// The only port that packets to it leave by, in clear; kNoPort: there are several, or a tunnel, or none.
+constexpr uint16_t kNoPort = 0xffff;
+uint16_t port_to(const engine::WorkerState& worker, const base::IpAddress& remote);
+
 // MSS option for that way (RFC 6691): without the IP and TCP headers, options not counted.
 uint16_t mss_of(const Way& way, bool v4);
 

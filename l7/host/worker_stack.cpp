@@ -4,6 +4,8 @@
 
 #include "wire/headers.h"
 
+template class penstock::proxy::Proxy<penstock::host::StackNet>;
+
 namespace penstock::host {
 
 namespace {
@@ -57,6 +59,20 @@ void WorkerStack::close_unwanted(const route::L7Config& config) {
   });
 }
 
+// Buffers for segments that the standard ones do not hold, and work that may be left to devices.
+void WorkerStack::look_at_ports() {
+  for (const engine::PortFacts& port : worker_.ports) {
+    if (port.jumbo != nullptr) writer_.use_jumbo(port.jumbo);
+    offloads_ = offloads_ || port.checksums;
+  }
+}
+
+Offload WorkerStack::offload_to(const base::IpAddress& remote) const {
+  const uint16_t port = offloads_ ? port_to(worker_, remote) : kNoPort;
+  if (port == kNoPort) return {};
+  return {.checksums = worker_.ports[port].checksums, .segments = worker_.ports[port].segments};
+}
+
 // Listeners that stay keep their number in the stack, and so what waits to be accepted there.
 void WorkerStack::adopt(const flow::Generation& generation) {
   const route::L7Config& config = generation.l7 != nullptr ? *generation.l7 : kNothing;
@@ -75,6 +91,7 @@ void WorkerStack::adopt(const flow::Generation& generation) {
       if (id != tcp::kNone) open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i});
     }
   }
+  look_at_ports();
   proxy_.adopt(config, worker_.id);
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;
@@ -86,9 +103,12 @@ void WorkerStack::adopt(const flow::Generation& generation) {
 }
 
 void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
+  tcp::Tuple tuple;
+  uint32_t id = tcp::kNone;
   for (unsigned i = 0; i < count; ++i) {
     engine::Packet& p = *packets[i];
-    const uint32_t id = stack_.find(tuple_of(p));
+    // Segments come in trains: the one before is mostly of the same connection.
+    if (const tcp::Tuple next = tuple_of(p); i == 0 || !(next == tuple)) id = stack_.find(tuple = next);
     if (id == tcp::kNone) continue;
     p.connection = id;
     p.terminates = true;
@@ -163,6 +183,7 @@ unsigned WorkerStack::act(base::Nanos now, rte_mbuf** out, unsigned room) {
       // A segment is never left half said: its bytes may be gone when the round is over.
       if (room - count < kMostPackets) break;
       if (!stack_.next_segment({.max_segments = kSegmentsAtOnce}, now, writer_.tuple, writer_.segment)) break;
+      writer_.offload = offload_to(writer_.tuple.remote);
       writer_.begin();
     }
     rte_mbuf* packet = writer_.next();

@@ -57,6 +57,8 @@ class WorkerStack final : public engine::LocalHost {
   };
 
   void close_unwanted(const route::L7Config& config);
+  void look_at_ports();
+  Offload offload_to(const base::IpAddress& remote) const;
   void tell(base::Nanos now);
   void publish_counters(base::Nanos now);
 
@@ -66,6 +68,7 @@ class WorkerStack final : public engine::LocalHost {
   proxy::Proxy<StackNet> proxy_;
   PacketWriter writer_;
   std::vector<Open> open_;
+  bool offloads_ = false;  // some port finishes checksums
   bool draining_ = false;
   TcpCounters counters_;
   ListenerCounts closed_{};  // of listeners that are no more
@@ -73,3 +76,5 @@ class WorkerStack final : public engine::LocalHost {
 };
 
 }  // namespace penstock::host
+
+extern template class penstock::proxy::Proxy<penstock::host::StackNet>;  // worker_stack.cpp

@@ -263,6 +263,7 @@ template <Net N>
 void Proxy<N>::over(Exchange& x) {
   leave_heads(x);
   leave_backend(x, false);
+  leave_aside(x);
   leave_cluster(x);
   drop_mirrors(x);
   drop_held(x);

@@ -39,6 +39,8 @@ namespace penstock::proxy {
   X(sessions_moved, "of them those whose endpoint before could not take them")                    \
   X(retries, "tries besides the first one")                                                       \
   X(retries_over_budget, "retries not made: the cluster's budget was spent")                      \
+  X(hedges, "tries that were left to go on beside another one")                                   \
+  X(hedges_won, "of them those whose answer was the first")                                       \
   X(preconnects, "connections to endpoints that were begun ahead of their request")               \
   X(preconnect_failures, "of them those that did not come about")                                 \
   X(stale_retries, "requests sent again because a kept connection had been closed meanwhile")     \

@@ -74,6 +74,7 @@ struct RetryPolicy {
     statuses.add(rules.statuses);
     max_retry_after = rules.max_retry_after;
     non_idempotent = rules.non_idempotent;
+    hedge = rules.hedge;
   }
 
   base::Nanos backoff = 0, max_retry_after = 0;
@@ -82,6 +83,7 @@ struct RetryPolicy {
   bool connect_failure = false;
   bool reset = false;
   bool non_idempotent = false;
+  bool hedge = false;
 };
 
 struct Message {
@@ -117,6 +119,7 @@ struct ExchangeState {
   Phase phase = Phase::kHead;
   uint32_t client = kNone;   // downstream session
   uint32_t backend = kNone;  // upstream session
+  uint32_t aside = kNone;    // upstream session of a try that takes long, beside the running one (hedge.h)
   uint32_t message = kNone;
   uint32_t cluster = kNone;                                 // slot
   uint32_t endpoint = kNone;                                // slot, of the running or last try
@@ -131,6 +134,7 @@ struct ExchangeState {
   base::Nanos stream_timeout = 0;
   base::Nanos backend_timeout = 0;
   base::Nanos moved_at = 0;
+  base::Nanos aside_began = 0;
 
   std::array<uint32_t, 2> inspections{kNone, kNone};  // slots of those that look at the content
   uint32_t hold_bytes = 0;                            // so much of it

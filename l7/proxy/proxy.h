@@ -160,6 +160,14 @@ class Proxy {
   void stop_waiting(Exchange& x);
   void leave_cluster(Exchange& x);
   void leave_backend(Exchange& x, bool keep);
+
+  // hedge.h
+  bool may_hedge(const Exchange& x) const;
+  void set_aside(Exchange& x);
+  void turn_aside(Exchange& x);
+  void leave_aside(Exchange& x);
+  void refuse_try(Exchange& x, uint32_t flags);
+  void on_aside_events(uint32_t index);
   void close_upstream(uint32_t upstream, bool in_peace);
   bool is_fresh(const UpstreamSession& upstream);
   uint32_t open_upstream(const DownstreamSession& client, const config::Endpoint& endpoint,
@@ -260,6 +268,7 @@ class Proxy {
 #include "l7/proxy/bandwidth.h"
 #include "l7/proxy/client.h"
 #include "l7/proxy/guard.h"
+#include "l7/proxy/hedge.h"
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"
 #include "l7/proxy/rate_limit.h"

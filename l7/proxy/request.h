@@ -355,6 +355,7 @@ template <Net N>
 void Proxy<N>::begin_answer(Exchange& x) {
   http::ResponseHead& head = message_of(x).response;
   leave_heads(x);
+  leave_aside(x);
   leave_cluster(x);
   // To CONNECT that would be a tunnel (RFC 9110 9.3.6), and what follows were not requests to those in front of us.
   if (x.method == http::Method::kConnect && head.status / 100 == 2) {

@@ -80,6 +80,7 @@ typename Proxy<N>::Ran Proxy<N>::on_interim(Exchange& x) {
   x.interim_waits = sent == Sent::kLater;
   if (x.interim_waits) return Ran::kWaits;
   x.interim_sent = true;
+  leave_aside(x);
   return Ran::kMoved;
 }
 
@@ -96,6 +97,7 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
     return Ran::kMoved;
   }
   if (retry_answer(x)) return Ran::kMoved;
+  leave_aside(x);
   write_limit_fields(x);
   const config::Listener* listener = listener_of(client_of(x));
   bool fits =

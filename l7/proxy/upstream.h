@@ -11,7 +11,7 @@ void Proxy<N>::start_try(Exchange& x) {
   const config::Cluster* cluster = clusters_.find(x.cluster);
   const config::Endpoint* endpoint = clusters_.pick(x.cluster, {x.avoid, x.session, x.hash, x.hashed}, random_, now_);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
-  if (cluster == nullptr || endpoint == nullptr) return answer(x, 503, kNoHealthyUpstream | last_try);
+  if (cluster == nullptr || endpoint == nullptr) return refuse_try(x, kNoHealthyUpstream | last_try);
   ClusterState& state = clusters_.cluster(x.cluster);
   if (!x.counted) {
     if (state.requests >= cluster->limits.requests) {
@@ -139,7 +139,7 @@ void Proxy<N>::wait(Exchange& x, const config::Cluster& cluster) {
   ClusterState& state = clusters_.cluster(x.cluster);
   if (state.waiting >= cluster.limits.pending) {
     counters_.count(Count::pool_overflows);
-    return answer(x, 503, kOverflow);
+    return refuse_try(x, kOverflow);
   }
   counters_.count(Count::pool_waits);
   const uint32_t index = client_of(x).exchange;
@@ -236,13 +236,19 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
     note_failure(x);
     judge(x, why == Failure::kProtocol ? Outcome::kGatewayError : Outcome::kLocalFailure);
   }
-  leave_backend(x, false);
+  const bool aside = why == Failure::kTimeout && may_hedge(x);
+  if (aside) {
+    set_aside(x);
+  } else {
+    leave_backend(x, false);
+  }
   if (stale) {
     x.stale_retried = true;
     counters_.count(Count::stale_retries);
     return start_try(x);
   }
   if (may_retry(x, why) && spend_retry(x)) return begin_retry(x, 0);
+  if (x.aside != kNone && why != Failure::kTimeout) return turn_aside(x);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
   switch (why) {
     case Failure::kConnect:
@@ -263,6 +269,7 @@ void Proxy<N>::on_upstream_events(uint32_t index, uint8_t events) {
   upstream.dead |= (events & kEnded) != 0;
   if (upstream.state == UpstreamSession::State::kMirror) return on_mirror_events(index);
   if (upstream.state == UpstreamSession::State::kAhead) return on_ahead_events(index, events);
+  if (upstream.state == UpstreamSession::State::kAside) return on_aside_events(index);
   if (upstream.state == UpstreamSession::State::kIdle) {
     if (is_fresh(upstream)) return;
     if (!upstream.dead && net_.readable(upstream.connection) != 0) counters_.count(Count::idle_surprises);
@@ -293,7 +300,9 @@ void Proxy<N>::on_upstream_time(uint32_t index) {
   UpstreamSession& upstream = upstreams_.at(index);
   if (upstream.connection == kNone) return;
   using State = UpstreamSession::State;
-  if (upstream.state == State::kBusy || upstream.state == State::kConnecting || upstream.until == 0) return;
+  if (upstream.state == State::kBusy || upstream.state == State::kConnecting || upstream.state == State::kAside ||
+      upstream.until == 0)
+    return;
   if (upstream.until > now_) return arm(limits_.clients + index, upstream.until);
   if (upstream.state == State::kIdle) return close_upstream(index, true);
   if (upstream.state == State::kAhead) return fail_ahead(index);

@@ -2,6 +2,7 @@
 //
 //   kConnecting -> kBusy <-> kIdle        kMirror: a copy of a request, whose answer is thrown away
 //   kAhead -> kIdle: connecting, before anybody needs it
+//   kBusy <-> kAside: its exchange tries another one meanwhile
 //
 // UpstreamSession: what is kept of each connection. UpstreamStream: what a request needs while it is under way; it
 // lives in the exchange. Both know numbers of connections, never bytes of another one.
@@ -15,7 +16,7 @@
 namespace penstock::proxy {
 
 struct UpstreamSession {
-  enum class State : uint8_t { kConnecting, kBusy, kIdle, kMirror, kAhead };
+  enum class State : uint8_t { kConnecting, kBusy, kIdle, kMirror, kAhead, kAside };
 
   uint32_t connection = kNone;
   uint32_t exchange = kNone;

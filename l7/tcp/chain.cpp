@@ -36,7 +36,7 @@ size_t Chain::write(ChunkPool& pool, uint64_t offset, base::Bytes bytes) {
     const uint32_t index = find_or_insert(pool, offset - inside);
     if (index == kNone) break;
     const size_t count = std::min(bytes.size() - done, kChunkBytes - inside);
-    std::memcpy(pool.at(index).bytes + inside, bytes.data() + done, count);
+    std::memcpy(pool.bytes(index) + inside, bytes.data() + done, count);
     done += count;
     offset += count;
   }
@@ -53,7 +53,7 @@ size_t Chain::read(const ChunkPool& pool, uint64_t offset, size_t length, base::
     const uint64_t inside = offset - chunk.start;
     if (inside >= kChunkBytes) break;
     const size_t count = std::min(length - done, kChunkBytes - static_cast<size_t>(inside));
-    pieces[piece_count++] = {chunk.bytes + inside, count};
+    pieces[piece_count++] = {pool.bytes(index) + inside, count};
     done += count;
     offset += count;
     index = chunk.next;

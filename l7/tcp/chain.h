@@ -10,20 +10,9 @@
 #include <cstdint>
 
 #include "base/bytes.h"
-#include "l7/tcp/pool.h"
+#include "l7/tcp/chunk_pool.h"
 
 namespace penstock::tcp {
-
-constexpr size_t kChunkBytes = 2032;  // with its header 2 KiB: one Ethernet segment, or a small request and its memory
-
-struct Chunk {
-  uint64_t start;  // offset of bytes[0], a multiple of kChunkBytes
-  uint32_t next;
-  uint32_t padding;
-  uint8_t bytes[kChunkBytes];
-};
-static_assert(sizeof(Chunk) == 2048);
-using ChunkPool = Pool<Chunk>;
 
 class Chain {
  public:

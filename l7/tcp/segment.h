@@ -62,9 +62,8 @@ struct Segment {
 // `tcp` is the TCP header and all that follows it, padding cut off.
 bool parse_segment(base::Bytes tcp, Ecn ecn, Segment& out);
 
-// Pieces of one outgoing payload: 64 KiB of segmentation offload over chunks of 2032 bytes, and one for an unaligned
-// start.
-constexpr size_t kMaxPieces = 34;
+// Pieces of one outgoing payload: 64 KiB of segmentation offload over chunks of 2 KiB, and one for an unaligned start.
+constexpr size_t kMaxPieces = 33;
 
 struct Outgoing {
   Seq seq = 0;

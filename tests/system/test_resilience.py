@@ -31,6 +31,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                     time.sleep(0.05)
             except OSError:
                 return
+        time.sleep(self.server.delay)
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -49,7 +50,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     def __init__(self, host):
         with host.entered():
             super().__init__(("0.0.0.0", SERVED), Handler)
-        self.name, self.status, self.healthy = host.role, 200, True
+        self.name, self.status, self.healthy, self.delay = host.role, 200, True, 0
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         host.lab.at_close(self.end)
 
@@ -70,7 +71,7 @@ class Resilience(rig.Story):
 
     def setUp(self):
         for server in self.running:
-            server.status, server.healthy = 200, True
+            server.status, server.healthy, server.delay = 200, True, 0
 
     def tearDown(self):
         rig.wait_until(lambda: self.gateway.balance() == 0, 10, what=lambda: "packets that are nowhere")
@@ -99,6 +100,20 @@ class Resilience(rig.Story):
                 if all(f'{k}="{v}"' in line for k, v in labels.items()):
                     total += float(line.rsplit(" ", 1)[1])
         return total
+
+    def test_a_slow_try_goes_on_beside_the_next(self):
+        """Hedged: one slow endpoint costs the time of a try; two slow ones no more than the faster of them."""
+        self.serve(retry={"attempts": 1, "backoff": "1ms", "retryOn": ["reset"], "perTryTimeout": "200ms",
+                          "hedgeOnPerTryTimeout": True})
+        self.running[0].delay = 3
+        self.assertEqual(self.ask(4), [(200, "s2")] * 4)
+        hedges = self.metric("penstock_l7_hedges_total")
+        self.assertGreaterEqual(hedges, 1)
+        self.assertEqual(self.metric("penstock_l7_hedges_won_total"), 0)
+        for server in self.running:
+            server.delay = 0.3   # longer than a try: the first of two answers before the second
+        self.assertEqual([status for status, _ in self.ask(3)], [200] * 3)
+        self.assertEqual(self.metric("penstock_l7_hedges_won_total"), 3)
 
     def test_an_endpoint_that_answers_500_is_ejected_and_comes_back(self):
         self.serve(outlierDetection={"consecutive5xxErrors": 3, "baseEjectionTime": "6s", "interval": "1s", "maxEjectionPercent": 50})

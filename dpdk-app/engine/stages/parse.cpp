@@ -13,8 +13,9 @@ namespace {
 using flow::DropReason;
 using flow::Verdict;
 
-wire::Ipv4Checksum checksum_known(const rte_mbuf& m) {
-  return (m.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD
+// Our own headers are right; what a device is to cut has none yet.
+wire::Ipv4Checksum checksum_known(const rte_mbuf& m, bool own) {
+  return own || (m.ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD
              ? wire::Ipv4Checksum::kVerifiedByDevice
              : wire::Ipv4Checksum::kVerify;
 }
@@ -110,11 +111,11 @@ void Parse::run(Burst& burst, WorkerState& w) {
     if (i + kAhead < burst.count) rte_prefetch0(rte_pktmbuf_mtod(burst.packets[i + kAhead].mbuf, void*));
     Packet& p = burst.packets[i];
     reset(p);
-    if (p.mbuf->nb_segs > 1 && rte_pktmbuf_linearize(p.mbuf) != 0) [[unlikely]] {
+    if (p.mbuf->nb_segs > 1 && !(own && is_unfinished(p.mbuf)) && rte_pktmbuf_linearize(p.mbuf) != 0) [[unlikely]] {
       drop(p, DropReason::no_buffers);
       continue;
     }
-    const wire::ParseError error = wire::parse(frame_of(p), p.length, checksum_known(*p.mbuf), p.headers);
+    const wire::ParseError error = wire::parse(frame_of(p), p.length, checksum_known(*p.mbuf, own), p.headers);
     if (own) {
       if (error != wire::ParseError::kNone) drop(p, reason_of(error));
       continue;

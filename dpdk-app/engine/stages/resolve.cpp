@@ -86,6 +86,7 @@ void resolve(Packet& p, WorkerState& w) {
   if (neighbour == nullptr) return drop(p, DropReason::neighbour_table_full);
   trim_padding(p);
   if (!write_l2(p, out)) return drop(p, DropReason::no_buffers);
+  if (is_unfinished(p.mbuf)) p.mbuf->l2_len = p.headers.l2_length;
   if (neighbour->reachable) std::memcpy(p.data, neighbour->mac.bytes.data(), 6);
   if (p.fragment_out) [[unlikely]]
     return send_fragments(p, w, out, *neighbour);

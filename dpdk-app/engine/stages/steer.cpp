@@ -44,7 +44,9 @@ void refuse(Packet& p, WorkerState& w, DropReason reason, Answer answer) {
 
 // What does not fit `mtu` is cut, or its sender is told. False: the packet goes no further.
 bool fit(Packet& p, WorkerState& w, uint16_t mtu) {
-  const unsigned length = p.headers.end - p.headers.l2_length;
+  const bool to_be_cut = (p.mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0;
+  const unsigned length = to_be_cut ? p.headers.payload_offset - p.headers.l2_length + p.mbuf->tso_segsz
+                                    : p.headers.end - p.headers.l2_length;
   // IP-in-IP's inside is not cut: the sender learns the smaller MTU instead.
   const uint16_t overhead = tunnel_overhead(p);
   mtu = static_cast<uint16_t>(mtu - overhead);
@@ -97,6 +99,13 @@ void enter_tunnel(Packet& p, WorkerState& w, uint16_t to, uint16_t demand) {
   if (lanes.count != 0) p.association = w.associations->outbound(lanes, hash);
 }
 
+// A change of routes may lead what was left to one port out by another, or into a tunnel. TCP says it again.
+bool finishes(const Packet& p, const WorkerState& w, const flow::NextHop& hop) {
+  if (hop.peer != flow::kNoPeer) return false;
+  const PortFacts& port = w.ports[w.generation->interfaces->by_id[hop.interface].port];
+  return (p.mbuf->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0 ? port.segments : port.checksums;
+}
+
 // Leaves through `p.next_hop`: what RFC 1812 §5.2.1.2 asks before a packet is forwarded.
 void forward(Packet& p, WorkerState& w, bool own) {
   if (p.for_us) return drop(p, DropReason::clear_refused);
@@ -104,6 +113,8 @@ void forward(Packet& p, WorkerState& w, bool own) {
   uint16_t demand = 0;
   if (!p.redirected) {
     const flow::NextHop& hop = w.generation->routes->next_hop(p.next_hop);
+    if (is_unfinished(p.mbuf) && !finishes(p, w, hop)) [[unlikely]]
+      return drop(p, DropReason::offload_refused);
     if (hop.peer != flow::kNoPeer) return enter_tunnel(p, w, hop.peer, hop.demand);
     p.out = hop.interface;
     demand = hop.demand;

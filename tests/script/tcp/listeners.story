@@ -205,7 +205,7 @@ story no_chunk_is_left
   < . 3001:4001(1000) ack 1
   > . 1:1(0) ack 4001
   < . 4001:5001(1000) ack 1
-  > . 1:1(0) ack 4065
+  > . 1:1(0) ack 4097
   count pool_empty 1
-  read 4064
-  > . 1:1(0) ack 4065
+  read 4096
+  > . 1:1(0) ack 4097

@@ -80,6 +80,7 @@ TEST(TranslateResilience, EveryField) {
     perTryTimeout: 300ms
     maxRetryAfter: 2s
     nonIdempotent: true
+    hedgeOnPerTryTimeout: true
   preconnect: {perUpstreamPreconnectRatio: 1.5}
   maxStreamDuration: 1h
 )",
@@ -90,9 +91,10 @@ TEST(TranslateResilience, EveryField) {
                                                     config::SuccessRateEjection{1500, 3, 20},
                                                     config::FailurePercentageEjection{50, 2, 10}}));
   EXPECT_EQ(got.budget, (config::RetryBudget{30, 20'000 * kMs, 3, 2000 * kMs}));
-  EXPECT_EQ(got.retry,
-            (config::RetryRules{
-                2, 50 * kMs, config::kOn5xx | config::kOnReset, {429}, {"x-again"}, 300 * kMs, 2000 * kMs, true, {}}));
+  EXPECT_EQ(
+      got.retry,
+      (config::RetryRules{
+          2, 50 * kMs, config::kOn5xx | config::kOnReset, {429}, {"x-again"}, 300 * kMs, 2000 * kMs, true, true, {}}));
   EXPECT_EQ(got.preconnect_percent, 150u);
   EXPECT_EQ(got.max_stream, 3'600'000 * kMs);
 }

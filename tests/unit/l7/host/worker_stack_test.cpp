@@ -68,6 +68,23 @@ struct Gateway {
     world.arrive(0, frame);
     return world.take();
   }
+  // 3000 bytes; what leaves because of it stays where it is.
+  void ask_for_large(uint32_t next) {
+    std::vector<uint8_t> frame(2000);
+    constexpr std::string_view kRequest = "GET /large HTTP/1.1\r\nHost: x\r\n\r\n";
+    wire::TcpPacket p;
+    p.link = to_gateway(0);
+    p.ip = {.src = ip(kClient), .dst = ip(kHere)};
+    p.src_port = client_port;
+    p.dst_port = 80;
+    p.seq = 1001;
+    p.ack = next;
+    p.flags = kAck | kPush;
+    p.window = 65535;
+    p.payload = {reinterpret_cast<const uint8_t*>(kRequest.data()), kRequest.size()};
+    frame.resize(wire::build_tcp(frame, p));
+    world.arrive(0, frame);
+  }
   // The client's connection; its next number is 1001.
   uint32_t connect() {
     const auto out = say(kSyn, 1000, 0);
@@ -190,6 +207,52 @@ TEST(WorkerStack, AnErrorThatQuotesWhatIsNotInFlightChangesNothing) {
   g.world.arrive(0, error);
   const auto out = g.say(kAck | kPush, 1001, next, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
   EXPECT_TRUE(std::any_of(out.begin(), out.end(), [](const Out& each) { return each.frame.size() > 1400; }));
+}
+
+// What a device is to cut leaves as one packet, with all that the device has to know (rte_mbuf.h).
+TEST(WorkerStack, ADeviceThatCutsGetsTheWholeSegment) {
+  Gateway g;
+  const uint32_t next = g.connect();
+  g.world.state().ports[0].checksums = g.world.state().ports[0].segments = true;
+  g.world.publish();
+  g.ask_for_large(next);
+  std::string content;
+  unsigned long_ones = 0;
+  for (const auto& [port, m] : g.world.collect()) {
+    ASSERT_TRUE(m->ol_flags & RTE_MBUF_F_TX_TCP_CKSUM);
+    ASSERT_EQ(m->l2_len + m->l3_len + m->l4_len + 0u, 14u + 20u + 20u);
+    std::string bytes(m->pkt_len, 0);
+    const auto* read = rte_pktmbuf_read(m, 0, m->pkt_len, bytes.data());
+    if (read != bytes.data()) std::memcpy(bytes.data(), read, m->pkt_len);
+    content += bytes.substr(54);
+    const auto* frame = reinterpret_cast<const uint8_t*>(bytes.data());
+    const bool cut = m->ol_flags & RTE_MBUF_F_TX_TCP_SEG;
+    const uint32_t length = m->pkt_len - 34;
+    EXPECT_EQ(base::load_raw<uint16_t>(frame + 34 + wire::kTcpChecksumAt),
+              wire::fold(wire::sum_pseudo_header(ip(kHere), ip(kClient), wire::kProtocolTcp, cut ? 0 : length)));
+    if (cut) {
+      ++long_ones;
+      EXPECT_EQ(m->tso_segsz, 1460);
+      EXPECT_TRUE(m->ol_flags & RTE_MBUF_F_TX_IP_CKSUM);
+      EXPECT_EQ(base::load_be16(frame + 14 + wire::kIpv4TotalLengthAt), m->pkt_len - 14);
+    }
+    rte_pktmbuf_free(m);
+  }
+  EXPECT_EQ(long_ones, 1u);
+  EXPECT_TRUE(content.ends_with(std::string(3000, 'x')));
+}
+
+TEST(WorkerStack, WhatOnePortWouldFinishDoesNotLeaveByAnother) {
+  Gateway g;
+  const auto frame = engine::test::tcp({}, kHere, 80, kClient, 4000, kAck);
+  rte_mbuf* m = rte_pktmbuf_alloc(engine::test::test_pool());
+  std::memcpy(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size())), frame.data(), frame.size());
+  engine::carry_of(m) = engine::Carry{};
+  m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM | RTE_MBUF_F_TX_IPV4;
+  g.world.state().counters->generated.add(1);
+  engine::add_own(g.world.state(), m);
+  EXPECT_EQ(g.say(kSyn, 1000, 0).size(), 1u);
+  EXPECT_EQ(g.world.drops(flow::DropReason::offload_refused), 1u);
 }
 
 TEST(WorkerStack, AListenerThatWentAcceptsNoMoreAndItsConnectionsEndInPeace) {

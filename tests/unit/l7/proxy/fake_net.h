@@ -152,7 +152,7 @@ class FakeNet {
   std::vector<Happened> happened;
   std::vector<uint32_t> connects;  // in order
   size_t window = 256 * 1024;      // of connections that are opened from now on
-  size_t piece_bytes = 2032;
+  size_t piece_bytes = 2048;
   size_t written_most = 0;  // the most that any connection held unsent
   size_t released = 0;
   bool misuse = false;

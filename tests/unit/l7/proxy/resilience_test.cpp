@@ -218,6 +218,82 @@ TEST_F(Resilience, ATryMayTakeSoLong) {
   EXPECT_EQ(body_of(rig.take(client)), "second");
 }
 
+// A first try that takes 100 ms is set aside.
+struct Hedging : Resilience {
+  Rig& begin(unsigned endpoints = 2) {
+    Rig& rig =
+        make(endpoints,
+             retrying({.attempts = 1, .backoff = 0, .on = config::kOnReset, .try_timeout = 100 * kMs, .hedge = true}));
+    client = rig.client();
+    rig.send(client, get("/"));
+    first = rig.backend();
+    rig.pass(101 * kMs);
+    second = rig.backend();
+    EXPECT_NE(first, second);
+    EXPECT_FALSE(rig.over(first));
+    return rig;
+  }
+  uint32_t client = 0, first = 0, second = 0;
+};
+
+TEST_F(Hedging, TheSecondIsFaster) {
+  Rig& rig = begin();
+  rig.send(second, answer(200, "second"));
+  EXPECT_EQ(body_of(rig.take(client)), "second");
+  EXPECT_TRUE(rig.over(first));
+  EXPECT_EQ(count(Count::hedges), 1u);
+  EXPECT_EQ(count(Count::hedges_won), 0u);
+}
+
+TEST_F(Hedging, TheFirstIsFasterAfterAll) {
+  Rig& rig = begin();
+  rig.send(first, answer(200, "first"));
+  EXPECT_EQ(body_of(rig.take(client)), "first");
+  EXPECT_TRUE(rig.over(second));
+  EXPECT_EQ(count(Count::hedges_won), 1u);
+  rig.send(client, get("/"));  // by the connection that answered
+  rig.send(first, answer(200, "again"));
+  EXPECT_EQ(body_of(rig.take(client)), "again");
+}
+
+TEST_F(Hedging, WhoHasBegunIsNotLeftForTheOther) {
+  Rig& rig = begin();
+  rig.send(second, "HTTP/1.1 200 OK\r\nConte");
+  rig.send(first, answer(200, "first"));
+  EXPECT_TRUE(rig.over(first));
+  rig.send(second, "nt-Length: 6\r\n\r\nsecond");
+  EXPECT_EQ(body_of(rig.take(client)), "second");
+}
+
+TEST_F(Hedging, OneThatBreaksLeavesTheOther) {
+  Rig& rig = begin();
+  rig.reset(second);
+  rig.send(first, answer(200, "first"));
+  EXPECT_EQ(body_of(rig.take(client)), "first");
+}
+
+TEST_F(Hedging, OneSetAsideMayBreak) {
+  Rig& rig = begin();
+  rig.reset(first);
+  rig.send(second, answer(200, "second"));
+  EXPECT_EQ(body_of(rig.take(client)), "second");
+}
+
+TEST_F(Hedging, NeitherAnswers) {
+  Rig& rig = begin();
+  rig.pass(101 * kMs);
+  EXPECT_EQ(status_of(rig.take(client)), 504);
+  EXPECT_TRUE(rig.over(first));
+  EXPECT_TRUE(rig.over(second));
+}
+
+TEST_F(Hedging, TheClientGoes) {
+  Rig& rig = begin();
+  rig.reset(client);
+  EXPECT_TRUE(rig.over(first));
+  EXPECT_TRUE(rig.over(second));
+}
+
 TEST_F(Resilience, RetryAfterIsWaitedForWithinBounds) {
   const base::Nanos most = 3 * kNanosPerSecond;
   Rig& rig = make(2, retrying({.attempts = 1, .backoff = 10 * kMs, .codes = {503}, .max_retry_after = most}), {},

@@ -212,4 +212,7 @@ inline std::string body_of(const std::string& message) {
 }
 inline bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
+// Compiled once, in rig.cpp: it takes longer than most tests.
+extern template class Proxy<FakeNet>;
+
 }  // namespace penstock::proxy
