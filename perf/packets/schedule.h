@@ -38,7 +38,7 @@ class Schedule {
   }
 
   Cycles next() const { return next_; }  // of the packet that is to depart
-  // The mean gap: half of it separates packets that are overdue (Stream::ready).
+  // Between packets, on average.
   Cycles gap() const { return static_cast<Cycles>(cycles_per_packet_); }
 
   void advance() {

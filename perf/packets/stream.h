@@ -1,8 +1,9 @@
 // A stream while it is sent: its schedule, its frames and what was counted of it. The port that takes the packets
 // counts them (`sent`, `bytes`, `late`): what is written is not sent yet.
 //
-// One thread. A packet that is overdue by more than kLate keeps half the mean gap to the one before, after a burst of
-// kCatchUp: a generator that stood still does not answer with a flood.
+// One thread. Packets that are overdue by more than kLateNanos leave, after the first kCatchUp, at no more than twice
+// the stream's rate (or one in kCatchUpNanos, if that is more): a generator that stood still does not answer with a
+// flood.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@ class Stream {
  public:
   static constexpr uint64_t kLateNanos = 100'000;
   static constexpr uint64_t kCatchUp = 32;  // packets
+  static constexpr uint64_t kCatchUpNanos = 2'000;
 
   Stream(const StreamSpec& spec, unsigned index, uint64_t seed)
       : spec_(spec), index_(static_cast<uint8_t>(index)), seed_(mixed(seed + index)) {
@@ -34,6 +36,7 @@ class Stream {
   void start(double pps, Cycles at, const Clock& clock, uint8_t epoch) {
     schedule_.start(spec_, pps, at, clock.hz(), seed_);
     late_cycles_ = clock.cycles(kLateNanos);
+    hurry_ = std::min(schedule_.gap() / 2, clock.cycles(kCatchUpNanos));
     earliest_ = at;
     epoch_ = epoch;
     sizes_ = spec_.sizes;
@@ -52,9 +55,8 @@ class Stream {
   // The next packet, at most kLargestFrame bytes at `at`; its length without CRC.
   uint16_t write(uint8_t* at, Cycles now, const Clock& clock) {
     if (now - schedule_.next() > late_cycles_) ++late;
-    const Cycles gap = schedule_.gap() / 2;
-    const Cycles burst = gap * kCatchUp;
-    earliest_ = std::max(earliest_ + gap, now > burst ? now - burst : 0);
+    const Cycles burst = hurry_ * kCatchUp;
+    earliest_ = std::max(earliest_ + hurry_, now > burst ? now - burst : 0);
     schedule_.advance();
     if (!frame_) {
       const base::Bytes frame = spec_.replay->frame(recorded_);
@@ -78,7 +80,8 @@ class Stream {
   Schedule schedule_;
   Sizes sizes_ = Sizes::fixed(kLeastFrame);
   Random random_{0};
-  Cycles late_cycles_ = 0, earliest_ = 0;
+  Cycles late_cycles_ = 0;
+  Cycles hurry_ = 0, earliest_ = 0;  // between overdue packets; when the next of them may leave
   uint8_t epoch_ = 0;
   uint64_t sequence_ = 0;
   size_t recorded_ = 0;

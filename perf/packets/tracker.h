@@ -52,13 +52,13 @@ class Tracker {
   static uint64_t bit(uint64_t sequence) { return 1ull << (sequence % 64); }
   uint64_t& word(uint64_t sequence) { return bits_[sequence % kWindow / 64]; }
 
-  // Room for numbers from `first` to `last`: what stood there left the window.
+  // Room for numbers from `first` up to `last`, which is set anyway: what stood there left the window.
   void forget(uint64_t first, uint64_t last) {
     if (last - first >= kWindow) {
       std::ranges::fill(bits_, 0);
       return;
     }
-    for (uint64_t at = first; at <= last; ++at) word(at) &= ~bit(at);
+    for (uint64_t at = first; at < last; ++at) word(at) &= ~bit(at);
   }
 
   std::vector<uint64_t> bits_;

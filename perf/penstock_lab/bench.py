@@ -86,11 +86,12 @@ def specifications(scenario, subject, ports):
     """[(kind, specification, namespace)] of the generators to start, servers before clients."""
     if scenario.traffic == "packets":
         spec = {**common(scenario), "ports": _ports(scenario, ports), "streams": list(scenario.streams),
-                **getattr(subject, "generator_fields", {})}
+                **subject.generator_fields}
         return [("packets", spec, _namespace(next(iter(ports), None)))]
     ends = {name: getattr(scenario, name) for name in ("servers", "clients") if getattr(scenario, name)}
     offered = dict(zip(("clients", "servers"), ports))
-    named = {role: {**port, "name": role} for role, port in zip(("clients", "servers"), _ports(scenario, ports))}
+    named = {role: _named(port, role, other) for role, other, port in
+             zip(("clients", "servers"), ("servers", "clients"), _ports(scenario, ports))}
     own = [role for role, end in ends.items() if end.get("stack") == "own"]
     if len(own) == 2:
         return [("requests", {**common(scenario), "ports": list(named.values()), **ends}, _namespace(offered.get("clients")))]
@@ -113,6 +114,12 @@ def _ports(scenario, ports):
     written = {port["name"]: port for port in scenario.ports}
     return [{"name": port.name, **{name: getattr(port, name) for name in PORT_FIELDS if getattr(port, name)},
              **written.get(port.name, {})} for port in ports]
+
+
+def _named(port, role, other):
+    """The port under the name that the generator of requests knows it by."""
+    loop = {"device": f"loop:{other}"} if port.get("device", "").startswith("loop:") else {}
+    return {**port, "name": role, **loop}
 
 
 def _namespace(port):

@@ -62,13 +62,12 @@ def _traffic_faults(scenario, directory):
         yield from inputs.check(scenario.streams)
         return
     names = [port["name"] for port in scenario.ports] or ["left", "right"]
-    if len(names) == 1 or scenario.traffic == "requests":
-        names = ["clients", "servers"]
+    names = names if len(names) > 1 else ["left", "right"]
     ports = [Port(name=name, device=f"loop:{names[index ^ 1 if (index ^ 1) < len(names) else 0]}", mac=f"02:00:00:00:01:{index + 1:02x}",
                   address=f"198.51.100.{2 + index}/24", gateway=f"198.51.100.{2 + (index ^ 1)}") for index, name in enumerate(names)]
     for index, spec in enumerate(scenario.subjects):
-        stages = spec.config.get("stages") if spec.driver == "loop" and isinstance(spec.config, dict) else None
-        subject = type("Subject", (), {"generator_fields": {"stages": stages} if stages else {}})
+        subject = subjects.driver("loop")(spec.config if spec.driver == "loop" and isinstance(spec.config, dict) else {})
+        subject.start(None)
         for kind, specification, _ in specifications(scenario, subject, ports):
             for field, message in generators.check(kind, specification, directory):
                 yield f"subjects[{index}].config.{field}: {message}" if field.startswith("stages") else f"{field}: {message}"

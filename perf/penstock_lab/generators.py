@@ -212,9 +212,3 @@ def _spec_file(spec, directory, name):
 
 def _last(text):
     return " / ".join(text.strip().splitlines()[-3:]) or "none"
-
-
-def require(kind):
-    """NotThere when this generator cannot be run."""
-    if reason := missing(kind):
-        raise NotThere(reason)

@@ -35,24 +35,28 @@ class Stream:
 class Trial:
     """`sent`: packets, or requests that were due. `offered`: those of them of which it was counted what became of them.
     `failed`: those of these that are not `good`."""
-    asked: float | None
     seconds: float
     sent: int
     offered: int
     failed: int
     bytes: float                   # of good packets' frames (a stream's lost ones are taken to be like the others), or of good bodies
     stopped: bool
-    generator_bound: bool
+    generator_bound: bool          # the load that was asked for was not kept …
     clock: str
     latency: Histogram
-    service: Histogram | None = None
+    refused: bool = False          # … because a port took no more: on shared memory it is the subject that does not empty it
     streams: tuple = ()
-    errors: dict = dataclasses.field(default_factory=dict)
-    unsent: int = 0
+    errors: dict = dataclasses.field(default_factory=dict)     # requests that failed, by reason
     connections: int = 0
     opened: int = 0
-    refused: int = 0               # by the generator's own ports
     samples: tuple = ()
+
+    @property
+    def bound(self):
+        """Who set the limit, as figures say it: the port (device), the generator, or the subject."""
+        if not self.generator_bound:
+            return "subject"
+        return "device" if self.refused else "generator"
 
     @property
     def good(self):
@@ -69,6 +73,11 @@ class Trial:
         return self.good / self.seconds
 
     @property
+    def reasons(self):
+        """Why requests failed, as a text; empty when none did."""
+        return ", ".join(f"{name} {count}" for name, count in self.errors.items() if count)
+
+    @property
     def loss(self):
         """Share of what was offered that failed; all of it when nothing was offered."""
         return self.failed / self.offered if self.offered else 1.0
@@ -77,21 +86,22 @@ class Trial:
 def of_packets(event, samples=()):
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
     counted = [s for s in streams if s.counted]
+    refused = sum(_count(port, "refused", "ports") for port in _list(event, "ports"))
     return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
                  failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
                  bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
-                 refused=sum(_count(p, "refused", "ports") for p in _list(event, "ports")), samples=tuple(samples))
+                 refused=refused > 0.9 * (_count(event, "due") - sum(s.sent for s in streams)) > 0, samples=tuple(samples))
 
 
 def of_requests(event, samples=()):
     errors = event.get("errors", {})
     if not isinstance(errors, dict):
         raise Broken(f"generator: trial.errors is {errors!r}, not a mapping")
-    errors = {name: _count(errors, name, "errors") for name in errors}
-    good, unsent = _count(event, "requests"), _count(event, "unsent")
-    failed = sum(errors.values()) + unsent + _count(event, "unanswered")
+    errors = {**{name: _count(errors, name, "errors") for name in errors},
+              **{name: _count(event, name) for name in ("unsent", "unanswered")}}
+    good, failed = _count(event, "requests"), sum(errors.values())
     return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
-                 service=_histogram(event, "service"), bytes=_count(event, "bytes"), errors=errors, unsent=unsent,
+                 bytes=_count(event, "bytes"), errors=errors,
                  connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples))
 
 
@@ -101,7 +111,7 @@ def _common(event):
         raise Broken(f"generator: trial.seconds is {seconds!r}, not a time")
     if bound not in BOUNDS:
         raise Broken(f"generator: trial.bound is {bound!r}, none of {', '.join(BOUNDS)}")
-    return {"asked": event.get("asked"), "seconds": seconds, "stopped": bool(event.get("stopped")),
+    return {"seconds": seconds, "stopped": bool(event.get("stopped")),
             "generator_bound": bound == "generator", "clock": str(event.get("clock", "unknown"))}
 
 

@@ -96,11 +96,13 @@ class GeneratorTest(unittest.TestCase):
                          [("streams[0].size", "1 is below 64"), ("streams[2].size", "2 is below 64")])
 
     def test_it_ends_when_we_do(self):
-        """Also when we are killed and cannot clean up."""
+        """Also when we are killed and cannot clean up, and it does not listen."""
         read, write = os.pipe()
         child = os.fork()
         if child == 0:
-            made = self.start()
+            made = self.start(silent=1)
+            made._say({"do": "trial", "id": 1})
+            time.sleep(0.5)
             os.write(write, str(made.pid).encode())
             os.kill(os.getpid(), signal.SIGKILL)
         os.waitpid(child, 0)

@@ -45,6 +45,16 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual(figures["throughput", 0, 1.0]["value"], 0)
         self.assertIn("no load down to", figures["throughput", 0, 1.0]["note"])
 
+    def test_the_figure_is_what_came_back_and_not_what_was_asked(self):
+        _, figures = run("throughput", FakeDevice(1e9, line=2e6))
+        self.assertEqual((figures["throughput", 0, 1.0]["value"], figures["throughput", 0, 1.0]["bound"]), (2e6, "generator"))
+        _, figures = run("throughput", FakeDevice(1e9, line=2e6, loss=5e-4), lossRatio=0.001)
+        self.assertAlmostEqual(figures["throughput", 0.001, 1.0]["value"], 2e6 * (1 - 5e-4), delta=500)
+
+    def test_a_device_that_loses_a_little_at_any_load_has_no_throughput(self):
+        _, figures = run("throughput", FakeDevice(1e6, loss=8e-4, seed=2), least=1e4)
+        self.assertEqual(figures["throughput", 0, 1.0]["value"], 0)
+
     def test_mlrsearch_reports_every_goal_or_says_why_not(self):
         _, figures = run("mlrsearch", FakeDevice(2e6))
         for goal, ratio in (("NDR", 0), ("PDR", 0.005)):
@@ -71,6 +81,18 @@ class PacketMethodsTest(unittest.TestCase):
         with self.assertRaisesRegex(Broken, "name one with `of`"):
             run("latency", FakeDevice(frozen=(0, 1)))
 
+    def test_what_becomes_of_packets_is_named(self):
+        class Odd(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = super().event(load, seconds, number)
+                event["streams"][0].update(received=990, lost=10, duplicated=1, reordered=2, corrupted=3, strayed=4)
+                event["streams"][0]["latency"] = None
+                return event
+
+        _, figures = run("open", Odd(1e9), rates=[1000])
+        self.assertEqual([figures[name, 1000]["value"] for name in ("loss_ratio", "duplicated", "reordered", "corrupted", "strayed")],
+                         [0.01, 1, 2, 3, 4])
+
     def test_percentiles_that_too_few_packets_cannot_carry_are_left_out(self):
         _, figures = run("open", FakeDevice(1e6), rates=[500])
         names = {key[0] for key in figures}
@@ -85,6 +107,16 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual([point["loss"] > 0 for point in points], [False, False, True, True, True])
         self.assertAlmostEqual(points[-1]["loss"], 0.25)
         self.assertEqual(figures["lossless_load",]["value"], 700000)
+
+    def test_the_two_loads_without_loss_are_in_a_row(self):
+        class Moody(FakeDevice):
+            def counts(self, load, seconds):
+                sent = round(load * seconds)
+                return sent, sent - (len(self.trials) in (0, 2, 4))
+
+        book, figures = run("loss", Moody(), most=1e6)
+        self.assertEqual([point["loss"] > 0 for point in book.curves[0]["points"]], [False, False, True, False, True, False, True])
+        self.assertEqual(figures["lossless_load",]["value"], 500000)
 
     def test_a_device_that_always_loses_has_no_lossless_load(self):
         book, figures = run("loss", FakeDevice(1e9, loss=0.01), most=1e6)
@@ -211,7 +243,7 @@ class RequestBench(FakeBench):
         good = min(due, int(self.device.capacity * seconds))
         held = min(connections or 10, 100)
         return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "unsent": due - good,
-                                  "errors": {"timeout": 0, "reset": (connections or 0) - held if connections else 0}, "bytes": good * 128,
+                                  "errors": {"timeout": 0, "reset": 0}, "bytes": good * 128,
                                   "connections": connections, "held": held, "opened": good})
 
 
@@ -248,6 +280,12 @@ class BookTest(unittest.TestCase):
         self.assertNotIn("latency_p99.99", found)
         low, high = found["latency_p99"]["interval"]
         self.assertTrue(low <= 9000 <= high)
+
+    def test_one_turn_limited_by_the_generator_is_enough(self):
+        book = Book("dut", {})
+        for bound in ("subject", "generator", "unknown", "subject"):
+            book.figure("rate", "pps", "higher", 1, bound)
+        self.assertEqual(book.figures_of_result(1)[0]["bound"], "generator")
 
     def test_comparisons_pair_the_turns(self):
         mine, theirs = Book("a", {}), Book("b", {})
@@ -289,6 +327,7 @@ class TrialTest(unittest.TestCase):
         one = trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "errors": {"timeout": 3, "reset": 2}, "unsent": 4,
                                  "unanswered": 1, "bytes": 10})
         self.assertEqual((one.offered, one.failed, one.good, one.load, one.rate, one.loss), (100, 10, 90, 50, 45, 0.1))
+        self.assertEqual(one.reasons, "timeout 3, reset 2, unsent 4, unanswered 1")
 
 
 if __name__ == "__main__":

@@ -152,6 +152,8 @@ method: {name: NAME}
 
     def test_numbers_beyond_every_number(self):
         self.assertTrue(any(fault.startswith("turns: ") for fault in self.faults(GOOD + f"turns: {10 ** 400}\n")))
+        self.assertEqual(self.load(GOOD + "turns: 100\n")[0][0].turns, 100)
+        self.assertIn("turns: 101 is above 100", self.faults(GOOD + "turns: 101\n"))
         self.assertIn("turns: inf is above 100", self.faults(GOOD + "turns: .inf\n"))
         self.assertIn("turns: True is not a number", self.faults(GOOD + "turns: true\n"))
 

@@ -12,6 +12,15 @@ from penstock_lab.methods import mlrsearch, search  # noqa: E402
 MOST, LEAST = 1e8, 1e3
 
 
+class Stolen(FakeDevice):
+    """Its generator sends 3 Mpps at most, and half of that in every third trial: its core is taken away now and then."""
+    turn = 2
+
+    def counts(self, load, seconds):
+        self.line = 1.5e6 if len(self.trials) % 3 == self.turn else 3e6
+        return super().counts(load, seconds)
+
+
 def find(device, ratio=0.0, resolution=0.005, seconds=1.0):
     return search.highest_load(lambda load: device.trial(load, seconds), lambda trial: trial.loss <= ratio, MOST, LEAST, resolution)
 
@@ -51,6 +60,49 @@ class HighestLoadTest(unittest.TestCase):
         found = find(FakeDevice(capacity=2.9e6, line=3e6))
         self.assertEqual(found.bound, "subject")
         self.assertAlmostEqual(found.trial.rate, 2.9e6, delta=0.006 * 2.9e6)
+
+    def test_a_generator_that_falls_short_now_and_then_hides_nothing(self):
+        for capacity in (1.0e6, 1.4e6, 2.2e6, 2.9e6):
+            for turn in range(3):
+                device = Stolen(capacity)
+                device.turn = turn
+                found = find(device)
+                self.assertEqual(found.bound, "subject")
+                self.assertTrue(0.994 * capacity <= found.trial.rate <= capacity, (capacity, turn, found.trial.rate))
+
+    def test_a_rate_the_generator_could_just_not_keep_is_the_generators(self):
+        class Late(FakeDevice):
+            def event(self, load, seconds, number=1):
+                return {**super().event(load, seconds, number), "bound": "generator"}
+
+        found = find(Late(capacity=2e6))
+        self.assertEqual(found.bound, "generator")
+        self.assertLessEqual(found.trial.rate, 2e6)
+
+    def test_a_port_that_takes_no_more_is_not_the_generator(self):
+        class Full(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = super().event(load, seconds, number)
+                event["due"] = round(load * seconds)
+                event["ports"][0]["refused"] = event["due"] - event["sent"]
+                return event
+
+        found = find(Full(capacity=1e9, line=2e6))
+        self.assertEqual((found.bound, found.trial.rate), ("device", 2e6))
+        device = Full(capacity=1e9, line=2e6)
+        wanted = goals()
+        made = mlr(device, wanted)
+        self.assertTrue(made.refusing)
+        self.assertIn("device", [one.short for one in made.loads[2e6]])
+
+    def test_a_generator_that_gets_slow_is_the_limit_then(self):
+        class Slowed(FakeDevice):
+            def counts(self, load, seconds):
+                self.line = 1e6 if self.trials else 3e6
+                return super().counts(load, seconds)
+
+        found = find(Slowed(capacity=2e6))
+        self.assertEqual((found.bound, found.trial.rate), ("generator", 1e6))
 
     def test_a_device_that_is_never_at_its_limit(self):
         self.assertEqual(find(FakeDevice(capacity=2e8)).bound, "unknown")
@@ -164,12 +216,6 @@ class MlrsearchTest(unittest.TestCase):
             self.assertGreaterEqual(found.bounds(goal)[1] or found.ceiling, found.ceiling)
 
     def test_a_generator_whose_core_is_taken_away_now_and_then(self):
-        """It does 3 Mpps, in every third trial half of that; the search ends before its time and says 3 Mpps or less."""
-        class Stolen(FakeDevice):
-            def counts(self, load, seconds):
-                self.line = 1.5e6 if len(self.trials) % 3 == 2 else 3e6
-                return super().counts(load, seconds)
-
         device = Stolen(capacity=1e9)
         wanted = goals()
         found = mlr(device, wanted, limit=100)

@@ -108,41 +108,47 @@ class Built(unittest.TestCase):
 
 
 class Stages(Built):
-    """10,000 packets through a stage: the receiver says what it did, and nothing else."""
+    """10,000 packets (fewer, when the machine stands still) through a stage: the receiver says what it did, and nothing else."""
 
     def harmed(self, **stage):
+        """How many were sent, what was counted of them and is not 0, latencies."""
         result = trial_of(spec(stages=[{"from": "left", "to": "right", **stage}]))
-        self.assertEqual(result["sent"], 10000)
+        self.assertEqual(result["due"], 10000)
+        self.assertGreater(result["sent"], 1100)
         told = counts(result)
-        return {name: told[name] for name in ("received", "lost", "duplicated", "reordered", "corrupted", "strayed", "ancient")
-                if told[name]}, told["latency"]
+        return result["sent"], {name: told[name] for name in ("received", "lost", "duplicated", "reordered", "corrupted",
+                                                              "strayed", "ancient") if told[name]}, told["latency"]
 
     def test_nothing(self):
-        told, latency = self.harmed()
-        self.assertEqual(told, {"received": 10000})
-        self.assertEqual(latency["count"], 10000)
+        sent, told, latency = self.harmed()
+        self.assertEqual(told, {"received": sent})
+        self.assertEqual(latency["count"], sent)
 
     def test_dropped(self):
-        for every, lost in ((1, 10000), (7, 1428), (1000, 10), (10000, 1), (10001, 0)):
-            told, latency = self.harmed(drop={"every": every})
-            self.assertEqual((told.get("lost", 0), told.get("received", 0)), (lost, 10000 - lost))
-            self.assertEqual(latency["count"], 10000 - lost)
+        for every in (1, 7, 1000, 10000, 10001):
+            sent, told, latency = self.harmed(drop={"every": every})
+            self.assertEqual((told.get("lost", 0), told.get("received", 0)), (sent // every, sent - sent // every))
+            self.assertEqual(latency["count"], sent - sent // every)
 
     def test_duplicated(self):
-        self.assertEqual(self.harmed(duplicate={"every": 30})[0], {"received": 10000, "duplicated": 333})
+        sent, told, _ = self.harmed(duplicate={"every": 30})
+        self.assertEqual(told, {"received": sent, "duplicated": sent // 30})
 
     def test_reordered(self):
-        self.assertEqual(self.harmed(reorder={"every": 100, "by": 3})[0], {"received": 10000, "reordered": 99})   # nothing overtakes the last
+        sent, told, _ = self.harmed(reorder={"every": 100, "by": 3})
+        self.assertEqual(told, {"received": sent, "reordered": (sent - 1) // 100})   # nothing overtakes the very last
 
     def test_corrupted(self):
-        self.assertEqual(self.harmed(corrupt={"every": 9})[0], {"received": 8889, "lost": 1111, "corrupted": 1111})
+        sent, told, _ = self.harmed(corrupt={"every": 9})
+        self.assertEqual(told, {"received": sent - sent // 9, "lost": sent // 9, "corrupted": sent // 9})
 
     def test_frozen(self):
-        self.assertEqual(self.harmed(freeze=True)[0], {"lost": 10000})
+        sent, told, _ = self.harmed(freeze=True)
+        self.assertEqual(told, {"lost": sent})
 
     def test_delayed(self):
-        _, plain = self.harmed()
-        _, delayed = self.harmed(delay={"nanos": 5_000_000})
+        _, _, plain = self.harmed()
+        _, _, delayed = self.harmed(delay={"nanos": 5_000_000})
         # Nothing is faster than the stage, and the fastest is as fast as without it: within the histogram's 1/128.
         self.assertGreaterEqual(delayed["min"], 5_000_000)
         self.assertLessEqual(delayed["min"], 5_000_000 + plain["min"] + 100_000)
@@ -150,9 +156,10 @@ class Stages(Built):
     def test_all_at_once(self):
         stage = {"from": "left", "to": "right", "drop": {"every": 10}, "duplicate": {"every": 16}, "corrupt": {"every": 27}}
         told = counts(trial_of(spec(stages=[stage])))
-        dropped = {n for n in range(1, 10001) if n % 10 == 0}
-        corrupted = {n for n in range(1, 10001) if n % 27 == 0} - dropped
-        twice = {n for n in range(1, 10001) if n % 16 == 0} - dropped
+        packets = range(1, told["sent"] + 1)
+        dropped = {n for n in packets if n % 10 == 0}
+        corrupted = {n for n in packets if n % 27 == 0} - dropped
+        twice = {n for n in packets if n % 16 == 0} - dropped
         self.assertEqual(told["corrupted"], len(corrupted) + len(corrupted & twice))
         self.assertEqual(told["lost"], len(dropped | corrupted))
         self.assertEqual(told["duplicated"], len(twice - corrupted))
@@ -166,22 +173,25 @@ class Trials(Built):
         with Generator(spec(stream(), back)) as generator:
             generator.ready()
             both = generator.trial(pps=50000)
-            self.assertEqual((counts(both)["received"], counts(both, "b")["received"]), (20000, 5000))
-            self.assertEqual((counts(both)["bytes"], counts(both, "b")["bytes"]), (20000 * 64, 5000 * 512))
+            self.assertEqual((both["asked"], both["due"]), (50000, 25000))
+            for name, most, size in (("a", 20000, 64), ("b", 5000, 512)):
+                told = counts(both, name)
+                self.assertEqual((told["received"], told["bytes"]), (told["sent"], told["sent"] * size))
+                self.assertTrue(0 < told["sent"] <= most)
             one = generator.trial(streams=["b"])
             self.assertEqual([s["name"] for s in one["streams"]], ["b"])
-            self.assertEqual(one["sent"], 2500)
+            self.assertEqual((one["asked"], one["due"]), (5000, 2500))
 
     def test_spacing(self):
         result = trial_of(spec(stream(spacing={"burst": 100}), stream("p", spacing="poisson")))
-        self.assertEqual(counts(result)["received"], 10000)
-        self.assertEqual(counts(result, "p")["lost"], 0)
-        self.assertLess(abs(counts(result, "p")["sent"] - 10000), 500)   # five standard deviations, and the seed is fixed
+        self.assertEqual((counts(result)["lost"], counts(result, "p")["lost"]), (0, 0))
+        self.assertLess(abs(result["due"] - 20000), 500)   # five standard deviations, and the seed is fixed
 
     def test_strayed(self):
         result = trial_of(spec(stream(to="left")))
         told = counts(result)
-        self.assertEqual((told["strayed"], told["received"], told["lost"]), (10000, 0, 10000))
+        self.assertEqual((told["strayed"], told["received"], told["lost"]), (told["sent"], 0, told["sent"]))
+        self.assertGreater(told["sent"], 0)
 
     def test_stragglers_belong_to_no_later_trial(self):
         held = spec(stages=[{"from": "left", "to": "right", "delay": {"nanos": 400_000_000}}])
@@ -190,7 +200,7 @@ class Trials(Built):
             first = generator.trial(seconds=0.2, drain=0)
             second = generator.trial(seconds=0.2, drain=0.6)
         self.assertEqual(counts(first)["received"], 0)
-        self.assertEqual(counts(second)["received"], 4000)
+        self.assertGreater(counts(second)["received"], 0)
         self.assertGreater(second["ports"][1]["stale"], 0)
         self.assertEqual(counts(second)["duplicated"] + counts(second)["lost"] + counts(second)["corrupted"], 0)
 
@@ -227,7 +237,7 @@ class Trials(Built):
         full = spec(memoryMegabytes=512, stages=[{"from": "left", "to": "right", "delay": {"nanos": 9_000_000_000}}])
         result = trial_of(full, pps=400000, seconds=0.5, drain=0)
         self.assertEqual((result["bound"], result["due"]), ("generator", 200000))
-        self.assertGreater(result["ports"][0]["refused"], 100000)
+        self.assertLessEqual(result["sent"], 65536)
         self.assertEqual(result["ports"][0]["sent"] + result["ports"][0]["refused"], 200000)
         self.assertEqual(counts(result)["received"], 0)
 
@@ -240,11 +250,12 @@ class Trials(Built):
                                    ({"do": "trial", "id": 1, "seconds": 1, "often": 2}, "trial.often")):
                 generator.tell(**command)
                 self.assertEqual(generator.expect("error")["field"], field)
-            self.assertEqual(generator.trial()["sent"], 10000)
+            self.assertEqual(generator.trial()["due"], 10000)
 
     def test_unsigned_packets_are_not_guessed_at(self):
         told = counts(trial_of(spec(stream(signature=False))))
-        self.assertEqual((told["sent"], told["received"], told["lost"], told["latency"]), (10000, None, None, None))
+        self.assertGreater(told["sent"], 0)
+        self.assertEqual((told["received"], told["lost"], told["latency"]), (None, None, None))
 
 
 class Frames(Built):
@@ -290,7 +301,7 @@ class Frames(Built):
                     "headers": {"ether": ANYWHERE, **headers}, "payload": payloads[i % 4]}
                    for i, (name, headers) in enumerate(self.HEADERS.items())]
         packets = self.sent(*streams)
-        self.assertEqual(len(packets), 200 * len(streams))
+        self.assertGreater(len(packets), 100 * len(streams))
         for packet in packets:
             self.assertEqual(bytes(packet).hex(), self.rewritten(packet).hex(), packet.summary())
 
@@ -298,11 +309,11 @@ class Frames(Built):
         headers = {"ether": ANYWHERE, "ipv4": {"source": {"from": "10.0.0.0", "count": 4, "group": "g"},
                                                "destination": {"from": "198.18.0.0", "count": 4, "step": 2, "group": "g"}},
                    "udp": {"source": {"from": 1000, "count": 3}}}
-        packets = self.sent({"name": "a", "from": "left", "rate": {"pps": 48}, "headers": headers})
+        packets = self.sent({"name": "a", "from": "left", "rate": {"pps": 480}, "headers": headers})
         flows = [(p[IP].src, p[IP].dst, p[UDP].sport) for p in packets]
-        self.assertEqual(len(flows), 24)
+        self.assertEqual(len(set(flows[:12])), 12)
         self.assertEqual(len(set(flows)), 12)
-        self.assertEqual(flows[:12], flows[12:])
+        self.assertEqual(flows[:12], flows[12:24])
         self.assertEqual(flows[1], ("10.0.0.1", "198.18.0.2", 1000))
         self.assertEqual(flows[4], ("10.0.0.0", "198.18.0.0", 1001))
 
@@ -318,7 +329,7 @@ class Frames(Built):
                 rate = {"rate": {"pps": 400}} if timing["timing"] == "rate" else {}
                 replayed = {"name": "r", "from": "left", "pcap": {"file": file.name, **timing}, **rate}
                 packets = self.sent(replayed)
-                self.assertEqual(len(packets), expected, timing)
+                self.assertTrue(10 <= len(packets) <= expected, timing)
                 for n, packet in enumerate(packets):
                     self.assertEqual(bytes(packet), bytes(recorded[n % 10]).ljust(60, b"\0"))
 
@@ -371,7 +382,8 @@ class Veth(Built):
             self.assertEqual(ready["ports"][0]["gatewayMac"], self.router.mac("rleft"))
             result = generator.trial(pps=2000, seconds=1, drain=0.5)
         told = counts(result)
-        self.assertEqual((told["received"], told["lost"], told["corrupted"], told["strayed"]), (2000, 0, 0, 0))
+        self.assertEqual((told["received"], told["lost"], told["corrupted"], told["strayed"]), (told["sent"], 0, 0, 0))
+        self.assertEqual(result["due"], 2000)
         self.assertGreater(told["latency"]["min"], 0)
 
     def test_neighbours_of_ipv6_and_prefixes_that_are_answered_for(self):
@@ -382,7 +394,7 @@ class Veth(Built):
         with Generator(spec(stream(size=100, headers=headers), ports=ports), self.mine) as generator:
             generator.ready()
             result = generator.trial(pps=1000, seconds=0.5, drain=0.5)
-        self.assertEqual(counts(result)["received"], 500)
+        self.assertEqual((result["due"], counts(result)["lost"]), (500, 0))
         self.assertGreaterEqual(result["ports"][1]["answered"], 3)
 
     def test_a_gateway_that_does_not_answer(self):

@@ -21,7 +21,7 @@ class BackToBack(Method):
     def run(self, bench, book):
         whole = must_offer(self.trial(bench, self.rate), "back_to_back")
         if not whole.failed:
-            bound = "generator" if whole.generator_bound else "unknown"
+            bound = whole.bound if whole.generator_bound else "unknown"
             book.figure("burst", "frames", "higher", whole.offered, bound, f"no loss in {self.seconds:g} s: no burst is too long")
             return
         rate = min(self.rate, whole.load)

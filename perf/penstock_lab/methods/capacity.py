@@ -50,7 +50,7 @@ class Capacity(Method):
             if trial.connections >= count and trial.failed <= self.ratio * count:
                 lower = count
             else:
-                upper, bound = count, "generator" if trial.generator_bound else "subject"
+                upper, bound = count, trial.bound
             count = max(1, (lower + upper) // 2)
         note = "the clients have no more" if lower == most else ""
         book.figure("concurrent_connections", "connections", "higher", lower, "unknown" if note else bound, note, fail_ratio=self.ratio)

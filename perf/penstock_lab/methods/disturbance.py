@@ -3,7 +3,7 @@
 The effective blocked time is what was lost over what was offered per second: the time for which the device might as well have been
 off. A device that loses nothing but delays shows it in the latency.
 """
-from .base import Method, bound_of, must_offer
+from .base import Method, fates, must_offer
 
 
 class Reconfiguration(Method):
@@ -25,12 +25,13 @@ class Reconfiguration(Method):
         note = f"{changes.made} changes in {trial.seconds:.3g} s"
         if changes.made < 0.9 * self.pace * self.seconds:
             note += f": the asked pace of {self.pace:g} a second was not met"
-        bound = bound_of(trial)
+        bound = trial.bound
         book.figure("changes", "changes/s", "higher", changes.made / trial.seconds, "subject", note, **conditions)
         book.figure("lost", "packets" if bench.traffic == "packets" else "requests", "lower", trial.failed, bound, note, **conditions)
         book.figure("blocked_time", "s", "lower", trial.failed / trial.load, bound, note, **conditions)
         book.figure("lost_without_changes", "packets" if bench.traffic == "packets" else "requests", "lower", quiet.failed,
-                    bound_of(quiet), **conditions)
+                    quiet.bound, **conditions)
+        fates(book, trial, **conditions)
         book.percentiles(trial.latency, bound, **conditions)
         book.latency(trial, bench, **conditions)
         book.samples(trial, 0.05, **conditions)
@@ -55,7 +56,7 @@ class Reset(Method):
         lossy = [sample["t"] for sample in trial.samples if sample.get("lost")]
         if lossy and max(lossy) >= self.seconds - 0.1:
             note += "; it was still losing at the end: the recovery takes longer than this"
-        book.figure("recovery", "s", "lower", trial.failed / trial.load, bound_of(trial), note, change=self.change, load=self.load)
+        book.figure("recovery", "s", "lower", trial.failed / trial.load, trial.bound, note, change=self.change, load=self.load)
         book.samples(trial, 0.05, change=self.change, load=self.load)
 
 

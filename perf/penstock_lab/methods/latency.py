@@ -5,16 +5,17 @@ one histogram and the figures are its percentiles. In open loop the time is from
 is a delay of all that was due meanwhile.
 """
 from ..errors import Broken
-from .base import Method, bound_of, must_offer
+from .base import Method, fates, must_offer
 from .throughput import LoadSearch
 
 
 def measure(method, bench, book, load, **conditions):
     """One trial at `load`, its latency into the book; the trial."""
     trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
-    note = "the generator fell behind its schedule" if trial.generator_bound else ""
-    book.percentiles(trial.latency, bound_of(trial), note, **conditions)
-    book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, **conditions)
+    note = {"generator": "the generator fell behind its schedule", "device": "a port took no more"}.get(trial.bound, "")
+    book.percentiles(trial.latency, trial.bound, note, **conditions)
+    book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, "; ".join(filter(None, (note, trial.reasons))), **conditions)
+    fates(book, trial, **conditions)
     book.latency(trial, bench, **conditions)
     book.samples(trial, 0.1, **conditions)
     for stream in trial.streams if len(trial.streams) > 1 else ():
@@ -24,7 +25,7 @@ def measure(method, bench, book, load, **conditions):
 
 def _stream(bench, book, trial, stream, note, **conditions):
     """One of several streams: what is good beside a flood is not to be lost in the sum."""
-    conditions["stream"], bound = stream.name, bound_of(trial)
+    conditions["stream"], bound = stream.name, trial.bound
     if not stream.counted:
         return
     book.percentiles(stream.latency, bound, note, **conditions)
@@ -68,4 +69,4 @@ class Open(Method):
         for rate in self.rates:
             conditions = {} if rate is None else {"rate": rate}
             trial = measure(self, bench, book, rate, **conditions)
-            book.figure("rate", bench.unit, "higher", trial.rate, bound_of(trial), **conditions)
+            book.figure("rate", bench.unit, "higher", trial.rate, trial.bound, **conditions)

@@ -1,11 +1,11 @@
 """Loss against load: a curve from the highest load down (RFC 2544 §26.3), a ramp upwards, a spike, and a long soak."""
 from .. import stats
-from .base import Method, bound_of, must_offer
+from .base import Method, fates, must_offer
 
 
 def point(trial, asked):
     return {"offered": asked, "sent": trial.load, "received": trial.rate, "loss": trial.loss,
-            "bound": "generator" if trial.generator_bound else "none" if not trial.failed else "subject"}
+            "bound": trial.bound if trial.generator_bound else "none" if not trial.failed else "subject"}
 
 
 class Loss(Method):
@@ -30,7 +30,7 @@ class Loss(Method):
             lossless = 0 if trial.failed else lossless + 1
         book.curve(points[::-1])
         if lossless == 2:
-            book.figure("lossless_load", bench.unit, "higher", points[-2]["sent"], "generator" if len(points) == 2 else "subject",
+            book.figure("lossless_load", bench.unit, "higher", points[-2]["sent"], first.bound if len(points) == 2 else "subject",
                         f"in steps of {self.step:g} of {top:.6g} {bench.unit}")
         else:
             book.note(f"{book.subject}: no two loads in a row were without loss")
@@ -53,8 +53,8 @@ class Ramp(Method):
         trials = [(load, must_offer(self.trial(bench, load), "ramp")) for load in loads]
         book.curve([point(trial, load) for load, trial in trials])
         best = max((trial for _, trial in trials), key=lambda trial: trial.rate)
-        late = any(trial.generator_bound for _, trial in trials if trial.load >= best.load)
-        bound = "generator" if late else "subject" if any(trial.failed for _, trial in trials) else "unknown"
+        late = [trial.bound for _, trial in trials if trial.load >= best.load and trial.generator_bound]
+        bound = late[0] if late else "subject" if any(trial.failed for _, trial in trials) else "unknown"
         book.figure("highest_rate", bench.unit, "higher", best.rate, bound)
 
 
@@ -72,11 +72,11 @@ class Spike(Method):
             # Nothing is waited for between the phases: what the peak leaves behind is what the next one finds.
             trial = must_offer(bench.trial(load, self.seconds, drain=self.drain if phase == "after" else 0.01, warmup=0, sample=0.05),
                                "spike")
-            book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), phase=phase)
-            book.percentiles(trial.latency, bound_of(trial), phase=phase)
+            book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, phase=phase)
+            book.percentiles(trial.latency, trial.bound, phase=phase)
             book.samples(trial, 0.05, phase=phase)
         lossy = [sample["t"] for sample in trial.samples if sample.get("lost")]
-        book.figure("recovery", "s", "lower", max(lossy, default=0.0), bound_of(trial), "to the end of the last interval with loss")
+        book.figure("recovery", "s", "lower", max(lossy, default=0.0), trial.bound, "to the end of the last interval with loss")
 
 
 class Soak(Method):
@@ -99,8 +99,9 @@ class Soak(Method):
             note = f"above {self.ratio:g}"
         else:
             note = f"{trial.offered} were too few to say whether it is below {self.ratio:g}: it is below {most:.3g} with 95 % confidence"
-        book.figure("loss_ratio", "ratio", "lower", trial.loss, bound_of(trial), note, load=self.load)
-        book.figure("loss_ratio_bound", "ratio", "lower", most, bound_of(trial), "upper bound, 95 %", load=self.load)
-        book.percentiles(trial.latency, bound_of(trial), load=self.load)
+        book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, note, load=self.load)
+        book.figure("loss_ratio_bound", "ratio", "lower", most, trial.bound, "upper bound, 95 %", load=self.load)
+        fates(book, trial, load=self.load)
+        book.percentiles(trial.latency, trial.bound, load=self.load)
         book.latency(trial, bench, load=self.load)
         book.samples(trial, every, load=self.load)

@@ -10,9 +10,9 @@ import dataclasses
 import math
 
 from .base import Method, must_offer
+from .search import GENERATOR_TRIES
 
 LOWER, UPPER, UNDECIDED = "lower", "upper", "undecided"
-GENERATOR_TRIES = 3      # that fall short in a row, before the load is taken for the generator's limit
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,10 +31,12 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Tried:
-    """A trial at some load: its length, the share it lost, and what came back per second."""
+    """A trial at some load: its length, the share it lost, what came back per second, and who fell short of the load
+    (generator, device), if anybody did."""
     seconds: float
     loss: float
     rate: float
+    short: str = ""
 
 
 def classify(trials, goal):
@@ -70,8 +72,9 @@ class Search:
         self.measure, self.goals, self.most, self.least = measure, goals, most, least
         self.initial, self.limit, self.spent = initial_seconds, limit, 0.0
         self.loads, self.start = {}, most
-        # Of the generator: the most it has offered, how often in a row it fell short without news, the load it cannot keep.
-        self.offered, self.short, self.ceiling = 0.0, 0, math.inf
+        # Of the generator: the most it has offered, how often in a row it fell short without news, the load it cannot keep,
+        # and whether that was because a port took no more.
+        self.offered, self.short, self.ceiling, self.refusing = 0.0, 0, math.inf, False
 
     def run(self):
         first = self._offer(self.most, self.initial)
@@ -144,7 +147,7 @@ class Search:
         trial = must_offer(self.measure(load, seconds), "mlrsearch")
         offered = min(load, trial.load) if trial.generator_bound else load
         self._ask_generator(trial, load, offered)
-        self.loads.setdefault(offered, []).append(Tried(seconds, trial.loss, trial.rate))
+        self.loads.setdefault(offered, []).append(Tried(seconds, trial.loss, trial.rate, trial.bound if trial.generator_bound else ""))
         return trial
 
     def _ask_generator(self, trial, load, offered):
@@ -153,7 +156,7 @@ class Search:
         news = offered > self.offered
         self.short = self.short + 1 if trial.generator_bound and not news else 0
         if self.short and (load > self.offered * (1 + self.goals[0].width) or self.short >= GENERATOR_TRIES):
-            self.ceiling = min(self.ceiling, load)
+            self.ceiling, self.refusing = min(self.ceiling, load), trial.refused
         self.offered = max(self.offered, offered)
 
 
@@ -195,9 +198,13 @@ class Mlrsearch(Method):
             book.note(f"{book.subject}: {goal.name}: no load was confirmed within {self.limit:g} s of trials")
             return
         bound = "generator" if upper is not None and upper >= search.ceiling else "unknown" if upper is None else "subject"
+        short = [one.short for one in search.loads[best[1]] if one.short] if best is not None else []
+        if short or bound == "generator":
+            bound = "device" if search.refusing and "generator" not in short else "generator"
         note = ""
         if not search.reached(goal):
-            note, bound = f"not narrowed to {goal.width:g} within {self.limit:g} s of trials", "unknown"
+            note = f"not narrowed to {goal.width:g} within {self.limit:g} s of trials"
+            bound = "unknown" if bound == "subject" else bound
         elif best is None:
             note = f"no load down to {self.least:g} {bench.unit} passed"
         elif lower >= self.most:

@@ -5,7 +5,7 @@ device's process, or the kernel on its behalf, did work; what is done per busy c
 With `traffic: memory` there is no generator: only the device's own counters are read.
 """
 from ..errors import Broken
-from .base import Method, bound_of, must_offer
+from .base import Method, must_offer
 
 SETTLE_SECONDS = 0.5
 
@@ -52,14 +52,14 @@ class Rate(Method):
         In closed loop the clients wait for the device."""
         if bench.traffic == "packets" and not trial.generator_bound and not trial.failed:
             return "unknown"
-        return "subject" if bench.traffic == "packets" and trial.failed else bound_of(trial)
+        return "subject" if bench.traffic == "packets" and trial.failed else trial.bound
 
     def _trial_figures(self, bench, book, trial, bound):
         book.figure("bandwidth", "bit/s", "higher", 8 * trial.bytes / trial.seconds, bound)
         if bench.traffic == "requests":
             book.percentiles(trial.latency, bound)
             book.latency(trial, bench)
-            book.figure("failed", "requests", "lower", trial.failed, bound)
+            book.figure("failed", "requests", "lower", trial.failed, bound, trial.reasons)
 
 
 def _work_figures(bench, book, before, after, done, bound):

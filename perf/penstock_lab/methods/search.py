@@ -7,34 +7,44 @@ import dataclasses
 import math
 
 
+GENERATOR_TRIES = 3      # that fall short in a row, before the load is taken for the generator's limit
+
+
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """`trial`: the one with the highest load that passed; None when none did. `bound`: subject | generator | unknown (the
-    search was not allowed higher)."""
+    """`trial`: the one with the highest load that passed; None when none did. `bound`: subject | generator | device (a port
+    took no more) | unknown (the search was not allowed higher)."""
     trial: object
     bound: str
 
 
 def most_trials(most, least, resolution):
     """highest_load() makes no more than these."""
-    return 4 + 3 * math.ceil(math.log2(most / least) + math.log2(1 / resolution))
+    return 2 + GENERATOR_TRIES * math.ceil(math.log2(most / least) + math.log2(1 / resolution) + 2)
 
 
 def highest_load(measure, passes, most, least, resolution):
     """measure(load) gives a Trial, passes(trial) a yes or no. Loads from `least` to `most`; ends when the lowest load that failed
     is within `resolution` (a share) of the highest that passed."""
     trial = measure(most)
+    for _ in range(GENERATOR_TRIES - 1):
+        if passes(trial) and trial.generator_bound:
+            again = measure(most)
+            trial = max(trial, again, key=lambda one: one.load) if passes(again) else again
     if passes(trial):
-        return Found(trial, "generator" if trial.generator_bound else "unknown")
+        return Found(trial, trial.bound if trial.generator_bound else "unknown")
     lower, upper, best, bound = 0.0, min(most, trial.load), None, "subject"
     # An overloaded device often still does what it can: begin there, and go away from it in steps that double.
-    load, step = trial.rate, resolution
+    load, step, short = trial.rate, resolution, 0
     while upper > least and upper - lower > resolution * upper:
         load = max(least, load if lower < load < upper else (lower + upper) / 2)
         trial = measure(load)
         offered, passed = min(load, trial.load), passes(trial)
-        if trial.generator_bound and offered <= lower * (1 + resolution):
-            upper, bound = load, "generator"    # tells nothing new, and will not
+        short = short + 1 if trial.generator_bound and offered <= lower * (1 + resolution) else 0
+        if 0 < short < GENERATOR_TRIES:
+            continue                            # tells nothing new: its core may have been taken away
+        if short:
+            upper, bound, short = load, trial.bound, 0
         elif passed:
             lower, best = offered, trial
         else:
@@ -43,4 +53,6 @@ def highest_load(measure, passes, most, least, resolution):
             break
         step *= 2
         load = min((lower + upper) / 2, lower * (1 + step)) if best else max(upper / 2, upper * (1 - step))
-    return Found(best, bound if best else "subject")
+    if best is None:
+        return Found(None, "subject")
+    return Found(best, best.bound if best.generator_bound else bound)

@@ -50,8 +50,9 @@ class Sample:
 class Subject:
     """A device under test. check() before anything runs, start() once, then sample(), change() and stages() from one thread,
     and stop(), which is always called and leaves nothing."""
-    wirings = ()   # in which it can be joined to a generator
-    joint = None   # to the generator, of most subjects, from start() on (wiring.py)
+    wirings = ()            # in which it can be joined to a generator
+    joint = None            # to the generator, of most subjects, from start() on (wiring.py)
+    generator_fields = {}   # more of the packet generator's specification, after start()
 
     def __init__(self, config=None):
         self.config = config or {}

@@ -23,11 +23,12 @@ class Loop(Subject):
         return "none"
 
     def start(self, place):
-        self.generator_fields = {"stages": self.config["stages"]} if self.config.get("stages") else {}
-        return [Port(name="left", device="loop:right", mac="02:00:00:00:01:01", address="198.51.100.2/24",
-                     gateway="198.51.100.3"),
-                Port(name="right", device="loop:left", mac="02:00:00:00:01:02", address="198.51.100.3/24",
-                     gateway="198.51.100.2")]
+        if self.config.get("stages"):
+            self.generator_fields = {"stages": self.config["stages"]}
+        # Connections ask for their gateway; packets do not need one, and a frozen stage would not let it answer.
+        asks = place is not None and place.scenario["traffic"] == "requests"
+        return [Port(name=name, device=f"loop:{other}", mac=f"02:00:00:00:01:0{n}", address=f"198.51.100.{1 + n}/24",
+                     gateway=f"198.51.100.{4 - n}" if asks else "") for n, name, other in ((1, "left", "right"), (2, "right", "left"))]
 
     def sample(self):
         return Sample(time=time.monotonic())

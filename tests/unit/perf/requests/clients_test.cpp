@@ -34,8 +34,9 @@ struct Trial {
                      .connections = spec.connections});
     clients.start(kBegin);
     base::Nanos now = kBegin;
-    while (!clients.over(now)) {
+    for (;;) {
       clients.act(now);
+      if (clients.over(now)) break;
       if (!net.events.empty()) continue;
       base::Nanos next = clients.due();
       if (!net.later.empty()) next = std::min(next, net.later.begin()->first);

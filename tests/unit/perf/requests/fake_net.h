@@ -19,6 +19,7 @@ class FakeNet {
 
   struct Connection {
     bool live = false, fin = false, left = false, aborted = false;
+    uint64_t turn = 0;
     End end = End::kOpen;
     std::string in;            // for the side under test
     std::string out;           // from it, all of it
@@ -30,7 +31,6 @@ class FakeNet {
 
   // The concept.
   bool arrive(base::Nanos now) {
-    now_ = now;
     bool any = false;
     for (; !later.empty() && later.begin()->first <= now; any = true) {
       const auto action = later.begin()->second;
@@ -99,7 +99,7 @@ class FakeNet {
   uint32_t take() {
     uint32_t id = 0;
     while (all[id].live) ++id;
-    all[id] = {.live = true};
+    all[id] = {.live = true, .turn = ++turns_};
     return id;
   }
   uint32_t incoming() {
@@ -120,8 +120,8 @@ class FakeNet {
   }
   // Does it then, if the connection is still the same one.
   void at(base::Nanos when, uint32_t id, std::function<void()> action) {
-    later.emplace(when, [this, id, action] {
-      if (all[id].live) action();
+    later.emplace(when, [this, id, turn = all[id].turn, action] {
+      if (all[id].live && all[id].turn == turn) action();
     });
   }
   void reply(uint32_t id, base::Nanos when) {
@@ -147,7 +147,7 @@ class FakeNet {
   uint64_t connects = 0, left = 0, aborted = 0;
 
  private:
-  base::Nanos now_ = 0;
+  uint64_t turns_ = 0;
 };
 
 static_assert(Transport<FakeNet>);
