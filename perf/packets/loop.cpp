@@ -29,12 +29,16 @@ void Way::corrupt(rte_mbuf* packet) const {
 }
 
 void Way::release_held(Cycles now) {
-  put(held_, now);
+  put(held_, now + delay_);
   held_ = nullptr;
 }
 
 bool Way::take(rte_mbuf* packet, Cycles now) {
   if (used_ + 3 > kRoom) return false;  // itself, its double, and the one held
+  if (clear_) {
+    put(packet, now);
+    return true;
+  }
   ++seen_;
   if (stage_.freeze || is_turn(seen_, stage_.drop_every)) {
     rte_pktmbuf_free(packet);
@@ -48,8 +52,8 @@ bool Way::take(rte_mbuf* packet, Cycles now) {
     return true;
   }
   rte_mbuf* twin = is_turn(seen_, stage_.duplicate_every) ? rte_pktmbuf_copy(packet, pool_, 0, UINT32_MAX) : nullptr;
-  put(packet, now);
-  if (twin != nullptr) put(twin, now);
+  put(packet, now + delay_);
+  if (twin != nullptr) put(twin, now + delay_);
   if (held_ != nullptr && ++overtaken_ == stage_.reorder_by) release_held(now);
   return true;
 }

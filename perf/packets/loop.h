@@ -2,7 +2,8 @@
 // test stage that harms packets exactly as told (perf/LAB.md, "stages"). The lab measures itself with it.
 //
 // The stage counts the packets of a trial from 1: the n-th, 2n-th, … is dropped, sent twice, changed in one bit behind
-// the transport header, or held until `by` others overtook it (or for 10 ms when none come).
+// the transport header, or held until `by` others overtook it (or for 10 ms when none come). Before the first trial the
+// way is clear: gateways are found over it.
 //
 // Memory: room for kRoom packets, once; a full way takes no more. One thread.
 #pragma once
@@ -20,7 +21,10 @@ class Way {
 
   Way(const StageSpec& stage, const Clock& clock, rte_mempool* pool);
 
-  void restart() { seen_ = 0; }
+  void restart() {
+    seen_ = 0;
+    clear_ = false;
+  }
   bool take(rte_mbuf* packet, Cycles now);  // false: full, and nothing was done
   rte_mbuf* give(Cycles now);               // nullptr: none has arrived yet
 
@@ -30,7 +34,7 @@ class Way {
     Cycles arrival;
   };
 
-  void put(rte_mbuf* packet, Cycles now) { queue_[(first_ + used_++) % kRoom] = {packet, now + delay_}; }
+  void put(rte_mbuf* packet, Cycles arrival) { queue_[(first_ + used_++) % kRoom] = {packet, arrival}; }
   void release_held(Cycles now);
   void corrupt(rte_mbuf* packet) const;
 
@@ -39,6 +43,7 @@ class Way {
   rte_mempool* const pool_;
   std::vector<Travelling> queue_;
   size_t first_ = 0, used_ = 0;
+  bool clear_ = true;
   uint64_t seen_ = 0;  // packets of this trial
   rte_mbuf* held_ = nullptr;
   uint64_t overtaken_ = 0;

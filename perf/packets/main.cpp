@@ -119,10 +119,13 @@ class Session {
     for (unsigned rounds = 0; worker_.round();) {
       if (++rounds % kRoundsBetweenLooks != 0) continue;
       if (samples.due(worker_)) Control::say(samples.take(worker_));
-      if (Clock::now() < next_look || stopped) continue;
+      if (Clock::now() < next_look) continue;
       next_look = Clock::now() + pause;
-      if (!(stopped = told_to_stop())) continue;
-      worker_.stop();
+      if (told_to_stop()) {
+        stopped = true;
+        worker_.stop();
+      }
+      if (over()) break;  // nobody waits for what still arrives
     }
     const Worker::Outcome outcome = worker_.finish();
     Control::say(trial_event(plan, stopped, worker_, outcome));

@@ -25,10 +25,10 @@ void Port::ask_for_gateway(Cycles now) {
   say({message, neighbours_.question(message)}, now);
 }
 
-bool Port::push(Stream& stream, const Clock& clock) {
+bool Port::push(Stream& stream, Cycles now, const Clock& clock) {
   rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
   if (packet == nullptr) return false;
-  const uint16_t length = stream.write(rte_pktmbuf_mtod(packet, uint8_t*), Clock::now(), clock);
+  const uint16_t length = stream.write(rte_pktmbuf_mtod(packet, uint8_t*), now, clock);
   packet->data_len = length;
   packet->pkt_len = length;
   packets_[waiting_] = packet;

@@ -41,7 +41,7 @@ class Port {
   bool has_room() const { return waiting_ < Link::kBurst; }
   unsigned waiting() const { return waiting_; }
   // The stream's next packet, behind those that wait; false: no memory for it.
-  bool push(Stream& stream, const Clock& clock);
+  bool push(Stream& stream, Cycles now, const Clock& clock);
   bool flush(Cycles now);  // true: some were sent
   void abandon();          // what waits is never sent
 

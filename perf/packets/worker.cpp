@@ -114,7 +114,8 @@ void Worker::begin(const Plan& plan) {
 void Worker::send_due() {
   for (Stream* stream : sending_) {
     Port& port = *ports_[stream->spec().from];
-    while (port.has_room() && stream->ready(Clock::now(), end_) && port.push(*stream, clock_)) continue;
+    for (Cycles now = Clock::now(); port.has_room() && stream->ready(now, end_); now = Clock::now())
+      if (!port.push(*stream, now, clock_)) break;
   }
   for (const auto& port : ports_)
     if (port->waiting() != 0 && port->flush(Clock::now())) last_sent_ = Clock::now();

@@ -1,110 +1,14 @@
 #!/usr/bin/python3
 """The packet generator of penstock-lab: it counts exactly what test stages did, keeps its rates as the kernel counts them,
-writes packets as another program would, names every fault of a specification, and leaves when its input ends."""
-import copy
-import json
+and leaves when its input ends."""
 import os
-import select
-import subprocess
 import tempfile
 import time
 import unittest
 
-from scapy.all import IP, UDP, Ether, NoPayload, Raw, rdpcap, wrpcap
-
 from rig import story
-from rig.gateway import build_dir
-from rig.lab import Lab, LabError, run
-
-PROGRAM = build_dir() / "perf" / "penstock-lab-packets"
-ANYWHERE = {"destination": "02:00:00:00:00:99"}
-
-
-def ipv4(**fields):
-    return {"ipv4": {"destination": "198.18.0.1", **fields}, "udp": {}}
-
-
-def stream(name="a", **fields):
-    return {"name": name, "from": "left", "to": "right", "rate": {"pps": 20000}, "headers": ipv4(), **fields}
-
-
-def spec(*streams, ports=None, **fields):
-    ports = ports or [{"name": "left", "device": "loop:right", "address": "198.51.100.2/24"},
-                      {"name": "right", "device": "loop:left", "address": "203.0.113.2/24"}]
-    return {"cores": [0], "huge": False, "memoryMegabytes": 256, "prefix": f"lab-test-{os.getpid()}", "seed": 1,
-            "ports": ports, "streams": list(streams) or [stream()], **fields}
-
-
-class Generator:
-    """The program with a specification; `namespace` is where it runs."""
-
-    def __init__(self, specification, namespace=None):
-        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
-            json.dump(specification, file)
-        self.file = file.name
-        words = [*(["ip", "netns", "exec", namespace.name] if namespace else []), PROGRAM, "--spec", self.file]
-        self.process = subprocess.Popen([str(w) for w in words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.text = b""
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.stdin.close()
-        try:
-            self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise
-        finally:
-            self.process.stdout.close()
-            os.unlink(self.file)
-
-    def event(self, seconds=20):
-        deadline = time.monotonic() + seconds
-        while b"\n" not in self.text:
-            ready, _, _ = select.select([self.process.stdout], [], [], max(0, deadline - time.monotonic()))
-            piece = os.read(self.process.stdout.fileno(), 1 << 16) if ready else b""
-            if not piece:
-                raise LabError(f"no event within {seconds} s; the generator's status is {self.process.poll()}")
-            self.text += piece
-        line, self.text = self.text.split(b"\n", 1)
-        return json.loads(line)
-
-    def expect(self, kind, **options):
-        event = self.event(**options)
-        if event["event"] != kind:
-            raise LabError(f"{kind} was expected, not {event}")
-        return event
-
-    def ready(self):
-        return self.expect("ready")
-
-    def tell(self, **command):
-        self.process.stdin.write(json.dumps(command).encode() + b"\n")
-        self.process.stdin.flush()
-
-    def trial(self, **command):
-        self.tell(do="trial", **{"id": 1, "seconds": 0.5, "drain": 0.05, **command})
-        return self.expect("trial")
-
-
-def trial_of(specification, **command):
-    with Generator(specification) as generator:
-        generator.ready()
-        return generator.trial(**command)
-
-
-def counts(result, name="a"):
-    return next(s for s in result["streams"] if s["name"] == name)
-
-
-class Built(unittest.TestCase):
-    @classmethod
-    def setUpClass(cls):
-        if not PROGRAM.exists():
-            raise unittest.SkipTest(f"{PROGRAM} is not built (PENSTOCK_BENCH is off)")
+from rig.lab import Lab, run
+from rig.packet_generator import ANYWHERE, Built, Generator, counts, ipv4, spec, stream, trial_of
 
 
 class Stages(Built):
@@ -145,6 +49,12 @@ class Stages(Built):
     def test_frozen(self):
         sent, told, _ = self.harmed(freeze=True)
         self.assertEqual(told, {"lost": sent})
+
+    def test_gateways_are_found_over_any_stage(self):
+        ports = [{"name": "left", "device": "loop:right", "address": "10.0.0.1/24", "gateway": "10.0.0.2"},
+                 {"name": "right", "device": "loop:left", "address": "10.0.0.2/24", "gateway": "10.0.0.1"}]
+        result = trial_of(spec(ports=ports, stages=[{"from": "left", "to": "right", "freeze": True}]))
+        self.assertEqual((counts(result)["received"], result["ports"][1]["received"]), (0, 0))
 
     def test_delayed(self):
         _, _, plain = self.harmed()
@@ -252,86 +162,22 @@ class Trials(Built):
                 self.assertEqual(generator.expect("error")["field"], field)
             self.assertEqual(generator.trial()["due"], 10000)
 
+    def test_over_memif(self):
+        with tempfile.TemporaryDirectory() as place:
+            memif = f"id=1,socket-abstract=no,socket={place}/memif.sock"
+            ports = [{"name": "left", "device": f"net_memif0,role=server,{memif}", "address": "10.0.0.1/24", "gateway": "10.0.0.2"},
+                     {"name": "right", "device": f"net_memif1,role=client,{memif}", "address": "10.0.0.2/24",
+                      "mac": "02:00:00:00:00:77"}]
+            with Generator(spec(stream(size="imix"), ports=ports)) as generator:
+                self.assertEqual(generator.ready()["ports"][0]["gatewayMac"], "02:00:00:00:00:77")
+                result = generator.trial()
+            self.assertEqual(os.listdir(place), [])
+        self.assertEqual((result["due"], counts(result)["lost"]), (10000, 0))
+
     def test_unsigned_packets_are_not_guessed_at(self):
         told = counts(trial_of(spec(stream(signature=False))))
         self.assertGreater(told["sent"], 0)
         self.assertEqual((told["received"], told["lost"], told["latency"]), (None, None, None))
-
-
-class Frames(Built):
-    """What is written is what scapy would write: every length and check sum."""
-
-    HEADERS = {
-        "udp4": ipv4(destination={"from": "198.18.255.250", "count": 1000}),
-        "tcp4": {"vlan": [{"id": 10}, {"id": {"from": 20, "count": 3}, "priority": 5}], "ipv4": {"destination": "192.0.2.4"},
-                 "tcp": {"flags": "SA", "sequence": {"from": 0, "count": 1000, "step": 4000000}}},
-        "icmp4": {"vlan": {"id": 7}, "ipv4": {"destination": "192.0.2.4", "dscp": 46, "ttl": 3},
-                  "icmp": {"id": 5, "sequence": {"from": 0, "count": 65536}}},
-        "esp4": {"ipv4": {"destination": "192.0.2.4"}, "esp": {"spi": {"from": 77, "count": 9}}},
-        "udp6": {"ipv6": {"source": "2001:db8::1", "destination": {"from": "2001:db8::ffff:ffff", "count": 5}},
-                 "udp": {"source": {"from": 5, "count": 60000, "order": "random"}, "destination": 53}},
-        "tcp6": {"ipv6": {"source": "2001:db8::1", "destination": "2001:db8::2"}, "tcp": {}},
-        "icmp6": {"ipv6": {"source": "2001:db8::1", "destination": "2001:db8::2"}, "icmp": {"id": 1}}}
-
-    def sent(self, *streams, **command):
-        with tempfile.TemporaryDirectory() as place:
-            wrpcap(f"{place}/nothing.pcap", [Ether() / IP() / UDP()])
-            port = {"name": "left", "device": f"net_pcap0,rx_pcap={place}/nothing.pcap,tx_pcap={place}/out.pcap",
-                    "address": "198.51.100.2/24"}
-            result = trial_of(spec(*streams, ports=[port]), **command)
-            packets = rdpcap(f"{place}/out.pcap")
-        self.assertEqual(len(packets), result["sent"])
-        return packets
-
-    @staticmethod
-    def rewritten(packet):
-        """The packet with every length and check sum made anew."""
-        made = packet.__class__(bytes(packet))
-        layer = made
-        while not isinstance(layer, NoPayload):
-            for name in ("chksum", "cksum", "len", "plen"):
-                if name in layer.fields:
-                    delattr(layer, name)
-            layer = layer.payload
-        return bytes(made)
-
-    def test_headers_and_payloads(self):
-        payloads = ["zeros", "increment", "random", {"hex": "abcdef"}]
-        streams = [{"name": name, "from": "left", "rate": {"pps": 400}, "size": {"min": 103, "max": 400},
-                    "headers": {"ether": ANYWHERE, **headers}, "payload": payloads[i % 4]}
-                   for i, (name, headers) in enumerate(self.HEADERS.items())]
-        packets = self.sent(*streams)
-        self.assertGreater(len(packets), 100 * len(streams))
-        for packet in packets:
-            self.assertEqual(bytes(packet).hex(), self.rewritten(packet).hex(), packet.summary())
-
-    def test_flows_go_through_their_ranges(self):
-        headers = {"ether": ANYWHERE, "ipv4": {"source": {"from": "10.0.0.0", "count": 4, "group": "g"},
-                                               "destination": {"from": "198.18.0.0", "count": 4, "step": 2, "group": "g"}},
-                   "udp": {"source": {"from": 1000, "count": 3}}}
-        packets = self.sent({"name": "a", "from": "left", "rate": {"pps": 480}, "headers": headers})
-        flows = [(p[IP].src, p[IP].dst, p[UDP].sport) for p in packets]
-        self.assertEqual(len(set(flows[:12])), 12)
-        self.assertEqual(len(set(flows)), 12)
-        self.assertEqual(flows[:12], flows[12:24])
-        self.assertEqual(flows[1], ("10.0.0.1", "198.18.0.2", 1000))
-        self.assertEqual(flows[4], ("10.0.0.0", "198.18.0.0", 1001))
-
-    def test_a_recording_is_sent_as_it_is(self):
-        recorded = [Ether(dst="02:00:00:00:00:99") / IP(dst="192.0.2.1") / UDP(dport=n) / Raw(bytes([n]) * (20 + n))
-                    for n in range(1, 11)]
-        for n, packet in enumerate(recorded):
-            packet.time = 1000 + 0.01 * n
-        with tempfile.NamedTemporaryFile(suffix=".pcap") as file:
-            wrpcap(file.name, recorded)
-            for timing, expected in (({"timing": "original"}, 50), ({"timing": "scaled", "scale": 2}, 100),
-                                     ({"timing": "original", "loop": False}, 10), ({"timing": "rate"}, 200)):
-                rate = {"rate": {"pps": 400}} if timing["timing"] == "rate" else {}
-                replayed = {"name": "r", "from": "left", "pcap": {"file": file.name, **timing}, **rate}
-                packets = self.sent(replayed)
-                self.assertTrue(10 <= len(packets) <= expected, timing)
-                for n, packet in enumerate(packets):
-                    self.assertEqual(bytes(packet), bytes(recorded[n % 10]).ljust(60, b"\0"))
 
 
 class Veth(Built):
@@ -455,93 +301,6 @@ class Machine(Built):
             self.assertEqual(event["field"], "memoryMegabytes")
             self.assertIn("hugepages", event["message"])
             self.assertEqual(generator.process.wait(10), 2)
-
-
-class Faults(Built):
-    """`--check`: each fault by its path, with what would be valid."""
-
-    def check(self, text):
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            file.write(text if isinstance(text, str) else json.dumps(text))
-            file.flush()
-            done = subprocess.run([PROGRAM, "--check", file.name], capture_output=True, text=True, timeout=20, check=False)
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
-
-    def test_a_good_one(self):
-        self.assertEqual(self.check(spec()), (0, [{"event": "ok"}]))
-
-    def test_one_fault_each(self):
-        cases = [
-            (["streams", 0, "size"], 63, "streams[0].size", "below 64"),
-            (["streams", 0, "size"], 9217, "streams[0].size", "above 9216"),
-            (["streams", 0, "size"], -1, "streams[0].size", "64 to 9216"),
-            (["streams", 0, "size"], "imax", "streams[0].size", "imix"),
-            (["streams", 0, "size"], {"emix": "abj"}, "streams[0].size.emix", "16000"),
-            (["streams", 0, "size"], {"min": 100, "max": 99}, "streams[0].size.max", "below min"),
-            (["streams", 0, "size"], [{"size": 64, "weight": 0}], "streams[0].size", "weight"),
-            (["streams", 0, "rate"], {"pps": 0}, "streams[0].rate.pps", "above 0"),
-            (["streams", 0, "rate"], {"pps": 2e9}, "streams[0].rate.pps", "1000000000"),
-            (["streams", 0, "rate"], {"line": 0.5}, "streams[0].rate.line", "lineRate"),
-            (["streams", 0, "from"], "middle", "streams[0].from", "left, right"),
-            (["streams", 0, "colour"], "red", "streams[0].colour", "known"),
-            (["streams", 0, "spacing"], {"burst": 0}, "streams[0].spacing.burst", "below 1"),
-            (["streams", 0, "payload"], {"hex": "abc"}, "streams[0].payload.hex", "pairs"),
-            (["streams", 0, "headers", "udp"], {"source": 65536}, "streams[0].headers.udp.source", "above 65535"),
-            (["streams", 0, "headers", "udp"], {"source": {"from": 65000, "count": 537}}, "streams[0].headers.udp.source",
-             "largest value"),
-            (["streams", 0, "headers", "ipv4", "destination"], "10.0.0", "streams[0].headers.ipv4.destination", "IPv4"),
-            (["streams", 0, "headers", "ipv4", "destination"], "::1", "streams[0].headers.ipv4.destination", "IPv4"),
-            (["streams", 0, "headers", "vlan"], {"id": 4095}, "streams[0].headers.vlan.id", "above 4094"),
-            (["streams", 0, "headers", "tcp"], {"flags": "SX"}, "streams[0].headers.tcp.flags", "F, S, R"),
-            (["streams", 0, "headers"], {"udp": {}}, "streams[0].headers", "ipv4 or ipv6"),
-            (["streams", 0, "headers"], {"ipv6": {"source": "::1", "destination": "::2"}}, "streams[0].size", "84"),
-            (["ports", 0, "device"], "loop:nowhere", "ports[0].device", "loop port"),
-            (["ports", 0, "mac"], "01:00:00:00:00:01", "ports[0].mac", "group"),
-            (["ports", 0, "gateway"], "2001:db8::1", "ports[0].gateway", "family"),
-            (["ports", 1, "name"], "left", "ports[1].name", "another port"),
-            (["stages"], [{"from": "left", "to": "left"}], "stages[0]", "no way"),
-            (["cores"], [0, 1], "cores", "1 to 1"),
-            (["memoryMegabytes"], 1, "memoryMegabytes", "below 64"),
-            (["prefix"], "../x", "prefix", "letters"),
-            (["extra"], 1, "extra", "known")]
-        for path, value, field, phrase in cases:
-            broken = copy.deepcopy(spec())
-            if path[-1] == "tcp":
-                del broken["streams"][0]["headers"]["udp"]
-            place = broken
-            for step in path[:-1]:
-                place = place[step]
-            place[path[-1]] = value
-            status, events = self.check(broken)
-            told = [e for e in events if e["field"] == field and phrase in e["message"]]
-            self.assertTrue(status == 2 and told, f"{path} = {value}: {events}")
-
-    def test_all_of_them_at_once(self):
-        broken = spec(stream(size=1, rate={"pps": 0}, to="nowhere"), stream("b", size="x"), memoryMegabytes=1)
-        status, events = self.check(broken)
-        self.assertEqual(status, 2)
-        self.assertEqual({e["field"] for e in events}, {"memoryMegabytes", "streams[0].size", "streams[0].rate.pps",
-                                                        "streams[0].to", "streams[1].size"})
-
-    def test_recordings(self):
-        with tempfile.TemporaryDirectory() as place:
-            packet = Ether() / IP() / UDP()
-            packet.wirelen = 500
-            wrpcap(f"{place}/cut.pcap", [packet])
-            with open(f"{place}/noise.pcap", "wb") as file:
-                file.write(os.urandom(100))
-            for name, phrase in (("missing.pcap", "not a file"), ("noise.pcap", "no recording"), ("cut.pcap", "in part"),
-                                 ("", "not a file")):
-                replayed = {"from": "left", "pcap": {"file": f"{place}/{name}"}}
-                status, events = self.check(spec(replayed))
-                self.assertEqual((status, events[0]["field"]), (2, "streams[0].pcap.file"))
-                self.assertIn(phrase, events[0]["message"])
-
-    def test_what_is_no_specification(self):
-        for text in ("", "{", "[]", "null", "[" * 100000, "1e999", '{"ports": "x", "streams": 7}', '{"streams": [[]], "ports": [{}]}',
-                     json.dumps({**spec(), "ports": []}), '{"ports": {"a": 1}, "streams": {}}'):
-            status, events = self.check(text)
-            self.assertEqual((status, {e["event"] for e in events}), (2, {"error"}), text[:60])
 
 
 if __name__ == "__main__":
