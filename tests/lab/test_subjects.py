@@ -25,6 +25,11 @@ def frames_of(path):
     return found
 
 
+def words_sum(data):
+    """Zero when the check sum in `data` is right (RFC 1071: all words add up to minus zero)."""
+    return sum(int.from_bytes(data[at:at + 2], "big") for at in range(0, len(data), 2)) % 0xffff
+
+
 def words(faults):
     """Faults of the scenario, not of this machine."""
     return [str(fault) for fault in faults if not isinstance(fault, Missing)]
@@ -48,13 +53,13 @@ class Checks(unittest.TestCase):
             self.assertIn(subjects.driver(name).wirings[0], fault[0])
 
     def test_each_wrong_field_is_one_fault_with_its_path(self):
-        wrong = {"filter": 100_001, "nat": {"endpoints": 0, "port": "http", "colour": 1}, "limits": 3, "idle": "busy", "rules": 7,
+        wrong = {"filter": 100_001, "nat": {"endpoints": 0, "port": "http", "address": "203.0.113.256", "colour": 1}, "limits": 3, "idle": "busy", "rules": 7,
                  "esp": {"cipher": "DES"}}
         found = self.faults("penstock", wrong, "replay")
-        for path in ("config.filter", "config.nat.endpoints", "config.nat.port", "config.nat.colour", "config.limits", "config.idle",
+        for path in ("config.filter", "config.nat.endpoints", "config.nat.port", "config.nat.address", "config.nat.colour", "config.limits", "config.idle",
                      "config.rules", "config.esp.cipher"):
             self.assertEqual(sum(f.startswith(path + ":") for f in found), 1, (path, found))
-        self.assertEqual(len(found), 8, found)
+        self.assertEqual(len(found), 9, found)
 
     def test_configurations_that_are_no_mappings(self):
         for name, wiring_name in (("penstock", "replay"), ("testpmd", "replay"), ("nginx", "veth"), ("external", "nic")):
@@ -73,7 +78,8 @@ class Checks(unittest.TestCase):
         self.assertEqual([type(f) for f in found], [Missing], found)
         self.assertIn("0000:ff:1f.7", found[0])
         for change, path in (({"gateway": "10.0.0.1"}, "gateway"), ({"address": "300.0.0.1/24"}, "address"), ({"interface": "lo"}, "device"),
-                             ({"answers": ["x"]}, "answers"), ({"speed": 1}, "speed")):
+                             ({"answers": ["x"]}, "answers"),
+                             ({"answers": 7}, "answers"), ({"answers": [{}]}, "answers"), ({"speed": 1}, "speed")):
             found = self.faults("external", {"ports": [{**port, **change}]}, "nic")
             self.assertTrue(any(f.startswith(f"config.ports[0].{path}") for f in found), (change, found))
         self.assertTrue(self.faults("external", {}, "nic"))
@@ -103,10 +109,10 @@ class Inputs(unittest.TestCase):
             for frame in self.write([stream(100, protocol=protocol)])[:3]:
                 self.assertEqual(len(frame), 96)
                 self.assertEqual(frame[:6].hex(), wiring.LEFT.mac.replace(":", ""))
-                self.assertEqual(inputs.checksum(frame[14:34]), 0)
+                self.assertEqual(words_sum(frame[14:34]), 0)
                 if protocol == "tcp":
                     pseudo = frame[26:34] + struct.pack("!HH", 6, len(frame) - 34)
-                    self.assertEqual(inputs.checksum(pseudo + frame[34:]), 0)
+                    self.assertEqual(words_sum(pseudo + frame[34:]), 0)
 
     def test_sizes_come_in_their_proportions(self):
         sizes = [len(f) + 4 for f in self.write([stream("imix", source={"from": "10.0.0.1", "count": 1200})])]

@@ -12,7 +12,7 @@ import pathlib
 import re
 import time
 
-from ..fields import Reader
+from ..fields import Reader, shown
 from .base import Missing, Port, Sample, Subject
 
 PCI = r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
@@ -25,7 +25,7 @@ def read(config, faults):
         port = Port(one.text("name", r"[a-z][a-z0-9]{0,15}", about="a name"), device=one.text("device", default=""),
                     interface=one.text("interface", r"[\w.-]{1,15}", default="", about="an interface"),
                     address=one.text("address"), gateway=one.text("gateway", default=""), mac=one.text("mac", default=""),
-                    answers=tuple(one.raw("answers", [])))
+                    answers=_prefixes(one))
         _check(one, port)
         one.done()
         made.append(port)
@@ -33,6 +33,14 @@ def read(config, faults):
     if not made and not faults:
         fields.fault("ports", "must name at least one")
     return made
+
+
+def _prefixes(fields):
+    value = fields.raw("answers", [])
+    if not isinstance(value, list) or len(value) > 64 or not all(isinstance(one, str) and one for one in value):
+        fields.fault("answers", f"{shown(value)} is not a list of at most 64 prefixes")
+        return ()
+    return tuple(value)
 
 
 def _check(fields, port):

@@ -51,7 +51,8 @@ class Penstock(Subject):
             seal = tunnel.sealer(self.objects.esp) if self.objects.esp and self.objects.esp["operation"] == "decrypt" else None
             inputs.write(path / "input.pcap", place.scenario, self.joint.servers, self.objects.neighbours(), seal)
         memory = str(config["memory"])
-        self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, [] if place.huge else ["--no-huge", "--memory", memory])
+        options = [] if place.huge else ["--no-huge", "--memory", memory]
+        self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, options)
         self._gateway.start(seconds=60)
         self._apply(self.objects.all())
         if place.wiring == "replay":
@@ -69,9 +70,9 @@ class Penstock(Subject):
             sample, workers = self.sample(), self._gateway.json("stats", "workers")["workers"]
             return sample.sent > 0 and sum(int(w.get("flows", 0)) for w in workers) >= flows
         rig.wait_until(flowing, 60, 0.2, "penstock: forward the input")
-        time.sleep(0.5)
+        time.sleep(0.2)   # neighbours are known by now, and packets that waited for them are gone
         before = self.sample()
-        time.sleep(0.3)
+        time.sleep(0.2)
         after = self.sample()
         lost = {name: count - before.drops.get(name, 0) for name, count in after.drops.items() if name not in QUIET_DROPS}
         if sum(lost.values()) > (after.received - before.received) * LOST:
@@ -124,6 +125,7 @@ class Penstock(Subject):
         if kind == "restart":
             self._gateway.stop()
             self._gateway.start(seconds=60)
+            self._last = None   # its counters begin again
             return
         made = {"rules": self.objects.rule, "routes": lambda n: [self.objects.node(n)],
                 "endpoints": self.objects.services, "keys": self.objects.peers}

@@ -14,7 +14,7 @@ from ..wiring import SERVERS
 from . import tunnel
 
 FORWARDED, SERVICES = "198.18.0.0/16", "203.0.113.0/24"
-ADDRESS = r"203\.0\.113\.\d{1,3}"
+ADDRESS = r"203\.0\.113\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])"
 
 
 def read(config, faults):
@@ -25,7 +25,8 @@ def read(config, faults):
             "flows": one.number("flows", 1024, 1 << 26, 1 << 18, whole=True),
             "buffers": one.number("buffers", 4096, 1 << 22, 1 << 18, whole=True),
             "routes": one.number("routes", 0, 100_000, 0, whole=True), "filter": one.number("filter", 0, 100_000, 0, whole=True),
-            "limits": one.flag("limits", False), "nat": _nat(one), "proxy": read_proxy(one.mapping("proxy")) if one.has("proxy") else None, "esp": tunnel.read(one)}
+            "limits": one.flag("limits", False), "nat": _nat(one), "esp": tunnel.read(one),
+            "proxy": read_proxy(one.mapping("proxy")) if one.has("proxy") else None}
     one.done()
     return made
 
@@ -34,7 +35,8 @@ def _nat(fields):
     if not fields.has("nat"):
         return None
     one = fields.mapping("nat")
-    made = {"address": one.text("address", ADDRESS, "203.0.113.10", f"an IPv4 address of {SERVICES}"), "port": one.number("port", 1, 65535, 80, whole=True),
+    made = {"address": one.text("address", ADDRESS, "203.0.113.10", f"an IPv4 address of {SERVICES}"),
+            "port": one.number("port", 1, 65535, 80, whole=True),
             "server": one.number("server", 1, 65535, 8080, whole=True),
             "endpoints": one.number("endpoints", 1, SERVERS, 10, whole=True)}
     one.done()
