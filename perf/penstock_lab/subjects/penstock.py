@@ -136,7 +136,7 @@ class Penstock(Subject):
 
     def stop(self):
         if hasattr(self, "_gateway") and self._gateway.process:
-            self._gateway.stop()
+            self._gateway.kill()   # asked to stop, it would let its flows come to an end first; killed, it leaves no files either
         if hasattr(self, "_path"):
             shutil.rmtree(self._path, ignore_errors=True)
         super().stop()
