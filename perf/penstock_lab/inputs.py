@@ -4,9 +4,12 @@ A file holds each flow of each stream once, and at least 256 frames, so that siz
 Streams have those fields of perf/LAB.md that say what a packet is: name, size, and headers of UDP or TCP over IPv4. The subject takes
 as fast as it can, so there is no rate. The same scenario makes the same bytes.
 """
+import hashlib
 import ipaddress
 import itertools
+import json
 import math
+import pathlib
 import random
 import socket
 import struct
@@ -85,6 +88,15 @@ def _check_counted(fields, name, convert, about, default=REQUIRED):
             port_number(value["from"] + (value.get("count", 1) - 1) * value.get("step", 1))
     except (TypeError, ValueError):
         fields.fault(name, f"{shown(value['from'])} and what follows it is not {about}")
+
+
+def file(directory, scenario, side, neighbours=0, seal=None, sealed=None):
+    """The path of such a file in `directory`; made by write() when there is none yet. `sealed`: names what `seal` does."""
+    what = json.dumps([scenario["streams"], scenario.get("seed", 1), side.name, neighbours, sealed], sort_keys=True)
+    path = pathlib.Path(directory) / f"input-{hashlib.sha256(what.encode()).hexdigest()[:16]}.pcap"
+    if not path.exists():
+        write(path, scenario, side, neighbours, seal)
+    return path
 
 
 def write(path, scenario, side, neighbours=0, seal=None):

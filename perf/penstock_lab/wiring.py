@@ -17,6 +17,7 @@ import pathlib
 import re
 import tempfile
 
+from . import inputs
 from .subjects.base import Port, SubjectError
 
 
@@ -77,10 +78,11 @@ class Joint:
             self.namespaces.pop().delete()
 
 
-def join(place, replay=None, driver="af_packet"):
-    """The joint of a Place. `replay`: the file, with that wiring; `driver`: of DPDK on veth, af_packet or af_xdp."""
+def join(place, driver="af_packet", neighbours=0, seal=None, sealed=None):
+    """The joint of a Place. `driver`: of DPDK on veth, af_packet or af_xdp; the rest: of the file on replay (inputs.py)."""
     if place.wiring == "replay":
-        return Joint([End(LEFT, f"net_pcap0,rx_pcap={replay},infinite_rx=1")], [], [place.lab.namespace("subject")])
+        path = inputs.file(place.lab.dir, place.scenario, LEFT, neighbours, seal, sealed)
+        return Joint([End(LEFT, f"net_pcap0,rx_pcap={path},infinite_rx=1")], [], [place.lab.namespace("subject")])
     if place.wiring == "memif":
         return _memif(place)
     if place.wiring == "veth":

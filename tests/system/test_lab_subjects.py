@@ -100,6 +100,7 @@ class Subjects(unittest.TestCase):
 
     def test_what_changes_is_adopted_while_packets_flow(self):
         subject, _ = self.start("penstock", {"nat": {}, "esp": {"peers": 3}}, "replay", SERVICE)
+        self.forwards(subject, 1)   # all servers are known by then
         first = subject.sample()
         generation = subject.generation()
         for n in range(3):

@@ -2,7 +2,7 @@
 `config: {esp: {cipher, operation}, mode: cpu-crypto | queues}`: called synchronously, or asked through the device's queues."""
 import tempfile
 
-from .. import inputs, wiring
+from .. import wiring
 from ..fields import Reader
 from . import tunnel
 from .dpdk import NO_OFFLOAD, DpdkProgram, build_example, example_faults
@@ -33,10 +33,9 @@ class IpsecSecgw(DpdkProgram):
     def start(self, place):
         binary, config = build_example("ipsec-secgw", "ipsec-secgw.c", NO_OFFLOAD), read(self.config, [])
         directory, esp = tempfile.mkdtemp(prefix="secgw-", dir=place.lab.dir), config["esp"]
-        self.joint, core = wiring.join(place, f"{directory}/input.pcap"), place.cores["subject"][0]
         decrypts = esp["operation"] == "decrypt"
-        inputs.write(f"{directory}/input.pcap", place.scenario, self.joint.servers,
-                     seal=tunnel.sealer(esp) if decrypts else None)
+        self.joint = wiring.join(place, seal=tunnel.sealer(esp) if decrypts else None, sealed=esp if decrypts else None)
+        core = place.cores["subject"][0]
         with open(f"{directory}/secgw.cfg", "w") as file:
             file.write(tunnel.secgw_config(esp, MODES[config["mode"]]))
         # What comes in by port 0 leaves there. Port 1 only has to exist.

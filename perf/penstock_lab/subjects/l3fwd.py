@@ -2,7 +2,7 @@
 MAC. With one port they leave where they came in. Addresses of services are routed, too: it gets the same packets as Penstock."""
 import tempfile
 
-from .. import inputs, wiring
+from .. import wiring
 from ..fields import Reader
 from .dpdk import BUFFERS, NO_OFFLOAD, DpdkProgram, build_example, example_faults
 from .penstock_objects import FORWARDED, SERVICES
@@ -21,9 +21,7 @@ class L3fwd(DpdkProgram):
     def start(self, place):
         binary = build_example("l3fwd", "main.c", CHANGES)
         directory = tempfile.mkdtemp(prefix="l3fwd-", dir=place.lab.dir)
-        self.joint = wiring.join(place, f"{directory}/input.pcap")
-        if place.wiring == "replay":
-            inputs.write(f"{directory}/input.pcap", place.scenario, self.joint.servers)
+        self.joint = wiring.join(place)
         core, ports = place.cores["subject"][0], range(len(self.joint.ends))
         rules = {"v4": f"R{FORWARDED} {ports[-1]}\nR{SERVICES} {ports[-1]}\n",
                  "v6": f"R2001:0200:0000:0000:0000:0000:0000:0000/48 {ports[-1]}\n"}

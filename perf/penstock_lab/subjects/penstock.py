@@ -15,7 +15,7 @@ from rig.gateway import version as daemon_version
 from .. import inputs, wiring
 from . import tunnel
 from .base import Missing, Sample, Subject, SubjectError, silent
-from .penstock_objects import Objects, read
+from .penstock_objects import Objects, neighbours, read
 
 QUIET_DROPS = ("punt_limited", "punt_queue_full")   # for the control plane, not the traffic
 LOST = 0.001              # of the packets in: more lost to drops is no forwarding
@@ -44,12 +44,10 @@ class Penstock(Subject):
         self._veth, self._core, self._busy, self._last = place.wiring == "veth", core, 0.0, None
         path = pathlib.Path(place.lab.dir) / f"penstock-{time.monotonic_ns()}"
         path.mkdir()
-        self.joint = wiring.join(place, path / "input.pcap", config["driver"])
         config["idle"] = config["idle"] or ("adaptive" if self._veth else "poll")
+        sealed = config["esp"] if config["esp"] and config["esp"]["operation"] == "decrypt" else None
+        self.joint = wiring.join(place, config["driver"], neighbours(config), tunnel.sealer(sealed) if sealed else None, sealed)
         self.objects = Objects(config, self.joint, core, path)
-        if place.wiring == "replay":
-            seal = tunnel.sealer(self.objects.esp) if self.objects.esp and self.objects.esp["operation"] == "decrypt" else None
-            inputs.write(path / "input.pcap", place.scenario, self.joint.servers, self.objects.neighbours(), seal)
         memory = str(config["memory"])
         options = [] if place.huge else ["--no-huge", "--memory", memory]
         self._path, self._gateway = path, rig.Gateway(self.joint.namespace, path.name, options)
@@ -138,7 +136,7 @@ class Penstock(Subject):
 
     def stop(self):
         if hasattr(self, "_gateway") and self._gateway.process:
-            self._gateway.stop()
+            self._gateway.kill()   # asked to stop, it would let its flows come to an end first; killed, it leaves no files either
         if hasattr(self, "_path"):
             shutil.rmtree(self._path, ignore_errors=True)
         super().stop()

@@ -51,6 +51,11 @@ def read_proxy(one):
     return made
 
 
+def neighbours(config):
+    """How many servers the subject sends to, with the one that services() brings later."""
+    return config["nat"]["endpoints"] + 1 if config["nat"] else 2 if config["esp"] else 1
+
+
 class Objects:
     """Everything that is applied, part by part, so that a part can be applied again in another form."""
 
@@ -60,10 +65,6 @@ class Objects:
 
     def all(self):
         return [self.node(), *self.services(), *self.policies(), *self.peers(), *self.proxies()]
-
-    def neighbours(self):
-        """How many servers the subject sends to, with the one that services() brings later."""
-        return self.nat["endpoints"] + 1 if self.nat else 2 if self.esp else 1
 
     def node(self, detour=0):
         """`detour`: the number of a route that changes from one Node to the next."""

@@ -2,9 +2,8 @@
 devices themselves allow. `config: {mode: io | macswap}`."""
 import os
 import shutil
-import tempfile
 
-from .. import inputs, wiring
+from .. import wiring
 from ..fields import Reader
 from .base import Missing
 from .dpdk import BUFFERS, DpdkProgram
@@ -31,10 +30,7 @@ class Testpmd(DpdkProgram):
         return found
 
     def start(self, place):
-        path = os.path.join(tempfile.mkdtemp(prefix="testpmd-", dir=place.lab.dir), "input.pcap")
-        self.joint = wiring.join(place, path)
-        if place.wiring == "replay":
-            inputs.write(path, place.scenario, self.joint.servers)
+        self.joint = wiring.join(place)
         core = place.cores["subject"][0]
         main = min(set(os.sched_getaffinity(0)) - {core})
         topology = "loop" if len(self.joint.ends) == 1 else "paired"
