@@ -1,16 +1,17 @@
 # What the labs share: sourced by them and by perf/run-all.sh, after `program` and `about` are set.
 #
-#   PROGRAM [--json DIRECTORY] [--runs N] [--seconds S] [--core N] [--short]
+#   PROGRAM [--json DIRECTORY | --json FILE.json] [--runs N] [--seconds S] [--core N] [--short]
 #
-# --json: a result of each scenario goes there, DIRECTORY/SCENARIO.json; --runs: how often everything is measured, in turns; --seconds:
+# --json: a result of each scenario goes there, DIRECTORY/SCENARIO.json; a name that ends with .json is a file of named rows of all of them
+# (penstock_lab/report/rows.py), and the results go to build/perf-results. --runs: how often everything is measured, in turns; --seconds:
 # how long each time; --core: that of the devices under test. With 4096 MB of free 2 MB pages everything uses them.
 set -euo pipefail
 root="$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")"
-results="" settings=()
+results="" rows="" settings=()
 
 usage() {
   echo "$program: $about" >&2
-  echo "usage: sudo $program [--json DIRECTORY] [--runs N] [--seconds S] [--core N] [--short]" >&2
+  echo "usage: sudo $program [--json DIRECTORY|FILE.json] [--runs N] [--seconds S] [--core N] [--short]" >&2
   exit 2
 }
 
@@ -21,7 +22,7 @@ while [ $# -gt 0 ]; do
   esac
   [ $# -ge 2 ] || usage
   case "$1" in
-    --json) results="$2" ;;
+    --json) if [[ "$2" == *.json ]]; then rows="$2"; results="$root/build/perf-results"; else results="$2"; fi ;;
     --runs) settings+=(--set "turns=$2") ;;
     --seconds) settings+=(--set "method.seconds=$2") ;;
     --core) settings+=(--set "cores.subject=[$2]") ;;
@@ -55,5 +56,14 @@ measure() {
     [ "$status" != 0 ] || status=$failed
     failed=0
   done
+  [ -z "$rows" ] || write_rows "$@"
   return "$status"
+}
+
+write_rows() {
+  local scenario made=()
+  for scenario in "$@"; do
+    [ ! -e "$results/$scenario.json" ] || made+=("$results/$scenario.json")
+  done
+  [ ${#made[@]} = 0 ] || "$root/perf/penstock-lab" report "${made[@]}" --rows "$rows"
 }

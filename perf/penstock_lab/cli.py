@@ -54,6 +54,7 @@ def _parser():
     report.add_argument("--html", metavar="FILE")
     report.add_argument("--pictures", metavar="DIRECTORY", help="SVG and PNG of every plot")
     report.add_argument("--markdown", metavar="FILE")
+    report.add_argument("--rows", metavar="FILE", help="named figures and their peers, as one flat list in JSON")
     report.add_argument("--smp", metavar="FILE", help="messages of Service Mesh Performance, as JSON")
     report.set_defaults(act=_report)
     listed = commands.add_parser("list", help="the scenarios that are kept here", allow_abbrev=False)
@@ -149,8 +150,8 @@ def _compare(options, _words):
 
 
 def _report(options, _words):
-    if not (options.html or options.pictures or options.markdown or options.smp):
-        raise WrongInput("report: name at least one of --html, --pictures, --markdown, --smp")
+    if not (options.html or options.pictures or options.markdown or options.rows or options.smp):
+        raise WrongInput("report: name at least one of --html, --pictures, --markdown, --rows, --smp")
     loaded = [results.load(path) for path in options.results]
     if options.html:
         from .report import html
@@ -161,6 +162,9 @@ def _report(options, _words):
     if options.markdown:
         from .report import markdown
         markdown.write(loaded, options.markdown)
+    if options.rows:
+        from .report import rows
+        rows.write(loaded, options.rows)
     if options.smp:
         _write_json(options.smp, [smp.document(one) for one in loaded])
     return 0
