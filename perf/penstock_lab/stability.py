@@ -118,8 +118,8 @@ def longest_gap(core, seconds):
 
 
 def core_times(cores, stat=None):
-    """Ticks of these cores so far: busy (all but idle, waiting and stolen), steal, total (proc(5), /proc/stat)."""
-    times = {"busy": 0, "steal": 0, "total": 0}
+    """Ticks of these cores so far: busy (all but idle, waiting and stolen), of them in interrupts, steal, total (proc(5), /proc/stat)."""
+    times = {"busy": 0, "interrupts": 0, "steal": 0, "total": 0}
     wanted = {f"cpu{core}" for core in cores}
     for line in (stat if stat is not None else _text("/proc/stat")).splitlines():
         name, *numbers = line.split()
@@ -127,6 +127,7 @@ def core_times(cores, stat=None):
             user, nice, system, idle, waiting, irq, softirq, steal = map(int, numbers[:8])
             busy = user + nice + system + irq + softirq
             times["busy"] += busy
+            times["interrupts"] += irq + softirq
             times["steal"] += steal
             times["total"] += busy + idle + waiting + steal
     return times

@@ -12,9 +12,6 @@ A Joint is one subject's: its namespaces are gone with close(), and with them ad
 """
 import dataclasses
 import ipaddress
-import os
-import pathlib
-import re
 import tempfile
 
 from . import inputs
@@ -126,24 +123,16 @@ def veth_device(number, interface, driver):
 
 def _pin(namespace, interface, cores):
     """Packets that arrive here are received by the kernel on these cores: the cost belongs to whom they are for."""
-    mask = sum(1 << core for core in cores)
-    namespace.run("sh", "-c", f"echo {mask:x} > /sys/class/net/{interface}/queues/rx-0/rps_cpus")
+    namespace.run("sh", "-c", f"echo {cpu_mask(cores)} > /sys/class/net/{interface}/queues/rx-0/rps_cpus")
+
+
+def cpu_mask(cores):
+    """As the kernel reads it: words of 32 cores, the highest first, with commas between them."""
+    mask = sum(1 << core for core in set(cores))
+    words = [mask >> at & 0xffffffff for at in range(0, mask.bit_length(), 32)]
+    return ",".join(f"{word:08x}" for word in reversed(words)).lstrip("0")
 
 
 def _port(side, **fields):
     return Port(side.name, **{"address": f"{side.generator}/{side.cidr.split('/')[1]}", "gateway": side.subject,
                               "mac": side.generator_mac, "answers": (side.servers,), **fields})
-
-
-def busy_seconds(cores, pid=None):
-    """What a subject in the kernel's network cost so far: the process (user and system time of all its threads), and all that
-    the kernel did on these cores in interrupts, which are those of its packets (_pin). Ticks of the kernel: 10 ms exact. What
-    other processes took of the cores is not in it."""
-    ticks = 0
-    for line in pathlib.Path("/proc/stat").read_text().splitlines():
-        if (found := re.match(r"cpu(\d+) ", line)) and int(found[1]) in cores:
-            ticks += sum(map(int, line.split()[6:8]))   # irq, softirq
-    if pid:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])      # utime, stime
-    return ticks / os.sysconf("SC_CLK_TCK")

@@ -239,6 +239,15 @@ class WorkTest(unittest.TestCase):
             book.stage_cycles({"parse": cycles})
         self.assertEqual([one["stages"] for one in book.stages_of_result()], [{"parse": 50.0}])
 
+    def test_idle_rounds_of_a_drain_are_nobodys_work(self):
+        """Who polls is busy for all of the 1.25 s; a million packets of one second are counted. Who is busy with packets only is left alone."""
+        for polls, busy, work in ((True, 1.25, 1e6), (True, 1.0, 1.25e6), (False, 1.25, 0.8e6)):
+            bench = WorkBench(FakeDevice(1e6))
+            taken = [Sample(time=5.0, busy_seconds=3.0, polls=polls), Sample(time=6.25, busy_seconds=3.0 + busy, polls=polls)]
+            bench.sample = lambda taken=taken: taken.pop(0)
+            _, figures = run("rate", bench=bench, seconds=1)
+            self.assertAlmostEqual(figures["work",]["value"], work)
+
     def test_rate_of_memory_is_the_subjects_own_count(self):
         bench = WorkBench(FakeDevice(1e6))
         bench.traffic = "memory"

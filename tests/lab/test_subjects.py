@@ -1,4 +1,5 @@
 """The drivers' checks of what comes from outside, and the files of wiring replay: nothing is started here."""
+import os
 import pathlib
 import struct
 import sys
@@ -8,7 +9,7 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "perf"))
 from penstock_lab import inputs, subjects, wiring  # noqa: E402
-from penstock_lab.subjects import tunnel  # noqa: E402
+from penstock_lab.subjects import kernel_time, tunnel  # noqa: E402
 from penstock_lab.subjects.base import Missing  # noqa: E402
 
 
@@ -83,6 +84,54 @@ class Checks(unittest.TestCase):
             found = self.faults("external", {"ports": [{**port, **change}]}, "nic")
             self.assertTrue(any(f.startswith(f"config.ports[0].{path}") for f in found), (change, found))
         self.assertTrue(self.faults("external", {}, "nic"))
+
+
+class Costs(unittest.TestCase):
+    """Busy seconds in the kernel's network, of what /proc would say."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.proc = pathlib.Path(directory.name)
+
+    def write(self, softirq, busy, threads, ended=0):
+        """`threads`: {number: (ticks, core)}; `ended`: ticks of threads that are no more."""
+        self.proc.joinpath("stat").write_text(f"cpu0 9 9 9 9 9 9 9 9 0 0\ncpu1 {busy - softirq} 0 0 500 0 0 {softirq} 0 0 0\n")
+        for path, ticks, core in (("7", ended + sum(t for t, _ in threads.values()), 0), *((f"7/task/{n}", *one) for n, one in threads.items())):
+            (self.proc / path).mkdir(parents=True, exist_ok=True)
+            fields = ["S"] + ["0"] * 40
+            fields[11], fields[12], fields[36] = str(ticks - ticks // 3), str(ticks // 3), str(core)
+            (self.proc / path / "stat").write_text(f"7 (a (b) c) {' '.join(fields)}\n")
+
+    def spent(self, *later, pid=7):
+        """Ticks counted from an idle beginning to each of these."""
+        self.write(0, 0, {1: (0, 1), 2: (0, 0)})
+        cost, found = kernel_time.KernelTime([1], pid, self.proc), []
+        self.assertEqual(cost.seconds(), 0)
+        for one in later:
+            self.write(*one)
+            found.append(round(cost.seconds() * os.sysconf("SC_CLK_TCK")))
+        return found
+
+    def test_an_interrupt_while_the_process_runs_is_counted_once(self):
+        self.assertEqual(self.spent((35, 100, {1: (100, 1), 2: (0, 0)})), [100])
+        self.assertEqual(self.spent((30, 90, {1: (40, 1), 2: (0, 0)})), [70])   # the other 20 were somebody else's
+
+    def test_each_interval_has_a_bound_of_its_own(self):
+        self.assertEqual(self.spent((0, 80, {1: (20, 1), 2: (0, 0)}), (35, 180, {1: (120, 1), 2: (0, 0)})), [20, 120])
+
+    def test_threads_elsewhere_and_threads_that_ended_are_the_subjects_too(self):
+        self.assertEqual(self.spent((20, 100, {1: (95, 1), 2: (30, 0)}), (20, 100, {1: (95, 1)}, 40)), [130, 140])
+
+    def test_a_subject_without_a_process_costs_its_interrupts(self):
+        self.assertEqual(self.spent((60, 80, {}), pid=None), [60])
+
+
+class Wires(unittest.TestCase):
+
+    def test_masks_of_cores_are_words_of_32(self):
+        for cores, mask in (([0], "1"), ([1, 0, 1], "3"), ([31], "80000000"), ([32], "1,00000000"), ([3, 70], "40,00000000,00000008")):
+            self.assertEqual(wiring.cpu_mask(cores), mask)
 
 
 class Inputs(unittest.TestCase):

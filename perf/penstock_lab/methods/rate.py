@@ -31,6 +31,7 @@ class Rate(Method):
         else:
             trial = must_offer(bench.trial(self._load(bench), self.seconds, drain=self.drain, warmup=0), "rate")
             after, done, rate, bound = bench.sample(), trial.good, trial.rate, self._bound(bench, trial)
+            after = after.of(before, trial.seconds)   # without the drain
             self._trial_figures(bench, book, trial, bound)
         book.figure("rate", bench.unit, "higher", rate, bound)
         _work_figures(bench, book, before, after, done, bound)

@@ -38,13 +38,23 @@ class Port:
 @dataclasses.dataclass(frozen=True)
 class Sample:
     """Counted so far, at `time` (seconds of a clock that only grows): packets out of the subject and into it, packets it
-    dropped by name, seconds it was busy, cycles its cores have spent. None: this subject cannot tell."""
+    dropped by name, seconds it was busy, cycles its cores have spent. None: this subject cannot tell. `polls`: rounds without
+    packets are among its busy seconds."""
     time: float
     sent: int | None = None
     received: int | None = None
     drops: dict = dataclasses.field(default_factory=dict)
     busy_seconds: float | None = None
     cycles: int | None = None
+    polls: bool = False
+
+    def of(self, before, seconds):
+        """This sample, where only `seconds` of the time since `before` are counted: the rest was waiting for stragglers, in which a
+        subject that polls did nothing but idle rounds."""
+        share = seconds / max(seconds, self.time - before.time)
+        if not self.polls:
+            return self
+        return dataclasses.replace(self, busy_seconds=before.busy_seconds + (self.busy_seconds - before.busy_seconds) * share)
 
 
 class Subject:

@@ -53,4 +53,4 @@ class CryptoPerf(DpdkProgram):
     def sample(self):
         stats = self._telemetry.ask("/cryptodev/stats,0")
         return Sample(time.monotonic(), stats["dequeued_count"], stats["enqueued_count"],
-                      {"failed": stats["dequeue_err_count"]} if stats["dequeue_err_count"] else {}, self._busy_seconds())
+                      {"failed": stats["dequeue_err_count"]} if stats["dequeue_err_count"] else {}, self._busy_seconds(), polls=True)

@@ -1,6 +1,6 @@
 """What DPDK's own programs have in common as subjects: how they start, and counters from their telemetry socket.
 
-They poll and cannot tell idle rounds from others: busy is all that the forwarding thread ran, and cycles are not told.
+They poll and cannot tell idle rounds from others: busy is all that the forwarding thread ran (Sample.polls), and cycles are not told.
 """
 import dataclasses
 import json
@@ -51,7 +51,7 @@ class DpdkProgram(Subject):
         stats = [self._telemetry.ask(f"/ethdev/stats,{port}") for port in self._ports]
         total = lambda name: sum(s[name] for s in stats)   # noqa: E731
         return Sample(time.monotonic(), total("opackets"), total("ipackets"),
-                      {name: total(name) for name in ("imissed", "oerrors", "rx_nombuf") if total(name)}, self._busy_seconds())
+                      {name: total(name) for name in ("imissed", "oerrors", "rx_nombuf") if total(name)}, self._busy_seconds(), polls=True)
 
     def _busy_seconds(self):
         """The thread that runs on the subject's core: the main one where the program has one core only."""

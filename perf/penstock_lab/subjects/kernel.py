@@ -1,7 +1,7 @@
 """What lives in the kernel's network as a subject: what all such subjects share, and the kernel itself as a router.
 
 Such a subject is pinned to one core, which also receives its packets: busy seconds are its process's and those of the kernel on its
-behalf (wiring.busy_seconds). Packets are those of the two interfaces. `config: {conntrack: true}` tracks connections.
+behalf (kernel_time.py). Packets are those of the two interfaces. `config: {conntrack: true}` tracks connections.
 """
 import platform
 import shutil
@@ -10,6 +10,7 @@ import time
 from .. import wiring
 from ..fields import Reader
 from .base import Missing, Sample, Subject
+from .kernel_time import KernelTime
 from .penstock_objects import FORWARDED
 
 TRACK = "add table inet lab; add chain inet lab f { type filter hook forward priority 0; }; add rule inet lab f ct state established,new accept"
@@ -19,6 +20,7 @@ class InKernel(Subject):
     """Has the addresses of the subject on its two interfaces from join() on. `pid`: of its process, if it has one."""
     wirings = ("veth",)
     pid = None
+    _cost = None
 
     def join(self, place):
         self._cores = place.cores["subject"]
@@ -31,8 +33,9 @@ class InKernel(Subject):
         rows = [line.split(":") for line in self.joint.namespace.run("cat", "/proc/net/dev").stdout.splitlines()[2:]]
         counted = [list(map(int, row[1].split())) for row in rows if row[0].strip() in [end.interface for end in self.joint.ends]]
         dropped = sum(row[3] + row[11] for row in counted)
+        self._cost = self._cost or KernelTime(self._cores, self.pid)
         return Sample(time.monotonic(), sum(row[9] for row in counted), sum(row[1] for row in counted),
-                      {"interface": dropped} if dropped else {}, wiring.busy_seconds(self._cores, self.pid))
+                      {"interface": dropped} if dropped else {}, self._cost.seconds())
 
 
 class Kernel(InKernel):

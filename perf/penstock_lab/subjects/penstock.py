@@ -2,7 +2,7 @@
 
 `config` says what it does (penstock_objects.py). Packets are those of its ports; drops those it names. Busy seconds: over replay
 and memif what the worker's thread ran, times its share of cycles in rounds with packets; over veth its process, and the kernel
-that moves packets on its behalf (wiring.busy_seconds). Cycles are the worker's, idle rounds included.
+that moves packets on its behalf (kernel_time.py). Cycles are the worker's, idle rounds included.
 """
 import pathlib
 import shutil
@@ -15,6 +15,7 @@ from rig.gateway import version as daemon_version
 from .. import inputs, wiring
 from . import tunnel
 from .base import Missing, Sample, Subject, SubjectError, silent
+from .kernel_time import KernelTime
 from .penstock_objects import Objects, neighbours, read
 
 QUIET_DROPS = ("punt_limited", "punt_queue_full")   # for the control plane, not the traffic
@@ -42,6 +43,7 @@ class Penstock(Subject):
     def start(self, place):
         core, config = place.cores["subject"][0], read(self.config, [])
         self._veth, self._core, self._busy, self._last = place.wiring == "veth", core, 0.0, None
+        self._cost = None   # over veth
         path = pathlib.Path(place.lab.dir) / f"penstock-{time.monotonic_ns()}"
         path.mkdir()
         config["idle"] = config["idle"] or ("adaptive" if self._veth else "poll")
@@ -100,7 +102,8 @@ class Penstock(Subject):
 
     def _busy_seconds(self, busy, idle):
         if self._veth:
-            return wiring.busy_seconds([self._core], self.process.pid)
+            self._cost = self._cost or KernelTime([self._core], self.process.pid)
+            return self._cost.seconds()
         now = (busy, idle, self._thread_seconds())
         if self._last:
             spent = [b - a for a, b in zip(self._last, now)]
@@ -123,7 +126,7 @@ class Penstock(Subject):
         if kind == "restart":
             self._gateway.stop()
             self._gateway.start(seconds=60)
-            self._last = None   # its counters begin again
+            self._last = self._cost = None   # its counters begin again
             return
         made = {"rules": self.objects.rule, "routes": lambda n: [self.objects.node(n)],
                 "endpoints": self.objects.services, "keys": self.objects.peers}
