@@ -1,4 +1,4 @@
-"""nginx as a subject (kernel_proxy.py): one process, connections to the server kept."""
+"""nginx as a subject (kernel_proxy.py): one process, connections to the server kept, large answers in memory and never in a file."""
 import pathlib
 
 from .base import Missing
@@ -15,7 +15,8 @@ http {{ access_log off; keepalive_requests 1000000000;
   uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
   upstream out {{ server {server}; keepalive 128; keepalive_requests 1000000000; }}
   server {{ listen {listen};
-    location / {{ proxy_pass http://out; proxy_http_version 1.1; proxy_set_header Connection ""; }} }} }}
+    location / {{ proxy_pass http://out; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_max_temp_file_size 0; proxy_buffers 16 64k; }} }} }}
 """
 TCP = "load_module {module};" + COMMON + """
 stream {{ access_log off; server {{ listen {listen}; proxy_pass {server}; }} }}
