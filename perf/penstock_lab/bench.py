@@ -12,6 +12,7 @@ import time
 
 from . import trial
 from .generators import Generator
+from .interruption import deferred
 from .subjects.base import Place
 
 _count = itertools.count(1)
@@ -29,20 +30,29 @@ class Bench:
         self._generator = None
 
     def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.subject.stop)
-            place = Place(lab=self._lab, cores=self.scenario.cores, wiring=self.scenario.wiring, huge=self.scenario.huge,
-                          scenario=self.scenario.resolved)
-            ports = self.subject.start(place)
-            if self.traffic != "memory":
-                for kind, spec, namespace in specifications(self.scenario, self.subject, ports):
-                    generator = stack.enter_context(Generator(kind, spec, self._lab.dir, namespace))
-                    self._generator = generator     # the last one has the streams or the clients
-            self._stack = stack.pop_all()
+        try:
+            self._start()
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(self, *_):
-        self._stack.close()
+        self._end()
+
+    def _start(self):
+        self._stack.callback(self.subject.stop)
+        place = Place(lab=self._lab, cores=self.scenario.cores, wiring=self.scenario.wiring, huge=self.scenario.huge,
+                      scenario=self.scenario.resolved)
+        ports = self.subject.start(place)
+        if self.traffic != "memory":
+            for kind, spec, namespace in specifications(self.scenario, self.subject, ports):
+                # The last one has the streams or the clients.
+                self._generator = self._stack.enter_context(Generator(kind, spec, self._lab.dir, namespace))
+
+    def _end(self):
+        with deferred():
+            self._stack.close()
 
     @property
     def latency_from(self):

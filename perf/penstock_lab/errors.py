@@ -26,5 +26,5 @@ class Broken(LabFault):
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM. Not an Exception, so that nobody who handles those goes on."""
+    """Ctrl-C, SIGTERM or SIGHUP. Not an Exception, so that nobody who handles those goes on."""
     code = 130

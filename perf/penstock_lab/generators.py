@@ -19,6 +19,7 @@ import subprocess
 import time
 
 from .errors import Broken, NotThere
+from .interruption import deferred
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LONGEST_LINE = 1 << 26       # a trial of many streams has a histogram for each
@@ -124,7 +125,12 @@ class Generator:
                     on_sample(event)
 
     def close(self):
-        """Asks, waits, kills. Never raises."""
+        """Asks, waits, kills. Never raises but Interrupted, when all is gone."""
+        with deferred():
+            self._end()
+            shutil.rmtree(self._runtime, ignore_errors=True)
+
+    def _end(self):
         process = self._process
         for number in (None, signal.SIGTERM, signal.SIGKILL):
             if process.poll() is not None:
@@ -140,7 +146,6 @@ class Generator:
         for pipe in (process.stdin, process.stdout):
             with contextlib.suppress(OSError):
                 pipe.close()
-        shutil.rmtree(self._runtime, ignore_errors=True)
 
     def _ready(self, seconds):
         event = self._next(time.monotonic() + seconds, "its ports")

@@ -4,8 +4,6 @@ Everything is ended in order whatever happens. When it is interrupted, or when s
 and is marked partial.
 """
 import datetime
-import signal
-import threading
 import time
 import traceback
 
@@ -13,6 +11,7 @@ from . import book, machine, scenario as scenarios, subjects
 from .alone import alone
 from .bench import Bench
 from .errors import Broken, Interrupted, LabFault
+from .interruption import ignored, interruptible
 from .laboratory import Lab, LabError
 from .stability import Stability
 from .subjects.base import SubjectError
@@ -35,7 +34,7 @@ class Run:
         facts = machine.facts(first.cores)
         lab = Lab("perf")
         try:
-            with signals():
+            with interruptible():
                 self._stability.machine(cores)
                 self._measure(lab)
         except (LabFault, LabError, SubjectError, Interrupted) as error:
@@ -44,7 +43,7 @@ class Run:
             traceback.print_exc()
             self.error = Broken(f"{type(error).__name__}: {error}")
         finally:
-            with ignored_signals():
+            with ignored():
                 self.progress.end()
                 lab.close()
         self._stability.after_run(cores)
@@ -95,36 +94,3 @@ class Run:
 def _driver(spec):
     """A new one: a subject is started once."""
     return subjects.driver(spec.driver)(spec.config)
-
-
-class signals:
-    """Inside, Ctrl-C and SIGTERM raise Interrupted, once: a second one does not disturb the cleaning up."""
-
-    def __enter__(self):
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, self._raise)
-
-    def __exit__(self, *_):
-        _ignore()
-
-    @staticmethod
-    def _raise(_number, _frame):
-        _ignore()
-        raise Interrupted()
-
-
-class ignored_signals:
-    def __enter__(self):
-        _ignore()
-
-    def __exit__(self, *_):
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _ignore():
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)

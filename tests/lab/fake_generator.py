@@ -3,7 +3,7 @@
 
 The environment variable PENSTOCK_FAKE has the FakeDevice's arguments as JSON, and what to do wrong: {"die": 3} ends at the third trial,
 {"silent": 3} never answers it, {"babble": 3} answers with what is no JSON, {"seconds": true} takes the time that a trial takes, and
-{"error": "text"} never gets ready.
+{"error": "text"} never gets ready; {"linger": 0.5} takes so long to end, and says so with a file in DPDK's directory.
 """
 import json
 import os
@@ -30,7 +30,7 @@ def check(spec):
 
 def main():
     wrong = json.loads(os.environ.get("PENSTOCK_FAKE", "{}"))
-    device = FakeDevice(**{name: value for name, value in wrong.items() if name not in ("die", "silent", "babble", "seconds", "error")})
+    device = FakeDevice(**{name: value for name, value in wrong.items() if name not in ("die", "silent", "babble", "seconds", "error", "linger")})
     spec = json.loads(pathlib.Path(sys.argv[2]).read_text())
     if not check(spec):
         return 2
@@ -47,6 +47,11 @@ def main():
             break
         if command["do"] == "trial":
             answer(command, device, wrong)
+    if "linger" in wrong:
+        runtime = pathlib.Path(os.environ["RUNTIME_DIRECTORY"]) / "dpdk" / spec["prefix"]
+        runtime.mkdir(parents=True)
+        (runtime / "ending").touch()
+        time.sleep(wrong["linger"])
     return 0
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 HERE = pathlib.Path(__file__).resolve().parent
 PERF = HERE.parents[1] / "perf"
@@ -151,6 +152,20 @@ class RunTest(unittest.TestCase):
         self.assertTrue(children)
         self.assertFalse([pid for pid in children if pathlib.Path(f"/proc/{pid}").exists()])
         self.assertEqual(list((self.directory / "tmp").iterdir()), [])
+
+    def test_a_signal_while_a_turn_is_cleaned_up_leaves_nothing(self):
+        runtime = self.directory / "runtime"
+        for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+            with self.subTest(number), mock.patch.dict(os.environ, RUNTIME_DIRECTORY=str(runtime)):
+                process = self.start("run", self.scenario, "--json", self.json, linger=0.5)
+                while not list(runtime.glob("dpdk/*/ending")):
+                    self.assertIsNone(process.poll())
+                    time.sleep(0.02)
+                process.send_signal(number)
+                _, err = process.communicate(timeout=30)
+                self.assertEqual(process.returncode, 130, err)
+                self.assertTrue(result.load(self.json)["partial"])
+                self.assertEqual([*(runtime / "dpdk").iterdir(), *(self.directory / "tmp").iterdir()], [])
 
     def test_gates(self):
         self.assertEqual(self.lab("run", self.scenario, "--short", "--fail-below", 0.9)[0], 0)

@@ -1,15 +1,18 @@
 """The drivers' checks of what comes from outside, and the files of wiring replay: nothing is started here."""
 import os
 import pathlib
+import shutil
 import struct
+import subprocess
 import sys
 import tempfile
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "perf"))
 from penstock_lab import inputs, subjects, wiring  # noqa: E402
-from penstock_lab.subjects import kernel_time, tunnel  # noqa: E402
+from penstock_lab.subjects import dpdk, kernel_time, tunnel  # noqa: E402
 from penstock_lab.subjects.base import Missing  # noqa: E402
 
 
@@ -125,6 +128,26 @@ class Costs(unittest.TestCase):
 
     def test_a_subject_without_a_process_costs_its_interrupts(self):
         self.assertEqual(self.spent((60, 80, {}), pid=None), [60])
+
+
+class Ends(unittest.TestCase):
+
+    def test_what_dpdk_leaves_is_removed_also_when_its_program_does_not_end(self):
+        with tempfile.TemporaryDirectory() as directory, mock.patch.dict(os.environ, RUNTIME_DIRECTORY=directory):
+            subject = subjects.driver("testpmd")({})
+            subject._prefix, subject.process = "lab", mock.Mock(stop=mock.Mock(side_effect=KeyboardInterrupt))
+            dpdk.runtime_directory("lab").mkdir(parents=True)
+            self.assertRaises(KeyboardInterrupt, subject.stop)
+            self.assertFalse(dpdk.runtime_directory("lab").exists())
+
+    @unittest.skipUnless(shutil.which("nginx"), "nginx is not installed")
+    def test_nginx_understands_its_configuration_and_writes_no_answer_to_a_file(self):
+        with tempfile.TemporaryDirectory() as directory:
+            words = subjects.driver("nginx")({}).words(pathlib.Path(directory), "127.0.0.1:80", "127.0.0.1:81", "http")
+            done = subprocess.run([*words, "-t"], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertNotIn("[warn]", done.stderr)
+            self.assertIn("proxy_max_temp_file_size 0;", pathlib.Path(words[-1]).read_text())
 
 
 class Wires(unittest.TestCase):

@@ -68,9 +68,11 @@ class DpdkProgram(Subject):
         if hasattr(self, "_telemetry"):
             self._telemetry.close()
         if hasattr(self, "process"):
-            self.process.stop(timeout=10)
-            for directory in (runtime_directory(self._prefix), pathlib.Path("/dev/hugepages") / self._prefix):
-                shutil.rmtree(directory, ignore_errors=True)
+            try:
+                self.process.stop(timeout=10)
+            finally:
+                for directory in (runtime_directory(self._prefix), pathlib.Path("/dev/hugepages") / self._prefix):
+                    shutil.rmtree(directory, ignore_errors=True)
         super().stop()
 
 
