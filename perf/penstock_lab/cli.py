@@ -9,7 +9,7 @@ import shlex
 import sys
 
 from . import check, compare, document, result as results, scenario, smp
-from .errors import Interrupted, LabFault, WrongInput
+from .errors import Interrupted, LabFault, WrongInput, unforeseen
 from .generators import ROOT
 from .progress import Progress, quantity
 
@@ -28,6 +28,10 @@ def main(words):
         return WrongInput.code
     except KeyboardInterrupt:   # outside of a run: nothing was started
         return Interrupted.code
+    except Exception as error:
+        fault = unforeseen(error)
+        print(f"penstock-lab: {fault}", file=sys.stderr)
+        return fault.code
 
 
 def _parser():

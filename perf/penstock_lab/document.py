@@ -1,6 +1,7 @@
 """A scenario file as a document, before its fields mean anything: read safely, `short` merged, settings made, variants made.
 
-YAML from outside: no objects, no aliases (a few lines of them make a document of gigabytes), no key twice, a bound on size.
+YAML from outside: only what JSON has (a date is a text), no aliases (a few lines of them make a document of gigabytes), no key twice,
+bounds on size and on the length of numbers.
 """
 import copy
 import itertools
@@ -14,12 +15,17 @@ from .fields import shown
 
 LARGEST_FILE = 1 << 20
 DEEPEST = 32
+LONGEST_NUMBER = 1000     # characters; no field allows more than 17 digits, and Python itself does not show all of 5000
+PLAIN_TAGS = {"tag:yaml.org,2002:" + name for name in ("map", "seq", "str", "int", "float", "bool", "null")}
 MOST_VARIANTS = 1000
+SURROGATE = re.compile("[\ud800-\udfff]")
 PLACE_HOLDER = re.compile(r"\$\{([^}]*)\}")
 
 
 class _Loader(yaml.SafeLoader):
     depth = 0
+    yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in known if tag in PLAIN_TAGS]
+                               for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
     def compose_node(self, parent, index):
         event = self.peek_event()
@@ -29,13 +35,19 @@ class _Loader(yaml.SafeLoader):
         if self.depth > DEEPEST:
             raise yaml.composer.ComposerError(None, None, f"more than {DEEPEST} levels", event.start_mark)
         node = super().compose_node(parent, index)
+        if node.tag not in PLAIN_TAGS:
+            raise yaml.composer.ComposerError(None, None, f"the tag {shown(node.tag)} is not read", event.start_mark)
+        if node.tag.endswith(":int") and len(node.value) > LONGEST_NUMBER:
+            raise yaml.composer.ComposerError(None, None, f"a number of more than {LONGEST_NUMBER} digits", event.start_mark)
+        if isinstance(node, yaml.ScalarNode) and SURROGATE.search(node.value):
+            raise yaml.composer.ComposerError(None, None, "half a character cannot be written", event.start_mark)
         self.depth -= 1
         return node
 
     def construct_mapping(self, node, deep=False):
         seen = set()
         for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
+            if not key.tag.endswith(":str"):
                 raise yaml.constructor.ConstructorError(None, None, "a field's name must be a text", key.start_mark)
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"{shown(key.value)} is there twice", key.start_mark)
@@ -95,17 +107,17 @@ def set_value(document, setting):
     path, equals, text = setting.partition("=")
     steps = [int(step[1:-1]) if step.startswith("[") else step for step in re.findall(r"\[\d{1,6}\]|[^.\[\]]+", path)]
     if not equals or not steps or isinstance(steps[0], int):
-        raise WrongInput(f"--set {setting}: is not path.of.field=value")
+        raise WrongInput(f"--set {setting[:80]}: is not path.of.field=value")
     try:
         value = parse(text)
     except ValueError as error:
-        raise WrongInput(f"--set {setting}: {error}") from None
+        raise WrongInput(f"--set {setting[:80]}: {error}") from None
     place = document
     for step, following in zip(steps, [*steps[1:], None]):
         inside = isinstance(place, list) and isinstance(step, int) and step < len(place) or \
             isinstance(place, dict) and isinstance(step, str)
         if not inside:
-            raise WrongInput(f"--set {setting}: there is no {step} to set")
+            raise WrongInput(f"--set {setting[:80]}: there is no {step} to set")
         if following is None:
             place[step] = value
         else:

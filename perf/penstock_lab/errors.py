@@ -1,4 +1,7 @@
 """Why a run ends without a result. Each error carries the exit code of the command (perf/LAB.md, Result)."""
+import os
+import sys
+import traceback
 
 
 class LabFault(Exception):
@@ -28,3 +31,11 @@ class Broken(LabFault):
 class Interrupted(BaseException):
     """Ctrl-C, SIGTERM or SIGHUP. Not an Exception, so that nobody who handles those goes on."""
     code = 130
+
+
+def unforeseen(error):
+    """The Broken of an exception that nobody thought of; with PENSTOCK_LAB_DEBUG in the environment it says where it came from."""
+    if os.environ.get("PENSTOCK_LAB_DEBUG"):
+        traceback.print_exception(error, file=sys.stderr)
+    text = " ".join(str(error).split())[:500]
+    return Broken(f"{type(error).__name__}: {text} (PENSTOCK_LAB_DEBUG=1 shows where)")

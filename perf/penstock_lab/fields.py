@@ -3,6 +3,7 @@
 A Reader takes fields one by one; done() names those that nobody took. A faulty field yields its default, so that reading
 goes on to the next fault; whoever reads looks at `faults` before using what was read.
 """
+import math
 import re
 
 REQUIRED = object()
@@ -12,7 +13,6 @@ class Reader:
     """One mapping. `path`: where it is, for the faults ("streams[0]"); `faults`: shared by all readers of a scenario."""
 
     def __init__(self, value, path, faults):
-        self.path, self.faults, self._known = path, faults, []
         self.path, self.faults, self._known = path, faults, []
         self.value = value if isinstance(value, dict) else {}
         if not isinstance(value, dict):
@@ -114,7 +114,25 @@ def number_fault(value, low, high, whole=False):
         return f"{shown(value)} is below {low:g}"
     if value > high:
         return f"{shown(value)} is above {high:g}"
-    return f"{value:g} is not a whole number" if whole and int(value) != value else ""
+    return f"{shown(value)} is not a whole number" if whole and not isinstance(value, int) else ""
+
+
+def not_numbers(value, path):
+    """Faults of a value that goes on as JSON, which has no infinity."""
+    if isinstance(value, dict):
+        return [fault for name, one in value.items() for fault in not_numbers(one, f"{path}.{name}")]
+    if isinstance(value, (list, tuple)):
+        return [fault for index, one in enumerate(value) for fault in not_numbers(one, f"{path}[{index}]")]
+    return [f"{path}: {value} is not a number"] if isinstance(value, float) and not math.isfinite(value) else []
+
+
+FILES = re.compile(r"(?:^|,)\s*(\w*_pcap)\s*=")
+
+
+def device_fault(device):
+    """What is wrong with the devargs of a port: a scenario may not have files of its choice read and written as root."""
+    found = FILES.search(device)
+    return f"{found[1]}: a device of files is not for a scenario; streams have pcap" if found else ""
 
 
 def shown(value):

@@ -35,6 +35,8 @@ def check(streams):
         _check_stream(Reader(stream, f"streams[{n}]", found))
         if len(found) == before and flows([stream]) > FRAMES:
             found.append(f"streams[{n}]: {flows([stream])} flows are more than the {FRAMES} frames of a file")
+    if not found and (total := sum(map(_frames, streams))) > FRAMES:
+        found.append(f"streams: {total} frames of all together are more than the {FRAMES} of a file")
     return found
 
 
@@ -118,11 +120,16 @@ def flows(streams):
     return sum(math.prod(_wheels(stream).values()) for stream in streams)
 
 
+def _frames(stream):
+    """Of a stream in a file: a whole number of turns through its flows, 256 at least."""
+    count = flows([stream])
+    return count * math.ceil(256 / count)
+
+
 def datagrams(stream, seed=1):
     """Every flow of a stream, in the order of its counters."""
     wheels, sizes, (protocol, transport) = _wheels(stream), _sizes(stream), _transport(stream)
-    count = math.prod(wheels.values())
-    count *= math.ceil(256 / count)
+    count = _frames(stream)
     ip, chance = stream["headers"]["ipv4"], random.Random(seed)
     fields = [_values(ip["source"], "source", wheels, address), _values(ip["destination"], "destination", wheels, address),
               _values(transport.get("source", 1024), protocol + ".source", wheels, port_number),

@@ -5,16 +5,17 @@ and is marked partial.
 """
 import datetime
 import time
-import traceback
 
 from . import book, machine, scenario as scenarios, subjects
 from .alone import alone
 from .bench import Bench
-from .errors import Broken, Interrupted, LabFault
+from .errors import Interrupted, LabFault, unforeseen
 from .interruption import ignored, interruptible
 from .laboratory import Lab, LabError
 from .stability import Stability
 from .subjects.base import SubjectError
+
+ALONE_HERE = ("loop", "replay", "nic")     # wirings that have only a generator or only a subject on this machine
 
 
 class Run:
@@ -36,12 +37,13 @@ class Run:
         try:
             with interruptible():
                 self._stability.machine(cores)
+                if first.wiring not in ALONE_HERE:
+                    self._stability.apart(first.cores)
                 self._measure(lab)
         except (LabFault, LabError, SubjectError, Interrupted) as error:
             self.error = error
-        except Exception as error:   # a driver's command that took too long, a file that is gone: the reader needs to know where
-            traceback.print_exc()
-            self.error = Broken(f"{type(error).__name__}: {error}")
+        except Exception as error:   # a driver's command that took too long, a file that is gone
+            self.error = unforeseen(error)
         finally:
             with ignored():
                 self.progress.end()

@@ -11,11 +11,12 @@ import os
 
 from . import document, methods
 from .errors import WrongInput
-from .fields import Reader
+from .fields import Reader, device_fault, not_numbers
 
 TRAFFIC = ("packets", "requests", "memory")
 WIRINGS = ("loop", "ring", "memif", "veth", "nic", "replay")
 NAME = r"[a-z0-9_]{1,64}"
+PORT_NAME = r"[A-Za-z0-9_.-]{1,32}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +121,8 @@ def _cores(fields):
     cores = {}
     for role, default in (("generator", allowed[:1]), ("subject", allowed[-1:])):
         cores[role] = one.raw(role, default)
-        if not isinstance(cores[role], list) or not cores[role] or any(core not in allowed for core in cores[role]):
+        if not isinstance(cores[role], list) or not cores[role] or \
+                any(type(core) is not int or core not in allowed for core in cores[role]):
             one.fault(role, f"{cores[role]!r} is not a list of this machine's cores {allowed}")
             cores[role] = default
     one.done()
@@ -136,7 +138,7 @@ def _memory(fields):
 
 def _traffic_fields(fields, traffic):
     """Packets and memory have streams, requests have clients and servers."""
-    ports = tuple(one.raw("name") and copy.deepcopy(one.value) for one in fields.items("ports", [], most=16))
+    ports = tuple(_port(one) for one in fields.items("ports", [], most=16))
     streams, ends = fields.raw("streams", []), {name: fields.raw(name, None) for name in ("clients", "servers")}
     if not isinstance(streams, list) or len(streams) > 4096:
         fields.fault("streams", "must be a list of at most 4096")
@@ -152,7 +154,18 @@ def _traffic_fields(fields, traffic):
     for name, value in ends.items():
         if value is not None and not isinstance(value, dict):
             fields.fault(name, "is not a mapping of fields")
-    return {"ports": ports, "streams": tuple(streams), **ends}
+    made = {"ports": ports, "streams": tuple(streams), **ends}
+    for name, value in made.items():
+        fields.faults += not_numbers(value, name)
+    return made
+
+
+def _port(one):
+    """As it is written: the other fields are the generator's and checked by it."""
+    one.text("name", PORT_NAME, about="a name of letters, digits and - _ .")
+    if fault := device_fault(one.text("device", default="")):
+        one.fault("device", fault)
+    return copy.deepcopy(one.value)
 
 
 def _method(fields, traffic):

@@ -49,6 +49,12 @@ class Stability:
         self._governor(cores)
         self._before = core_times(cores)
 
+    def apart(self, cores):
+        """`cores`: of generator and subject, when both work here at once."""
+        shared = sorted({*cores["generator"]} & {*cores["subject"]})
+        self.add("cores_apart", len(shared), "cores", 0, not shared,
+                 f"generator and subject share cores {shared}: each takes time from the other" if shared else "of generator and subject")
+
     def after_run(self, cores):
         """What the hypervisor took away while it was measured."""
         if self._before is None:

@@ -15,7 +15,7 @@ from unittest import mock
 HERE = pathlib.Path(__file__).resolve().parent
 PERF = HERE.parents[1] / "perf"
 sys.path.insert(0, str(PERF))
-from penstock_lab import cli, result, subjects  # noqa: E402
+from penstock_lab import cli, result, run, scenario, subjects  # noqa: E402
 
 SCENARIO = """
 name: self_test
@@ -190,6 +190,33 @@ class RunTest(unittest.TestCase):
             with self.subTest(words):
                 self.assertEqual(self.lab(*words)[0], 2)
         self.assertFalse((self.directory / "s.json").exists())
+
+
+class CoresTest(unittest.TestCase):
+    def test_a_core_for_generator_and_subject_is_in_the_result(self):
+        with tempfile.TemporaryDirectory() as directory, mock.patch.object(run.Run, "_measure"), mock.patch.object(run, "_driver"):
+            path = pathlib.Path(directory) / "s.yaml"
+            for wiring, shared in (("memif", True), ("loop", False)):
+                path.write_text(SCENARIO.replace("wiring: loop", f"wiring: {wiring}"))
+                core = min(os.sched_getaffinity(0))
+                variants, whole = scenario.load(path, settings=[f"cores={{generator: [{core}], subject: [{core}]}}"])
+                one = run.Run(variants, whole, mock.Mock(), "penstock-lab run")
+                one.run()
+                failed = [check["name"] for check in one._stability.checks if not check["ok"]]
+                self.assertEqual("cores_apart" in failed, shared, wiring)
+
+
+class UnforeseenTest(unittest.TestCase):
+    def say(self, **environment):
+        err = io.StringIO()
+        with contextlib.redirect_stderr(err), mock.patch.dict(os.environ, **environment), \
+                mock.patch.object(cli.document, "read", side_effect=KeyError("a\nb")):
+            self.assertEqual(cli.main(["list"]), 4)
+        return err.getvalue()
+
+    def test_what_nobody_thought_of_is_one_line_and_no_failed_gate(self):
+        self.assertEqual(self.say(PENSTOCK_LAB_DEBUG=""), "penstock-lab: KeyError: 'a\\nb' (PENSTOCK_LAB_DEBUG=1 shows where)\n")
+        self.assertIn("Traceback", self.say(PENSTOCK_LAB_DEBUG="1"))
 
 
 class ListTest(unittest.TestCase):

@@ -150,7 +150,34 @@ method: {name: NAME}
         self.assertRaisesRegex(WrongInput, "Is a directory", document.read, self.directory.name)
         self.assertRaisesRegex(WrongInput, "No such file", document.read, self.path.with_name("x"))
 
+    def test_only_what_json_has_is_read(self):
+        for value, expected in (("!!set {a, b}", "the tag"), ("!!binary aGk=", "the tag"), ("!!timestamp 2020-01-01", "the tag"), ("!!omap [a: 1]", "the tag"),
+                                ("{1: 2}", "name must be a text"), ("{null: 2}", "name must be a text"), ('"\\ud800"', "half a character"),
+                                ("9" * 5000, "a number of more than 1000 digits"), ("0x" + "9" * 5000, "a number of more than 1000 digits")):
+            with self.subTest(value[:20]):
+                found = self.faults(GOOD + f"seed: {value}\n")
+                self.assertEqual(len(found), 1)
+                self.assertIn(expected, found[0])
+                self.assertLess(len(found[0]), 100)
+        self.assertEqual(self.load(GOOD.replace("The lab itself.", "2020-01-01"))[0][0].about, "2020-01-01")
+        for value in (".nan", ".inf", "-.inf"):
+            self.assertIn(f"streams[0].size.min: {float(value.replace('.', ''))} is not a number", self.faults(GOOD.replace("64", f"{{min: {value}}}")))
+
+    def test_ports_have_names_and_no_files(self):
+        for port, expected in (("{name: ''}", "name: '' is not a name"), ("{name: 0}", "name: 0 is not a text"), ("{name: [1]}", "name: [1] is not a text"),
+                               ("left", "'left' is not a mapping"), ("{name: left, device: 7}", "device: 7 is not a text"),
+                               ("{name: left, device: 'net_pcap0,iface=x, tx_pcap =/etc/x'}", "device: tx_pcap: a device of files is not for a scenario")):
+            with self.subTest(port):
+                found = self.faults(GOOD + f"ports: [{port}]\n")
+                self.assertTrue(any(expected in fault and fault.startswith("ports[0]") for fault in found), found)
+        self.assertEqual(len(self.load(GOOD + "ports: [{name: left, device: '0000:01:00.0', lineRate: 1.0e+10}]\n")[0][0].ports), 1)
+
+    def test_cores_are_numbers(self):
+        for value in ("true", "1.0", "[0]", "x"):
+            self.assertTrue(any(fault.startswith("cores.subject: ") for fault in self.faults(GOOD + f"cores: {{subject: [{value}]}}\n")), value)
+
     def test_numbers_beyond_every_number(self):
+        self.assertIn("turns: 2.0 is not a whole number", self.faults(GOOD + "turns: 2.0\n"))
         self.assertTrue(any(fault.startswith("turns: ") for fault in self.faults(GOOD + f"turns: {10 ** 400}\n")))
         self.assertEqual(self.load(GOOD + "turns: 100\n")[0][0].turns, 100)
         self.assertIn("turns: 101 is above 100", self.faults(GOOD + "turns: 101\n"))

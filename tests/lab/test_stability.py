@@ -50,6 +50,13 @@ class StabilityTest(unittest.TestCase):
 
         self.assertFalse(self.checks(self.alone(Wandering(1e9, line=5e6)))["generator_latency_spread"]["ok"])
 
+    def test_a_core_for_both_is_not_to_be_trusted(self):
+        for cores, trusted in (({"generator": [0], "subject": [1]}, True), ({"generator": [0, 1], "subject": [1]}, False)):
+            made = stability.Stability()
+            made.apart(cores)
+            self.assertEqual(made.to_json()["trusted"], trusted)
+        self.assertEqual(made.to_json()["reasons"], ["generator and subject share cores [1]: each takes time from the other"])
+
     def test_times_of_cores(self):
         self.assertEqual(stability.core_times([0], STAT), {"busy": 133, "interrupts": 3, "steal": 40, "total": 678})
         self.assertEqual(stability.core_times([0, 1], STAT), {"busy": 333, "interrupts": 3, "steal": 40, "total": 1478})

@@ -82,7 +82,7 @@ class Checks(unittest.TestCase):
         self.assertEqual([type(f) for f in found], [Missing], found)
         self.assertIn("0000:ff:1f.7", found[0])
         for change, path in (({"gateway": "10.0.0.1"}, "gateway"), ({"address": "300.0.0.1/24"}, "address"), ({"interface": "lo"}, "device"),
-                             ({"answers": ["x"]}, "answers"),
+                             ({"answers": ["x"]}, "answers"), ({"device": "net_pcap0,rx_pcap=x"}, "device"),
                              ({"answers": 7}, "answers"), ({"answers": [{}]}, "answers"), ({"speed": 1}, "speed")):
             found = self.faults("external", {"ports": [{**port, **change}]}, "nic")
             self.assertTrue(any(f.startswith(f"config.ports[0].{path}") for f in found), (change, found))
@@ -222,6 +222,9 @@ class Inputs(unittest.TestCase):
                       stream(source={"from": "10.0.0.1", "count": 0}), stream(source={"from": "10.0.0.1", "count": 200_001})):
             found = inputs.check([wrong])
             self.assertTrue(found and all(f.startswith("streams[0]") for f in found), (wrong, found))
+        many = stream(source={"from": "10.0.0.1", "count": 150_000})
+        self.assertEqual(inputs.check([many]), [])
+        self.assertEqual(inputs.check([many, many]), ["streams: 300000 frames of all together are more than the 200000 of a file"])
         self.assertEqual(len(inputs.check([])), 1)
         self.assertEqual(inputs.check([stream(), stream("imix", protocol="tcp")]), [])
 

@@ -12,7 +12,7 @@ import pathlib
 import re
 import time
 
-from ..fields import Reader, shown
+from ..fields import Reader, device_fault, shown
 from .base import Missing, Port, Sample, Subject
 
 PCI = r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
@@ -46,6 +46,8 @@ def _prefixes(fields):
 def _check(fields, port):
     if bool(port.device) == bool(port.interface):
         fields.fault("device", "one of device and interface, and not both")
+    if fault := device_fault(port.device):
+        fields.fault("device", fault)
     for name, value, kind in [("address", port.address, ipaddress.ip_interface), ("gateway", port.gateway, ipaddress.ip_address),
                               *(("answers", a, ipaddress.ip_network) for a in port.answers)]:
         try:
