@@ -12,12 +12,10 @@ build
 mapfile -t scenarios < <(cd "$here/scenarios" && ls ./*.yaml | sed 's/^\.\///; s/\.yaml$//')
 status=0
 measure "${scenarios[@]}" || status=$?
-made=()
-for scenario in "${scenarios[@]}"; do
-  [ ! -e "$results/$scenario.json" ] || made+=("$results/$scenario.json")
-done
+[ "$status" != 130 ] || exit 130   # the figures of the last whole run stay
 if [ ${#made[@]} -gt 0 ]; then
   "$here/penstock-lab" report "${made[@]}" --html "$results/report.html" --markdown "$here/RESULTS.md"
+  [ ${#missed[@]} = 0 ] || printf '\n**%s.**\n' "${missed[@]}" >> "$here/RESULTS.md"
   echo "$program: $results/report.html and perf/RESULTS.md are written"
 fi
 exit "$status"

@@ -44,26 +44,28 @@ build() {
   [ "$free" -lt 4096 ] || settings+=(--set memory.huge=true)
 }
 
-# Every scenario named, one after the other. One that fails does not keep the others from running; the first failure is our status.
+# Every scenario named, one after the other, without results of earlier runs among theirs. One that fails does not keep the others from
+# running; the first failure is our status. Then `made` has the results, and `missed` has what ended without one, and how.
 measure() {
-  local status=0 failed=0 scenario
-  [ -z "$results" ] || mkdir -p "$results"
+  local status=0 failed scenario
+  made=() missed=()
+  if [ -n "$results" ]; then
+    mkdir -p "$results"
+    for scenario in "$@"; do rm -f "$results/$scenario.json"; done
+  fi
   for scenario in "$@"; do
-    [ -z "$results" ] || rm -f "$results/$scenario.json"
+    failed=0
     "$root/perf/penstock-lab" run "$root/perf/scenarios/$scenario.yaml" "${settings[@]}" ${results:+--json "$results/$scenario.json"} || failed=$?
     [ "$failed" != 130 ] || return 130
     [ "$failed" = 0 ] || echo "$program: $scenario: exit status $failed" >&2
     [ "$status" != 0 ] || status=$failed
-    failed=0
+    if [ -n "$results" ] && [ -e "$results/$scenario.json" ]; then
+      made+=("$results/$scenario.json")
+    elif [ "$failed" != 0 ]; then
+      missed+=("not measured: $scenario, exit status $failed")
+    fi
   done
-  [ -z "$rows" ] || write_rows "$@"
+  [ ${#missed[@]} = 0 ] || printf "$program: %s\n" "${missed[@]}" >&2
+  [ -z "$rows" ] || [ ${#made[@]} = 0 ] || "$root/perf/penstock-lab" report "${made[@]}" --rows "$rows"
   return "$status"
-}
-
-write_rows() {
-  local scenario made=()
-  for scenario in "$@"; do
-    [ ! -e "$results/$scenario.json" ] || made+=("$results/$scenario.json")
-  done
-  [ ${#made[@]} = 0 ] || "$root/perf/penstock-lab" report "${made[@]}" --rows "$rows"
 }
