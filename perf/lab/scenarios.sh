@@ -59,9 +59,10 @@ measure() {
     [ "$failed" != 130 ] || return 130
     [ "$failed" = 0 ] || echo "$program: $scenario: exit status $failed" >&2
     [ "$status" != 0 ] || status=$failed
-    if [ -n "$results" ] && [ -e "$results/$scenario.json" ]; then
+    [ -n "$results" ] || continue
+    if [ -e "$results/$scenario.json" ]; then
       made+=("$results/$scenario.json")
-    elif [ "$failed" != 0 ]; then
+    else
       missed+=("not measured: $scenario, exit status $failed")
     fi
   done
