@@ -126,7 +126,7 @@ def not_numbers(value, path):
     return [f"{path}: {value} is not a number"] if isinstance(value, float) and not math.isfinite(value) else []
 
 
-FILES = re.compile(r"(?:^|,)\s*(\w*_pcap)\s*=")
+FILES = re.compile(r"(\w*_pcap)\s*=")
 
 
 def device_fault(device):

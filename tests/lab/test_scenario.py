@@ -166,7 +166,8 @@ method: {name: NAME}
     def test_ports_have_names_and_no_files(self):
         for port, expected in (("{name: ''}", "name: '' is not a name"), ("{name: 0}", "name: 0 is not a text"), ("{name: [1]}", "name: [1] is not a text"),
                                ("left", "'left' is not a mapping"), ("{name: left, device: 7}", "device: 7 is not a text"),
-                               ("{name: left, device: 'net_pcap0,iface=x, tx_pcap =/etc/x'}", "device: tx_pcap: a device of files is not for a scenario")):
+                               ("{name: left, device: 'net_pcap0,iface=x, tx_pcap =/etc/x'}", "device: tx_pcap: a device of files is not for a scenario"),
+                               ("{name: left, device: 'bus=vdev,name=net_pcap0/driver=pcap/rx_pcap=x'}", "device: rx_pcap: ")):
             with self.subTest(port):
                 found = self.faults(GOOD + f"ports: [{port}]\n")
                 self.assertTrue(any(expected in fault and fault.startswith("ports[0]") for fault in found), found)
