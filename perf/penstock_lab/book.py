@@ -137,7 +137,7 @@ class Book:
 
 def worst_bound(bounds):
     """One turn in which the generator was the limit makes the figure the generator's."""
-    for bound in ("generator", "device", "unknown"):
+    for bound in ("generator", "unknown", "device"):
         if bound in bounds:
             return bound
     return "subject"

@@ -105,10 +105,10 @@ def verdict(ratio, interval, better):
 def verdict_of_zero(after, before, better):
     """What the samples of two figures say that have no ratio because of a zero: a figure of zero against one that never was zero is
     better or worse, and nothing against nothing is the same."""
-    if not any(after) and not any(before):
-        return "same"
     if not after or not before:
         return "unclear"
+    if not any(after) and not any(before):
+        return "same"
     if median(after) <= 0 < min(before):
         return "worse" if better == "higher" else "better"
     if median(before) <= 0 < min(after):

@@ -475,6 +475,16 @@ class BookTest(unittest.TestCase):
         (found,) = self.compared([0] * 3, [1] * 3)
         self.assertEqual((found["ratio"], found["interval"], found["pairs"], found["verdict"]), (None, None, 3, "worse"))
         self.assertEqual(self.compared([1] * 3, [0] * 3)[0]["verdict"], "better")
+
+    def test_figures_of_no_common_turn_say_nothing(self):
+        mine, theirs = Book("a", {}), Book("b", {})
+        for one, other in ((mine, theirs), (theirs, mine)):
+            one.begin_turn(), other.begin_turn()
+            one.figure("rate", "pps", "higher", 1)
+        (found,) = comparisons(mine, theirs, 1)
+        self.assertEqual((found["ratio"], found["pairs"], found["verdict"]), (None, 0, "unclear"))
+
+    def test_two_figures_of_zero_are_no_comparison(self):
         self.assertEqual(self.compared([0] * 3, [0] * 3), [])
 
 

@@ -136,7 +136,8 @@ class VerdictTest(unittest.TestCase):
         for after, before, better, expected in (
                 ([0, 0, 0], [5, 5, 5], "higher", "worse"), ([0, 0, 0], [5, 5, 5], "lower", "better"), ([5, 5], [0, 0], "lower", "worse"),
                 ([5, 5], [0, 0], "higher", "better"), ([0, 0, 4], [1, 0, 2], "lower", "unclear"), ([0, 5, 5], [5, 5, 5], "higher", "unclear"),
-                ([0, 0, 5], [5, 5, 5], "higher", "worse"), ([0, 0], [0, 0], "lower", "same")):
+                ([0, 0, 5], [5, 5, 5], "higher", "worse"), ([0, 0], [0, 0], "lower", "same"),
+                ([], [], "lower", "unclear")):
             self.assertEqual(stats.verdict_of_zero(after, before, better), expected, (after, before, better))
 
     def test_of_two_runs(self):
