@@ -2,6 +2,7 @@
 
 #include <rte_eal.h>
 #include <rte_errno.h>
+#include <rte_ether.h>
 #include <rte_log.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -110,13 +111,13 @@ base::Result<void> Engine::open_twin(const PortPlan& plan, Port& port) {
   PortRequest request;
   request.interface = plan.request.interface;
   request.device = "net_tap" + std::to_string(port.id) + ",iface=" + plan.twin + ",mac=" + port.mac.to_string();
-  request.mtu = plan.request.mtu;
+  request.mtu = std::min<uint16_t>(plan.request.mtu, RTE_ETHER_MTU);  // more than net_tap sends
   request.workers = plan.request.workers;
   auto twin = open_port(request, buffers_);
   if (!twin) return base::Error{twin.error()};
   twin->is_twin = true;
   port.twin = twin->id;
-  if (auto up = set_up_twin(plan.twin, plan.addresses, plan.request.mtu); !up) {
+  if (auto up = set_up_twin(plan.twin, plan.addresses, request.mtu); !up) {
     close_port(*twin);
     return up;
   }

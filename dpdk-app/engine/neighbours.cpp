@@ -79,7 +79,7 @@ void Neighbours::release(Neighbour& neighbour, flow::DropReason reason) {
     --held_;
     if (reason == flow::DropReason::kNone) {
       std::memcpy(rte_pktmbuf_mtod(frame, uint8_t*), neighbour.mac.bytes.data(), 6);
-      counters_.interfaces[neighbour.interface].tx.add(rte_pktmbuf_pkt_len(frame));
+      count_sent(counters_.interfaces[neighbour.interface].tx, frame);
       transmit_.send(neighbour.port, frame);
     } else {
       counters_.drops[static_cast<size_t>(reason)].add(1);

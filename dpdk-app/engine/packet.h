@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 
+#include "base/counter.h"
 #include "flow/generation.h"
 #include "flow/key.h"
 #include "flow/verdict.h"
@@ -54,6 +55,18 @@ struct Carry {
 // its headers in its first buffer.
 constexpr uint64_t kUnfinished = RTE_MBUF_F_TX_TCP_SEG | RTE_MBUF_F_TX_TCP_CKSUM;
 inline bool is_unfinished(const rte_mbuf* m) { return (m->ol_flags & kUnfinished) != 0; }
+
+// As what it is on the wire: what a device cuts is several packets.
+inline void count_sent(base::PacketCounter& counter, const rte_mbuf* m) {
+  uint64_t bytes = m->pkt_len;
+  if ((m->ol_flags & RTE_MBUF_F_TX_TCP_SEG) != 0) [[unlikely]] {
+    const uint32_t headers = m->l2_len + m->l3_len + m->l4_len;
+    const uint64_t more = (m->pkt_len - headers - 1) / m->tso_segsz;
+    counter.packets.add(more);
+    bytes += more * headers;
+  }
+  counter.add(bytes);
+}
 
 inline Carry& carry_of(rte_mbuf* m) { return *static_cast<Carry*>(rte_mbuf_to_priv(m)); }
 

@@ -135,8 +135,10 @@ class CaptureWatch : public loop::Dataplane::Watch {
         packet.reason = frame.reason;
         packet.worker = static_cast<uint8_t>(worker->state().id);
         packet.original_length = frame.length;
-        const auto* bytes = rte_pktmbuf_mtod(frame.copy, const uint8_t*);
-        packet.bytes.assign(bytes, bytes + rte_pktmbuf_data_len(frame.copy));
+        for (const rte_mbuf* part = frame.copy; part != nullptr; part = part->next) {
+          const auto* bytes = rte_pktmbuf_mtod(part, const uint8_t*);
+          packet.bytes.insert(packet.bytes.end(), bytes, bytes + rte_pktmbuf_data_len(part));
+        }
         rte_pktmbuf_free(frame.copy);
         sink(packet);
       }

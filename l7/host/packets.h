@@ -51,7 +51,11 @@ class PacketWriter {
   rte_mempool* pool_for(uint32_t payload) const {
     return payload > kLeastPayload && jumbo_ != nullptr ? jumbo_ : pool_;
   }
-  bool cut_by_device() const { return offload.segments && segment.length > segment.segment_size; }
+  // Some devices refuse to cut into less (256 in i40e).
+  static constexpr uint16_t kLeastCut = 256;
+  bool cut_by_device() const {
+    return offload.segments && segment.segment_size >= kLeastCut && segment.length > segment.segment_size;
+  }
   Layers write_headers(uint8_t* frame, uint32_t payload);
   void finish(rte_mbuf* m, const Layers& layers, bool cut);
   rte_mbuf* give_up(rte_mbuf* m);

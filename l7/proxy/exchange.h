@@ -168,6 +168,7 @@ struct ExchangeState {
   bool mirrors_begun = false;
   bool hashed = false;         // the request has what the cluster's policy hashes
   bool session_moved = false;  // it had an endpoint
+  bool aside_session = false;  // `aside` is to the session's endpoint
   bool reset_wanted = false;   // by a fault filter: in place of an answer
 
   Paced request_pace, response_pace;

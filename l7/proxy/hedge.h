@@ -15,7 +15,6 @@ bool Proxy<N>::may_hedge(const Exchange& x) const {
 
 template <Net N>
 void Proxy<N>::set_aside(Exchange& x) {
-  counters_.count(Count::hedges);
   x.aside = std::exchange(x.backend, kNone);
   x.aside_began = x.record.upstream_began;
   upstreams_.at(x.aside).state = UpstreamSession::State::kAside;
@@ -30,6 +29,8 @@ void Proxy<N>::turn_aside(Exchange& x) {
   UpstreamSession& upstream = upstreams_.at(x.backend);
   upstream.state = UpstreamSession::State::kBusy;
   x.endpoint = x.record.endpoint = upstream.endpoint;
+  if (x.aside_session) x.session = x.endpoint;
+  x.record.refusal = h1::Refusal::kNone;  // of the other's answer
   x.record.backend = upstream.address;
   x.record.backend_port = upstream.port;
   x.record.upstream_began = x.aside_began;

@@ -27,8 +27,12 @@ void Proxy<N>::start_try(Exchange& x) {
   if (shares && reuse(x, endpoint->slot)) return preconnect(x, *endpoint, *cluster);
   if (state.connections >= cluster->limits.connections) {
     const uint32_t oldest = pool_.oldest(x.cluster);  // of another endpoint: it makes room
-    if (oldest == kNone) return wait(x, *cluster);
-    close_upstream(oldest, true);
+    if (oldest == kNone && x.aside == kNone) return wait(x, *cluster);
+    if (oldest != kNone) {
+      close_upstream(oldest, true);
+    } else {
+      leave_aside(x);
+    }
   }
   connect(x, *endpoint, *cluster);
   if (shares && x.phase == Phase::kConnecting && x.endpoint == endpoint->slot) preconnect(x, *endpoint, *cluster);
@@ -226,8 +230,10 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   // (RFC 9112 9.3.1).
   const bool stale = why == Failure::kReset && x.reused && !x.stale_retried && x.replayable() &&
                      http::is_idempotent(x.method) && x.up.answered_nothing();
+  const bool aside = why == Failure::kTimeout && may_hedge(x);
   if (x.backend != kNone && !stale) {
     x.avoid = x.endpoint;
+    if (aside) x.aside_session = x.session == x.endpoint;
     if (x.session == x.endpoint) x.session = kNone;  // a new one begins where the request ends up
   }
   // A switch of protocols within a request is a matter between client and endpoint, and judged as an answer already.
@@ -236,7 +242,6 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
     note_failure(x);
     judge(x, why == Failure::kProtocol ? Outcome::kGatewayError : Outcome::kLocalFailure);
   }
-  const bool aside = why == Failure::kTimeout && may_hedge(x);
   if (aside) {
     set_aside(x);
   } else {
@@ -247,7 +252,10 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
     counters_.count(Count::stale_retries);
     return start_try(x);
   }
-  if (may_retry(x, why) && spend_retry(x)) return begin_retry(x, 0);
+  if (may_retry(x, why) && spend_retry(x)) {
+    if (aside) counters_.count(Count::hedges);
+    return begin_retry(x, 0);
+  }
   if (x.aside != kNone && why != Failure::kTimeout) return turn_aside(x);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
   switch (why) {

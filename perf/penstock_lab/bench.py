@@ -62,7 +62,7 @@ class Bench:
 
     def trial(self, load, seconds, drain=0.2, warmup=0, sample=0.1, connections=None, beside=None):
         """A Trial of `seconds` at `load` (None: what streams and clients ask for themselves), `warmup` seconds before it not
-        counted. `beside`: see Generator.trial."""
+        counted. `beside`: see Generator.trial; it is called with seconds since the counting began."""
         command = {"seconds": seconds, "drain": drain, "sample": sample}
         if self.traffic == "packets":
             if load is not None:
@@ -72,7 +72,7 @@ class Bench:
             event, samples = self._generator.trial(command, self._progress.sample, beside)
             done = trial.of_packets(event, samples)
         else:
-            command["warmup"] = warmup
+            command["warmup"], beside = warmup, _counted(beside, warmup)
             command.update({name: value for name, value in (("rate", load), ("connections", connections)) if value is not None})
             event, samples = self._generator.trial(command, self._progress.sample, beside)
             done = trial.of_requests(event, samples)
@@ -90,6 +90,11 @@ class Bench:
 
     def sleep(self, seconds):
         time.sleep(seconds)
+
+
+def _counted(beside, warmup):
+    """`beside` for a trial whose first `warmup` seconds are not counted: begins after them."""
+    return beside and (lambda now: warmup - now if now < warmup else beside(now - warmup))
 
 
 def specifications(scenario, subject, ports):

@@ -1,7 +1,8 @@
 """What the methods found, collected over all turns, and how it becomes the figures of a result.
 
 A Book belongs to one subject and one variant. The same figure of several turns becomes one with several samples, and its value is their
-median; percentiles are those of the added histograms, with one sample for each turn; curves and series are kept as they came.
+median; percentiles are those of the added histograms, with one sample for each turn; curves and series are kept as they came. Every
+sample knows its turn: a turn may end without a figure, and only those of the same turn are compared.
 """
 import dataclasses
 
@@ -9,20 +10,36 @@ from . import stats
 from .histogram import Histogram
 
 
+LOADS_DIFFER = 0.02      # two loads, before what happened at them is no comparison
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
 
 
 @dataclasses.dataclass
 class Figure:
-    """`value`: None is the median of the samples."""
+    """`turns`: of each sample. `loads`: at which each was measured, None where the figure's conditions say all of it. `value`: None is
+    the median of the samples."""
     metric: str
     unit: str
     better: str
     conditions: dict
     samples: list = dataclasses.field(default_factory=list)
+    turns: list = dataclasses.field(default_factory=list)
+    loads: list = dataclasses.field(default_factory=list)
     bounds: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
     value: float | None = None
+
+    def add(self, sample, turn, load, bound, note):
+        self.samples.append(float(sample))
+        self.turns.append(turn)
+        self.loads.append(load)
+        self.bounds.append(bound)
+        if note not in self.notes:
+            self.notes.append(note)
+
+    def by_turn(self):
+        """{turn: (sample, load)}"""
+        return dict(zip(self.turns, zip(self.samples, self.loads)))
 
     def to_json(self, subject, seed):
         value, interval = self.value, stats.interval_of_median(self.samples, seed)
@@ -34,25 +51,27 @@ class Figure:
 
 
 class Book:
+    """`turns`: how many have begun; what is told belongs to the last."""
+
     def __init__(self, subject, conditions):
-        self.subject, self.conditions = subject, conditions
+        self.subject, self.conditions, self.turns = subject, conditions, 0
         self._figures, self._tails, self._stages, self.latencies = {}, {}, {}, {}
         self.curves, self.series, self.notes = [], [], []
 
-    def figure(self, metric, unit, better, value, bound="subject", note="", /, **conditions):
-        """One sample. `bound`: subject | generator | device | unknown: who set the limit."""
-        key, conditions = self._key(metric, conditions)
-        made = self._figures.setdefault(key, Figure(metric, unit, better, conditions))
-        made.samples.append(float(value))
-        made.bounds.append(bound)
-        if note not in made.notes:
-            made.notes.append(note)
+    def begin_turn(self):
+        self.turns += 1
 
-    def percentiles(self, histogram, bound="subject", note="", /, **conditions):
+    def figure(self, metric, unit, better, value, bound="subject", note="", load=None, /, **conditions):
+        """One sample. `bound`: subject | generator | device | unknown: who set the limit. `load`: at which it was measured, when that
+        is not among the conditions."""
+        key, conditions = self._key(metric, conditions)
+        self._figures.setdefault(key, Figure(metric, unit, better, conditions)).add(value, self.turns, load, bound, note)
+
+    def percentiles(self, histogram, bound="subject", note="", load=None, /, **conditions):
         """The latencies of one turn, for the figures latency_p50 … latency_max."""
         if histogram.count:
             key, conditions = self._key("percentiles", conditions)
-            self._tails.setdefault(key, (conditions, []))[1].append((histogram, bound, note))
+            self._tails.setdefault(key, (conditions, []))[1].append((histogram, self.turns, load, bound, note))
 
     def figures(self):
         """Figures by metric and conditions. A percentile is there when the values can carry it: the p99.99 of a thousand would be
@@ -60,14 +79,14 @@ class Book:
         found = dict(self._figures)
         for conditions, turns in self._tails.values():
             total = Histogram()
-            for histogram, _, _ in turns:
+            for histogram, *_ in turns:
                 total.merge(histogram)
             for name, share in (*PERCENTILES, ("max", 1)):
                 if name == "max" or total.count * (1 - share) >= 1:
                     key = self._key(f"latency_{name}", conditions)[0]
-                    found[key] = Figure(f"latency_{name}", "ns", "lower", conditions, [float(h.percentile(share)) for h, _, _ in turns],
-                                        [bound for _, bound, _ in turns], list(dict.fromkeys(note for _, _, note in turns)),
-                                        float(total.percentile(share)))
+                    found[key] = Figure(f"latency_{name}", "ns", "lower", conditions, value=float(total.percentile(share)))
+                    for histogram, *place in turns:
+                        found[key].add(histogram.percentile(share), *place)
         return found
 
     def latency(self, trial, bench, /, **conditions):
@@ -118,7 +137,7 @@ class Book:
 
 def worst_bound(bounds):
     """One turn in which the generator was the limit makes the figure the generator's."""
-    for bound in ("generator", "device", "unknown"):
+    for bound in ("generator", "unknown", "device"):
         if bound in bounds:
             return bound
     return "subject"
@@ -126,19 +145,37 @@ def worst_bound(bounds):
 
 def comparisons(device, peer, seed):
     """The device against one peer: figures of the same name and conditions, turn by turn."""
-    made = []
-    theirs_by_key = peer.figures()
-    for key, mine in device.figures().items():
-        theirs = theirs_by_key.get(key)
-        if theirs is None or theirs.unit != mine.unit:
-            continue
-        pairs = min(len(mine.samples), len(theirs.samples))
-        ratio, interval, method = stats.paired_ratio(mine.samples[:pairs], theirs.samples[:pairs], seed)
-        if ratio is None:
-            continue
-        limited = "generator" in (worst_bound(mine.bounds), worst_bound(theirs.bounds))
-        made.append({"metric": mine.metric, "unit": mine.unit, "conditions": mine.conditions, "device": device.subject,
-                     "peer": peer.subject, "ratio": ratio, "interval": interval, "level": stats.LEVEL, "pairs": pairs,
-                     "method": method + ("; the generator was the limit, so no verdict" if limited else ""),
-                     "verdict": "unclear" if limited else stats.verdict(ratio, interval, mine.better)})
-    return made
+    theirs_by_key, turns = peer.figures(), max(device.turns, peer.turns)
+    pairs = [(mine, theirs_by_key[key]) for key, mine in device.figures().items() if key in theirs_by_key]
+    return [{"metric": mine.metric, "unit": mine.unit, "conditions": mine.conditions, "device": device.subject, "peer": peer.subject,
+             "level": stats.LEVEL, **_compared(mine, theirs, turns, seed)}
+            for mine, theirs in pairs if mine.unit == theirs.unit and any((*mine.samples, *theirs.samples))]
+
+
+def _compared(mine, theirs, turns, seed):
+    """What a comparison says, {ratio, interval, pairs, method, verdict}, and in its method why it may say nothing."""
+    ours, others = mine.by_turn(), theirs.by_turn()
+    both = sorted(set(ours) & set(others))
+    samples = [[one[turn][0] for turn in both] for one in (ours, others)]
+    ratio, interval, method = stats.paired_ratio(*samples, seed)
+    verdict = stats.verdict(ratio, interval, mine.better) if ratio is not None else stats.verdict_of_zero(*samples, mine.better)
+    reasons = [f"{len(both)} of {turns} turns have both"] if len(both) < turns else []
+    against = no_verdict(verdict, worst_bound(mine.bounds), worst_bound(theirs.bounds))
+    if any(_differ(ours[turn][1], others[turn][1]) for turn in both):
+        against = against or "loads differ, so no verdict"
+    return {"ratio": ratio, "interval": interval, "pairs": len(both), "method": "; ".join(filter(None, [method, *reasons, against])),
+            "verdict": "unclear" if against else verdict}
+
+
+def no_verdict(verdict, mine, theirs):
+    """Why the bounds of two figures allow no verdict; empty when they do. What a peer could do was not found when its figure's bound is
+    unknown: nothing says that the device is better, or the same."""
+    if "generator" in (mine, theirs):
+        return "the generator was the limit, so no verdict"
+    if theirs == "unknown" and (mine == "unknown" or verdict in ("better", "same")):
+        return "the limit was not found, so no verdict"
+    return ""
+
+
+def _differ(load, other):
+    return load is not None and other is not None and abs(load - other) > LOADS_DIFFER * max(load, other)

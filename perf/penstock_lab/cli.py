@@ -99,9 +99,9 @@ def _run(options, words):
     from .run import Run    # brings the rig with it, which the other commands need not wait for
     run = Run(variants, whole, Progress(), shlex.join(["penstock-lab", *words]), options.short)
     result = run.run()
+    print("\n".join(summary(result)))
     if options.json:
         results.write(options.json, result)
-    print("\n".join(summary(result)))
     if run.error is not None:
         print(f"{options.scenario}: {'interrupted' if isinstance(run.error, Interrupted) else run.error}: the result is partial",
               file=sys.stderr)
@@ -117,8 +117,9 @@ def _gate(ratio, rows):
         return 1
     failed = compare.below(ratio, rows)
     for row in failed:
-        better = compare.normalised(row["ratio"], row["better"])
-        print(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} has {better:.3f}", file=sys.stderr)
+        better = "is gone" if row["verdict"] == "gone" else "is worse, and one of its figures zero" if row["ratio"] is None else \
+            f"has {compare.normalised(row['ratio'], row['better']):.3f}"
+        print(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} {better}", file=sys.stderr)
     return 1 if failed else 0
 
 
@@ -128,14 +129,15 @@ def summary(result):
     for one in result["figures"]:
         conditions = " ".join(f"{name}={value}" for name, value in one["conditions"].items())
         interval = " to ".join(quantity(edge, one["unit"]) for edge in one["interval"] or ())
-        bound = {"subject": "", "generator": "generator-bound", "device": "device-bound", "unknown": "limit not found"}[one["bound"]]
-        lines.append((one["subject"], one["metric"], conditions, quantity(one["value"], one["unit"]), interval, bound, one["note"]))
+        lines.append((one["subject"], one["metric"], conditions, quantity(one["value"], one["unit"]), interval,
+                      results.BOUNDS[one["bound"]], one["note"]))
     text = [f"{result['name']}: {result['about']}" + ("  PARTIAL" if result["partial"] else "")]
     text += compare.columns(("subject", "metric", "conditions", "value", "interval", "bound", "note"), lines) if lines else []
     for one in result["comparisons"]:
         interval = f" [{one['interval'][0]:.3f}, {one['interval'][1]:.3f}]" if one["interval"] else ""
         conditions = " ".join(f"{name}={value}" for name, value in one["conditions"].items())
-        text.append(f"{one['metric']} {conditions}: {one['device']} / {one['peer']} = {one['ratio']:.3f}{interval}: {one['verdict']}")
+        ratio = "none" if one["ratio"] is None else f"{one['ratio']:.3f}"
+        text.append(f"{one['metric']} {conditions}: {one['device']} / {one['peer']} = {ratio}{interval}: {one['verdict']}")
     text += [f"note: {note}" for note in result["notes"]]
     stable = result["stability"]
     text.append("trusted" if stable["trusted"] else "NOT TRUSTED: " + "; ".join(stable["reasons"]))
@@ -148,9 +150,12 @@ def _compare(options, _words):
     print("\n".join([*compare.table(rows), *(f"note: {warning}" for warning in warnings)]))
     if options.json:
         _write_json(options.json, {"before": options.before, "after": options.after, "rows": rows, "notes": warnings})
+    if not compare.common(rows):
+        print("compare: the results have no figure in common", file=sys.stderr)
+        return 1
     if options.fail_below is not None:
         return _gate(options.fail_below, rows)
-    return 1 if any(row["verdict"] == "worse" for row in rows) else 0
+    return 1 if any(row["verdict"] in ("worse", "gone") for row in rows) else 0
 
 
 def _report(options, _words):

@@ -3,24 +3,31 @@
 Absolute figures of two runs hold the difference of two days as well. Where both results compare the device with a peer of their own run,
 the ratios are compared instead: what the day did to both is gone from them.
 """
-from . import stats
+from . import book, stats
 from .progress import quantity
 
 
 def compare(before, after, seed=1):
-    """A row for each figure that both results have: {subject, metric, unit, conditions, better, before, after, ratio, interval,
-    method, verdict}; ratio is after / before. Then, as texts, what speaks against comparing."""
+    """A row for each figure of both results: {subject, metric, unit, conditions, better, before, after, ratio, interval, method,
+    verdict}; ratio is after / before, None with a figure of zero. What only `before` has is `gone`, and its `after` None. Then, as
+    texts, what speaks against comparing."""
     relative = _relative(before, after)
     replaced = {_key({**row, "subject": subject}) for row in relative for subject in row["subjects"]}
-    rows = [_row({name: row[name] for name in ("metric", "conditions", "better", "bound")} | {"subject": " / ".join(row["subjects"]),
-                 "unit": "ratio"}, row["before"], row["after"], seed) for row in relative]
+    rows = [_row({name: row[name] for name in ("metric", "conditions", "better")} | {"subject": " / ".join(row["subjects"]),
+                 "unit": "ratio"}, row["before"], row["after"], row["bounds"], seed) for row in relative]
     known = {_key(figure): figure for figure in before["figures"]}
     for figure in after["figures"]:
         old = known.get(_key(figure))
         if old is not None and _key(figure) not in replaced:
-            bound = "generator" if "generator" in (old["bound"], figure["bound"]) else figure["bound"]
-            rows.append(_row({**figure, "bound": bound}, old["samples"], figure["samples"], seed))
+            rows.append(_row(figure, old["samples"], figure["samples"], (figure["bound"], old["bound"]), seed))
+    left = {_key(figure) for figure in after["figures"]}
+    rows += [_gone(figure) for key, figure in known.items() if key not in left and not _thin(figure)]
     return rows, list(_warnings(before, after))
+
+
+def common(rows):
+    """The rows of figures that both results have."""
+    return [row for row in rows if row["verdict"] != "gone"]
 
 
 def normalised(ratio, better):
@@ -29,8 +36,9 @@ def normalised(ratio, better):
 
 
 def below(gate, rows):
-    """The rows that fail a gate: worse than `gate` times what they are compared with."""
-    return [row for row in rows if row["ratio"] is not None and normalised(row["ratio"], row["better"]) < gate]
+    """The rows that fail a gate: worse than `gate` times what they are compared with, or worse without a ratio, or gone."""
+    return [row for row in rows if (row["verdict"] in ("worse", "gone") if row["ratio"] is None else
+                                    normalised(row["ratio"], row["better"]) < gate)]
 
 
 def of_run(result):
@@ -48,8 +56,8 @@ def table(rows):
         conditions = " ".join(f"{name}={value}" for name, value in row["conditions"].items())
         interval = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""
         ratio = f"{row['ratio']:.3f}{interval}" if row["ratio"] is not None else "-"
-        lines.append((row["subject"], row["metric"], conditions, quantity(row["before"], row["unit"]),
-                      quantity(row["after"], row["unit"]), ratio, row["verdict"]))
+        now = quantity(row["after"], row["unit"]) if row["after"] is not None else "-"
+        lines.append((row["subject"], row["metric"], conditions, quantity(row["before"], row["unit"]), now, ratio, row["verdict"]))
     return columns(("subject", "metric", "conditions", "before", "after", "ratio", "verdict"), lines)
 
 
@@ -60,20 +68,36 @@ def columns(head, lines):
     return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip() for line in lines]
 
 
-def _row(figure, before, after, seed):
+def _row(figure, before, after, bounds, seed):
+    """`bounds`: of the figure after, and before."""
     ratio, interval, method = stats.ratio_of_medians(after, before, seed)
-    verdict = stats.verdict(ratio, interval, figure["better"])
-    if figure["bound"] == "generator":
-        verdict, method = "unclear", method + "; the generator was the limit, so no verdict"
-    return {**{name: figure[name] for name in ("subject", "metric", "unit", "conditions", "better")}, "before": stats.median(before),
-            "after": stats.median(after), "ratio": ratio, "interval": interval, "method": method, "verdict": verdict}
+    verdict = stats.verdict(ratio, interval, figure["better"]) if ratio is not None else \
+        stats.verdict_of_zero(after, before, figure["better"])
+    if against := book.no_verdict(verdict, *bounds):
+        verdict, method = "unclear", f"{method}; {against}"
+    return {**_named(figure), "before": stats.median(before), "after": stats.median(after), "ratio": ratio, "interval": interval,
+            "method": method, "verdict": verdict}
+
+
+def _gone(figure):
+    return {**_named(figure), "before": figure["value"], "after": None, "ratio": None, "interval": None,
+            "method": "none: the second result does not have it", "verdict": "gone"}
+
+
+def _named(figure):
+    return {name: figure[name] for name in ("subject", "metric", "unit", "conditions", "better")}
+
+
+def _thin(figure):
+    """A percentile that fewer values cannot carry is not gone; latencies are when their maximum is."""
+    return figure["metric"].startswith("latency_") and figure["metric"] != "latency_max"
 
 
 def _relative(before, after):
     """The device's figures over its peer's, turn by turn, where both results have them: `before` and `after` are samples."""
     old, new = _paired(before), _paired(after)
     return [{**new[key], "before": old[key]["samples"], "after": new[key]["samples"],
-             "bound": "generator" if "generator" in (old[key]["bound"], new[key]["bound"]) else "subject"} for key in new if key in old]
+             "bounds": (new[key]["bound"], old[key]["bound"])} for key in new if key in old]
 
 
 def _paired(result):
@@ -82,7 +106,8 @@ def _paired(result):
     for one in result["comparisons"]:
         device, peer = (figures[_key({**one, "subject": one[role]})] for role in ("device", "peer"))
         pairs = list(zip(device["samples"], peer["samples"]))
-        if all(b > 0 for _, b in pairs):
+        whole = one["pairs"] == len(device["samples"]) == len(peer["samples"])      # else samples of different turns stand side by side
+        if whole and all(b > 0 for _, b in pairs):
             found[_key({**one, "subject": f"{one['device']} / {one['peer']}"})] = {
                 **device, "subjects": (one["device"], one["peer"]), "samples": [a / b for a, b in pairs],
                 "bound": "generator" if "generator" in (device["bound"], peer["bound"]) else "subject"}

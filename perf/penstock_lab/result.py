@@ -16,6 +16,7 @@ from .histogram import Histogram, HistogramError
 SCHEMA = pathlib.Path(__file__).resolve().parent / "schema" / "result-1.json"
 LARGEST_FILE = 1 << 28   # bytes
 LARGEST_NUMBER = 1 << 63
+BOUNDS = {"subject": "", "generator": "generator-bound", "device": "device-bound", "unknown": "limit not found"}   # in words, of a figure
 MOST_FAULTS = 50         # told of one document
 
 
@@ -65,6 +66,10 @@ def _false_figures(document):
         if not low <= figure["value"] <= high:
             yield f"figures[{place}].interval: must be [low, high] around the value {figure['value']}"
     for place, comparison in enumerate(document["comparisons"]):
+        if comparison["ratio"] is None:
+            if comparison["interval"] is not None:
+                yield f"comparisons[{place}].interval: must be null where there is no ratio"
+            continue
         low, high = comparison["interval"] or (comparison["ratio"],) * 2
         if not 0 <= low <= comparison["ratio"] <= high:
             yield f"comparisons[{place}].interval: must be [low, high] around the ratio {comparison['ratio']}, none below 0"

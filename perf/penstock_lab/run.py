@@ -67,6 +67,7 @@ class Run:
     def _turn(self, variant, spec, one, lab):
         conditions = " ".join(f"{name}={value}" for name, value in variant.conditions.items())
         self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
+        one.begin_turn()
         with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor) as bench:
             variant.method.run(bench, one)
         self.progress.turn_done()

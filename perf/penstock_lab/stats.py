@@ -14,6 +14,7 @@ RESAMPLES = 10_000
 FEWEST = 3           # samples for an interval: of two it would be wider than anybody can use
 BOOTSTRAP_FROM = 6
 SAME = 0.02          # a difference nobody would act on
+NO_RATIO = "none: a figure of zero has no ratio"
 # Student's t at 0.975 by degrees of freedom (NIST/SEMATECH e-Handbook of Statistical Methods, 1.3.6.7.2).
 T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
@@ -51,41 +52,42 @@ def interval_of_median(values, seed):
         low, high = (math.exp(edge) for edge in _t_interval(numpy.log(values)))
     else:
         low, high = _t_interval(values)
-    return [min(low, median(values)), max(high, median(values))]
+    return _around(median(values), (low, high))
 
 
 def paired_ratio(device, peer, seed):
     """(ratio, interval, method) of figures measured in turns: each of `device` over that of the same turn of `peer`."""
-    pairs = [(a, b) for a, b in zip(device, peer) if a > 0 and b > 0]
-    if not pairs or len(pairs) < min(len(device), len(peer)):
-        return None, None, "none: a figure of zero has no ratio"
-    ratios = [a / b for a, b in pairs]
+    if not device:
+        return None, None, "none: no turn has both"
+    if min(*device, *peer) <= 0:
+        return None, None, NO_RATIO
+    ratios = [a / b for a, b in zip(device, peer)]
     logs = numpy.log(ratios)
+    mean = math.exp(float(numpy.mean(logs)))
     if len(ratios) < FEWEST:
-        return float(numpy.exp(numpy.mean(logs))), None, f"geometric mean of paired ratios; fewer than {FEWEST} pairs: no interval"
+        return mean, None, f"geometric mean of paired ratios; fewer than {FEWEST} pairs: no interval"
     if len(ratios) < BOOTSTRAP_FROM:
-        return (float(numpy.exp(numpy.mean(logs))), [math.exp(edge) for edge in _t_interval(logs)],
-                "geometric mean of paired ratios, Student's t of their logarithms")
-    low, high = bootstrap(ratios, numpy.median, seed)
-    return median(ratios), [low, high], f"median of paired ratios, bootstrap of {RESAMPLES}"
+        interval = _around(mean, map(math.exp, _t_interval(logs)))
+        return mean, interval, "geometric mean of paired ratios, Student's t of their logarithms"
+    middle = median(ratios)
+    return middle, _around(middle, bootstrap(ratios, numpy.median, seed)), f"median of paired ratios, bootstrap of {RESAMPLES}"
 
 
 def ratio_of_medians(after, before, seed):
     """(ratio, interval, method) of two runs, whose samples have nothing to do with each other."""
     if min([*after, *before], default=0) <= 0:
-        return None, None, "none: a figure of zero has no ratio"
+        return None, None, NO_RATIO
     ratio = median(after) / median(before)
     if min(len(after), len(before)) < FEWEST:
         return ratio, None, f"ratio of medians; fewer than {FEWEST} samples: no interval"
     if min(len(after), len(before)) < BOOTSTRAP_FROM:
-        low, high = _welch(numpy.log(after), numpy.log(before))
-        low, high = math.exp(low), math.exp(high)
-        return ratio, [min(low, ratio), max(high, ratio)], "ratio of medians, Welch's t of logarithms"
+        interval = _around(ratio, map(math.exp, _welch(numpy.log(after), numpy.log(before))))
+        return ratio, interval, "ratio of medians, Welch's t of logarithms"
     generator = numpy.random.default_rng(seed)
     found = [numpy.median(numpy.asarray(v, float)[generator.integers(0, len(v), (RESAMPLES, len(v)))], axis=1)
              for v in (after, before)]
-    low, high = (float(q) for q in numpy.quantile(found[0] / found[1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2]))
-    return ratio, [min(low, ratio), max(high, ratio)], f"ratio of medians, bootstrap of {RESAMPLES}"
+    interval = _around(ratio, map(float, numpy.quantile(found[0] / found[1], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])))
+    return ratio, interval, f"ratio of medians, bootstrap of {RESAMPLES}"
 
 
 def verdict(ratio, interval, better):
@@ -100,16 +102,51 @@ def verdict(ratio, interval, better):
     return "better" if (low > 1) == (better == "higher") else "worse"
 
 
+def verdict_of_zero(after, before, better):
+    """What the samples of two figures say that have no ratio because of a zero: a figure of zero against one that never was zero is
+    better or worse, and nothing against nothing is the same."""
+    if not after or not before:
+        return "unclear"
+    if not any(after) and not any(before):
+        return "same"
+    if median(after) <= 0 < min(before):
+        return "worse" if better == "higher" else "better"
+    if median(before) <= 0 < min(after):
+        return "better" if better == "higher" else "worse"
+    return "unclear"
+
+
 def loss_bound(lost, sent):
-    """The highest share of loss that `lost` of `sent` still allow, one-sided at LEVEL: exact for none, where it is about 3 / sent
-    (the rule of three); else Wilson's score bound (JASA 22, 1927)."""
-    if not sent:
+    """The highest share of loss that `lost` of `sent` still allow, one-sided at LEVEL: the share at which no more than so many would be
+    lost only one time in twenty (exact: Clopper, Pearson, Biometrika 26, 1934). Of none lost it is about 3 / sent, the rule of three."""
+    if lost >= sent:
         return 1.0
-    if not lost:
-        return 1 - (1 - LEVEL) ** (1 / sent)
-    z, share = 1.6449, lost / sent
-    centre = share + z * z / (2 * sent)
-    return min(1.0, (centre + z * math.sqrt(share * (1 - share) / sent + z * z / (4 * sent * sent))) / (1 + z * z / sent))
+    low, high = lost / sent, min(1.0, (lost + 3 + 3 * math.sqrt(lost)) / sent)
+    for _ in range(40):
+        share = (low + high) / 2
+        low, high = (share, high) if _at_most(lost, sent, share) > 1 - LEVEL else (low, share)
+    return high
+
+
+def _at_most(lost, sent, share):
+    """The probability that `lost` or fewer of `sent` are lost when each is with probability `share`, above lost / sent: terms of the
+    binomial distribution from the largest down."""
+    if share >= 1:
+        return 0.0
+    chosen = math.lgamma(sent + 1) - math.lgamma(lost + 1) - math.lgamma(sent - lost + 1)
+    term = total = math.exp(chosen + lost * math.log(share) + (sent - lost) * math.log1p(-share))
+    for n in range(lost, 0, -1):
+        term *= n * (1 - share) / ((sent - n + 1) * share)
+        total += term
+        if term <= total * 1e-12:
+            break
+    return total
+
+
+def _around(value, ends):
+    """[low, high] with the value inside also where the last bits of two ways to reckon it differ."""
+    low, high = ends
+    return [min(low, value), max(high, value)]
 
 
 def _t(freedom):

@@ -45,6 +45,7 @@ class Trial:
     clock: str
     latency: Histogram
     refused: bool = False          # … because a port took no more: on shared memory it is the subject that does not empty it
+    missed: int = 0                # came back, but the generator had no room for it
     streams: tuple = ()
     errors: dict = dataclasses.field(default_factory=dict)     # requests that failed, by reason
     connections: int = 0
@@ -82,15 +83,20 @@ class Trial:
         """Share of what was offered that failed; all of it when nothing was offered."""
         return self.failed / self.offered if self.offered else 1.0
 
+    @property
+    def blocked(self):
+        """Seconds for which the device might as well have been off: failed over what was offered per second."""
+        return self.loss * self.seconds
+
 
 def of_packets(event, samples=()):
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
     counted = [s for s in streams if s.counted]
-    refused = sum(_count(port, "refused", "ports") for port in _list(event, "ports"))
+    refused, missed = (sum(_count(port, name, "ports") for port in _list(event, "ports")) for name in ("refused", "missed"))
     return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
                  failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
                  bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
-                 refused=refused > 0.9 * (_count(event, "due") - sum(s.sent for s in streams)) > 0, samples=tuple(samples))
+                 refused=refused > 0.9 * (_count(event, "due") - sum(s.sent for s in streams)) > 0, missed=missed, samples=tuple(samples))
 
 
 def of_requests(event, samples=()):

@@ -1,12 +1,16 @@
 """What two results say of each other, and what a result says to Service Mesh Performance."""
+import contextlib
+import io
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeBench, FakeDevice  # noqa: E402
-from penstock_lab import book, compare, smp  # noqa: E402
+import samples  # noqa: E402
+from penstock_lab import book, cli, compare, result, smp  # noqa: E402
 
 DIGEST = "0" * 64
 
@@ -17,6 +21,7 @@ def made(device, peer=(), better="higher", bound="subject", **fields):
     for name, values in (("dut", device), ("peer", peer)):
         one = book.Book(name, {"size": 64})
         for value in values:
+            one.begin_turn()
             one.figure("rate", "pps", better, value, bound)
         books.append(one)
     return {"digest": DIGEST, "partial": False, "machine": {"cpu": "x"}, "stability": {"trusted": True, "reasons": []},
@@ -48,7 +53,68 @@ class CompareTest(unittest.TestCase):
         self.assertAlmostEqual(row["ratio"], 1.0)
         self.assertNotEqual(row["verdict"], "worse")
 
-    def test_figures_of_only_one_result_are_left_out(self):
+    def test_a_device_that_does_nothing_any_more_is_worse(self):
+        for before, after in ((made(BEFORE, [50] * 6), made([0] * 6, [50] * 6)), (made(BEFORE), made([0] * 6))):
+            row, _ = self.row(before, after)
+            self.assertEqual((row["ratio"], row["verdict"], compare.below(0.01, [row])), (None, "worse", [row]))
+            self.assertEqual(len(compare.table([row])), 2)
+        self.assertEqual(self.row(made([0] * 6, better="lower"), made(BEFORE, better="lower"))[0]["verdict"], "worse")
+        self.assertEqual(self.row(made([0] * 6), made(BEFORE))[0]["verdict"], "better")
+
+    def test_a_device_that_does_nothing_fails_the_gate_of_its_run(self):
+        (row,) = compare.of_run(made([0] * 3, [100] * 3))
+        self.assertEqual((row["ratio"], row["verdict"], compare.below(0.01, [row])), (None, "worse", [row]))
+        self.assertEqual(compare.below(0.9, compare.of_run(made([0] * 3, [100] * 3, better="lower"))), [])
+
+    def test_what_is_gone_is_named(self):
+        row, _ = self.row(made(BEFORE), made([]))
+        self.assertEqual((row["verdict"], row["after"], compare.below(0.01, [row]), compare.common([row])), ("gone", None, [row], []))
+        self.assertIn("gone", compare.table([row])[1])
+
+    def test_a_percentile_that_fewer_values_cannot_carry_is_not_gone(self):
+        def told(count):
+            one = book.Book("dut", {})
+            one.percentiles(FakeDevice(1e9).trial(count, 1.0).latency)
+            return {**made([]), "figures": one.figures_of_result(1)}
+
+        self.assertEqual({row["verdict"] for row in compare.compare(told(10_000), told(100))[0]}, {"unclear"})
+        self.assertEqual([row["metric"] for row in compare.compare(told(100), made([]))[0]], ["latency_max"])
+
+    def test_samples_of_different_turns_are_not_paired(self):
+        def late(value):
+            one = made([1, 2, value], [1, 2, 3])
+            del one["figures"][0]["samples"][0]
+            one["comparisons"][0]["pairs"] = 2
+            return one
+
+        rows, _ = compare.compare(late(3), late(3))
+        self.assertEqual({row["subject"] for row in rows}, {"dut", "peer"})
+
+    def test_a_limit_that_was_not_found_is_no_reason_to_be_better(self):
+        better = [1.5 * one for one in BEFORE]
+        for after, before, expected in ((made(better), made(BEFORE, bound="unknown"), "unclear"), (made(better, bound="unknown"), made(BEFORE), "better"),
+                                        (made(BEFORE), made(better, bound="unknown"), "worse")):
+            self.assertEqual(self.row(before, after)[0]["verdict"], expected)
+
+    def command(self, before, after, *options):
+        with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            paths = [f"{directory}/a.json", f"{directory}/b.json"]
+            for path, one in zip(paths, (before, after)):
+                result.write(path, one)
+            return cli.main(["compare", *paths, *options])
+
+    def test_the_command_fails_for_what_is_dead_gone_or_not_there_to_compare(self):
+        good, dead, gone, other = (samples.esp() for _ in range(4))
+        for one in dead["figures"][:1]:
+            one.update(value=0, samples=[0] * 5, interval=[0, 0])
+        gone["comparisons"], gone["figures"] = [], gone["figures"][1:]
+        other["comparisons"], other["figures"] = [], []
+        for after, expected in ((good, 0), (dead, 1), (gone, 1), (other, 1)):
+            for options in ((), ("--fail-below", "0.01")):
+                self.assertEqual(self.command(good, after, *options), expected)
+        self.assertEqual(self.command(other, other), 1)
+
+    def test_figures_of_only_the_second_result_are_left_out(self):
         self.assertEqual(compare.compare(made([]), made(BEFORE))[0], [])
         self.assertEqual(compare.table([]), ["nothing is in both results"])
 

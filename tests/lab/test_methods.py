@@ -1,4 +1,5 @@
 """Each method on a device in virtual time: it finds what was put in, and says what it does not know."""
+import dataclasses
 import pathlib
 import sys
 import types
@@ -8,6 +9,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeBench, FakeDevice  # noqa: E402
 from penstock_lab import stats, trial  # noqa: E402
+from penstock_lab.bench import Bench  # noqa: E402
 from penstock_lab.book import Book, comparisons  # noqa: E402
 from penstock_lab.errors import Broken  # noqa: E402
 from penstock_lab.fields import Reader  # noqa: E402
@@ -76,6 +78,19 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertAlmostEqual(device.trials[-1][0], 0.9e6, delta=9000)
         self.assertEqual(figures["latency_p99", 0.5]["value"], 5000)
         self.assertEqual([one["from"] for one in book.latencies_of_result()], ["sent", "sent"])
+
+    def test_latencies_at_different_loads_are_not_compared(self):
+        def compared(peer, **fields):
+            books = [Book(name, {}) for name in ("dut", "peer")]
+            for _ in range(3):
+                for one, (capacity, delay) in zip(books, ((1e6, 5000), peer)):
+                    one.begin_turn()
+                    method("latency", shares=[0.5], **fields).run(FakeBench(FakeDevice(capacity, delay=delay)), one)
+            return next(one for one in comparisons(*books, 1) if one["metric"] == "latency_p99")
+
+        for peer, fields, expected in (((2e6, 10000), {}, "unclear"), ((1.005e6, 10000), {}, "better"), ((2e6, 10000), {"of": 1e5}, "better")):
+            found = compared(peer, **fields)
+            self.assertEqual((found["verdict"], "loads differ" in found["method"]), (expected, expected == "unclear"))
 
     def test_latency_without_a_throughput_is_an_error(self):
         with self.assertRaisesRegex(Broken, "name one with `of`"):
@@ -173,6 +188,68 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual([figures["loss_ratio", phase]["value"] for phase in ("before", "peak", "after")], [0, 0.75, 0])
         self.assertEqual(figures["recovery",]["value"], 0)
 
+    def test_recovery_from_a_spike(self):
+        """Sent and received in intervals of 0.1 s after the peak, and lost as a generator knows it."""
+        class After(FakeBench):
+            def trial(self, load, seconds, **_):
+                one = self.device.trial(load, seconds)
+                return dataclasses.replace(one, samples=tuple({"t": (n + 1) / 10, "sent": sent, "received": received, "lost": lost,
+                                                               "p99": 1_000_000} for n, (sent, received, lost) in enumerate(self.course)))
+
+        whole, none = (50_000, 50_000, 0), (50_000, 0, 0)
+        on_its_way = (50_000, 49_500, 0)        # of 1 ms at 500,000 a second
+        for course, seconds, said in (([whole] * 10, 0, False), ([none] * 10, 1, True), ([whole] * 6 + [none] * 4, 1, True),
+                                      ([none] * 4 + [whole] * 6, 0.4, False), ([none] + [whole] * 8 + [on_its_way], 0.1, False),
+                                      ([whole] * 3 + [(50_000, 50_000, 7)] + [whole] * 6, 0.4, False),
+                                      ([whole] * 3 + [none, (50_000, 100_000, 0)] + [whole] * 5, 0, False),
+                                      ([whole] * 9 + [(50_000, 10_000, 0)], 1, True)):
+            bench = After(FakeDevice(1e6))
+            bench.course = course
+            _, figures = run("spike", bench=bench, base=5e5, peak=4e6)
+            self.assertEqual((figures["recovery",]["value"], "did not recover" in figures["recovery",]["note"]), (seconds, said), course)
+            _, figures = run("reset", bench=bench, load=5e5)
+            self.assertEqual("did not recover" in figures["recovery", "restart", 5e5]["note"], said, course)
+
+    def test_a_stream_that_nobody_counts_is_no_time_of_service(self):
+        """A quarter of the counted packets is lost in two seconds, beside nine times as many that are not counted."""
+        class Flooded(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = super().event(load / 10, seconds, number)
+                event["streams"].append({"name": "flood", "sent": 9 * event["streams"][0]["sent"], "received": None, "bytes": 1})
+                return event
+
+        for name, metric, conditions in (("reconfiguration", "blocked_time", {"pace": 10, "change": "routes"}), ("reset", "recovery", {"seconds": 2})):
+            _, figures = run(name, bench=FakeBench(Flooded(1e9, frozen=(0, 0.5))), load=1e6, **conditions)
+            self.assertAlmostEqual(next(one["value"] for key, one in figures.items() if key[0] == metric), 0.5)
+
+        class Small(Flooded):
+            def counts(self, load, seconds):
+                return super().counts(load * 10, seconds)
+
+        _, figures = run("back_to_back", Small(1e6, line=2e6, buffer=5000))
+        self.assertAlmostEqual(figures["buffer", 1e8]["value"], 5000, delta=200)
+
+    def test_changes_are_made_in_what_is_counted(self):
+        class Generator:
+            """Calls what is beside a trial from its command on."""
+            def trial(self, command, _, beside=None):
+                now = 0.0
+                while beside is not None and (wait := beside(now)) is not None:
+                    now += wait
+                    calls.append(round(now, 6))
+                return {"seconds": command["seconds"], "bound": "none", "requests": 10}, []
+
+        for warmup in (0, 3):
+            calls, made = [], []
+            scenario = types.SimpleNamespace(traffic="requests", clients={})
+            bench = Bench(scenario, None, None, types.SimpleNamespace(sample=None, trial=lambda *_: None))
+            bench._generator, bench.change = Generator(), lambda kind, n: made.append((calls or [0])[-1])
+            run("reset", bench=bench, load=1000, seconds=2, at=0.5, warmup=warmup)
+            self.assertEqual(made, [warmup + 0.5])
+            made.clear(), calls.clear()
+            run("reconfiguration", bench=bench, load=1000, seconds=2, change="routes", pace=2, warmup=warmup)
+            self.assertEqual(made, [warmup + at for at in (0, 0.5, 1, 1.5)])
+
     def test_reconfiguration_loses_for_as_long_as_the_device_stands(self):
         bench = FakeBench(FakeDevice(1e9, frozen=(0.5, 0.75)))
         _, figures = run("reconfiguration", bench=bench, change="routes", pace=100, load=1e6)
@@ -248,6 +325,26 @@ class WorkTest(unittest.TestCase):
             _, figures = run("rate", bench=bench, seconds=1)
             self.assertAlmostEqual(figures["work",]["value"], work)
 
+    def test_who_limits_a_rate(self):
+        class Short(FakeDevice):
+            """Its generator sends 2 Mpps; `lost`, and of them `missed` by the generator."""
+            lost = missed = refused = 0
+
+            def event(self, load, seconds, number=1):
+                event = super().event(load, seconds, number)
+                event["streams"][0]["received"] -= self.lost
+                event["streams"][0].update(lost=self.lost, latency=None)
+                event["ports"][0].update(missed=self.missed, refused=self.refused)
+                return {**event, "due": event["sent"] + self.refused}
+
+        for lost, missed, refused, expected in ((0, 0, 0, "generator"), (1, 0, 0, "generator"), (40_000, 0, 0, "generator"),
+                                                (40_001, 0, 0, "subject"), (400_000, 0, 0, "subject"), (400_000, 1, 0, "generator"),
+                                                (1, 0, 10**6, "device"), (400_000, 0, 10**6, "device")):
+            device = Short(1e9, line=2e6)
+            device.lost, device.missed, device.refused = lost, missed, refused
+            _, figures = run("rate", bench=WorkBench(device))
+            self.assertEqual({one["bound"] for one in figures.values()}, {expected}, (lost, missed, refused))
+
     def test_rate_of_memory_is_the_subjects_own_count(self):
         bench = WorkBench(FakeDevice(1e6))
         bench.traffic = "memory"
@@ -270,6 +367,33 @@ class RequestBench(FakeBench):
         return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "unsent": due - good,
                                   "errors": {"timeout": 0, "reset": 0}, "bytes": good * 128,
                                   "connections": connections, "held": held, "opened": good})
+
+
+class ClosedLoopTest(unittest.TestCase):
+    def test_a_subject_that_was_idle_was_not_the_limit(self):
+        class Closed(RequestBench):
+            latency_from = "sent"
+
+            def __init__(self, busy, failed=0, bound="subject"):
+                super().__init__(FakeDevice(1e4))
+                self.samples = iter((Sample(0, busy_seconds=1.0), Sample(2, busy_seconds=busy and 1.0 + busy)))
+                self.busy, self.failed, self.bound = busy, failed, bound
+
+            def trial(self, load, seconds, **_):
+                return trial.of_requests({"seconds": seconds, "bound": self.bound, "requests": 1000, "errors": {"reset": self.failed}})
+
+            def sample(self):
+                return next(self.samples)
+
+            def stages(self):
+                return {}
+
+        for bench, expected in ((Closed(1.9), "subject"), (Closed(1.7), "generator"), (Closed(1.7, failed=1), "subject"), (Closed(None), "subject"),
+                                (Closed(1.9, bound="generator"), "generator")):
+            _, figures = run("rate", bench=bench, seconds=2)
+            self.assertEqual(figures["rate",]["bound"], expected)
+            self.assertEqual("not busy" in figures["rate",]["note"], expected == "generator" and bench.bound == "subject")
+            self.assertEqual({key: one["bound"] for key, one in figures.items() if key == ("work",)}, {("work",): bench.bound} if bench.busy else {})
 
 
 class CapacityTest(unittest.TestCase):
@@ -315,6 +439,7 @@ class BookTest(unittest.TestCase):
     def test_comparisons_pair_the_turns(self):
         mine, theirs = Book("a", {}), Book("b", {})
         for turn in range(3):
+            mine.begin_turn(), theirs.begin_turn()
             mine.figure("rate", "pps", "higher", 3 - turn)
             theirs.figure("rate", "pps", "higher", 1.5 - turn / 2)
         theirs.figure("other", "pps", "higher", 1)
@@ -322,14 +447,54 @@ class BookTest(unittest.TestCase):
         self.assertAlmostEqual(found["ratio"], 2)
         self.assertEqual((found["pairs"], found["device"], found["peer"], found["verdict"]), (3, "a", "b", "better"))
 
-    def test_there_is_no_verdict_where_the_generator_was_the_limit(self):
+    def test_a_turn_without_a_figure_shifts_no_other(self):
+        """Each turn is half as fast as the one before, for both; the device has no figure of the second, nor the peer a latency."""
         mine, theirs = Book("a", {}), Book("b", {})
-        for _ in range(3):
-            mine.figure("rate", "pps", "higher", 2, "generator")
-            theirs.figure("rate", "pps", "higher", 1)
+        for turn in range(5):
+            mine.begin_turn(), theirs.begin_turn()
+            if turn != 1:
+                mine.figure("rate", "pps", "higher", 3 / 2 ** turn)
+                theirs.percentiles(FakeDevice(1e9, delay=1000 * 2 ** turn).trial(100, 1.0).latency)
+            theirs.figure("rate", "pps", "higher", 1 / 2 ** turn)
+            mine.percentiles(FakeDevice(1e9, delay=1000 * 2 ** turn).trial(100, 1.0).latency)
+        for found in comparisons(mine, theirs, 1):
+            self.assertAlmostEqual(found["ratio"], 3 if found["metric"] == "rate" else 1, places=2)
+            self.assertEqual(found["pairs"], 4)
+            self.assertIn("4 of 5 turns have both", found["method"])
+
+    def compared(self, mine, theirs, bounds=("subject", "subject")):
+        books = Book("a", {}), Book("b", {})
+        for one, values, bound in zip(books, (mine, theirs), bounds):
+            for value in values:
+                one.begin_turn()
+                one.figure("rate", "pps", "higher", value, bound)
+        return comparisons(*books, 1)
+
+    def test_there_is_no_verdict_where_a_limit_was_not_the_subjects(self):
+        for mine, bounds, expected, said in ((2, ("generator", "subject"), "unclear", "the generator was the limit"),
+                                             (2, ("subject", "unknown"), "unclear", "the limit was not found"),
+                                             (1, ("subject", "unknown"), "unclear", "the limit was not found"),
+                                             (0.5, ("unknown", "unknown"), "unclear", "the limit was not found"),
+                                             (0.5, ("subject", "unknown"), "worse", ""), (2, ("unknown", "subject"), "better", "")):
+            (found,) = self.compared([mine] * 3, [1] * 3, bounds)
+            self.assertEqual(found["verdict"], expected, (mine, bounds))
+            self.assertIn(said, found["method"])
+
+    def test_a_figure_of_zero_is_compared(self):
+        (found,) = self.compared([0] * 3, [1] * 3)
+        self.assertEqual((found["ratio"], found["interval"], found["pairs"], found["verdict"]), (None, None, 3, "worse"))
+        self.assertEqual(self.compared([1] * 3, [0] * 3)[0]["verdict"], "better")
+
+    def test_figures_of_no_common_turn_say_nothing(self):
+        mine, theirs = Book("a", {}), Book("b", {})
+        for one, other in ((mine, theirs), (theirs, mine)):
+            one.begin_turn(), other.begin_turn()
+            one.figure("rate", "pps", "higher", 1)
         (found,) = comparisons(mine, theirs, 1)
-        self.assertEqual(found["verdict"], "unclear")
-        self.assertIn("the generator was the limit", found["method"])
+        self.assertEqual((found["ratio"], found["pairs"], found["verdict"]), (None, 0, "unclear"))
+
+    def test_two_figures_of_zero_are_no_comparison(self):
+        self.assertEqual(self.compared([0] * 3, [0] * 3), [])
 
 
 class TrialTest(unittest.TestCase):

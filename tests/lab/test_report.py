@@ -302,6 +302,25 @@ class Files(unittest.TestCase):
         for words in ("2026-05-04", "AMD EPYC 9575F", "`penstock-lab run perf/scenarios/soak.yaml --seed 1`", "(generator-bound)", "(partial)"):
             self.assertIn(words, page)
 
+    def test_a_figure_of_zero_is_told_and_drawn(self):
+        made = samples.esp()
+        made["figures"][0].update(value=0, samples=[0] * 5, interval=[0, 0])
+        made["comparisons"][0].update(ratio=None, interval=None, verdict="worse")
+        self.assertEqual(result.faults(made), [])
+        behind = markdown.page([made]).split("## Behind its peers")[1].splitlines()
+        self.assertIn("no ratio", behind[2], "the worst of all is first")
+        self.assertIn("no ratio", html.page([made]))
+        picture = next(p for p in pictures.of(made, theme.Styles([made])) if p.title.startswith("Ratios"))
+        self.assertEqual(picture.table.rows[0][3], "no ratio")
+
+    def test_every_bound_but_the_subjects_own_is_marked(self):
+        made = samples.esp()
+        for figure, bound in zip(made["figures"], ("generator", "device", "unknown", "subject")):
+            figure["bound"] = bound
+        for page in (markdown.page([made]), html.page([made])):
+            for words in ("generator-bound", "device-bound", "limit not found"):
+                self.assertIn(words, page.split("esp_tunnel", 2)[-1])
+
     def test_html_says_trusted_only_when_all_is(self):
         html.write([samples.packets(), samples.esp()], self.directory / "report.html")
         self.assertIn("<strong>Trusted.</strong> All 10 stability checks of 2 scenarios passed.", (self.directory / "report.html").read_text(encoding="utf-8"))

@@ -126,6 +126,12 @@ class Faults(unittest.TestCase):
         self.broken(lambda made: made["figures"][0].update(interval=[1, 2]), "figures[0].interval")
         self.broken(lambda made: made["comparisons"][0].update(interval=[3, 2]), "comparisons[0].interval")
         self.broken(lambda made: made["comparisons"][0].update(ratio=0), "comparisons[0].ratio")
+        self.broken(lambda made: made["comparisons"][0].update(ratio=None), "comparisons[0].interval")
+
+    def test_a_figure_of_zero_has_no_ratio(self):
+        made = samples.packets()
+        made["comparisons"][0].update(ratio=None, interval=None)
+        self.assertEqual(result.faults(made), [])
 
     def test_histograms_that_do_not_add_up(self):
         self.broken(lambda made: made["latencies"][0]["histogram"].update(count=3), "latencies[0].histogram.count")

@@ -43,6 +43,11 @@ class Rows(unittest.TestCase):
         self.assertEqual([(r["name"], r["peer"], r["ratio"]) for r in found],
                          [("http1_128B_keepalive", "haproxy", 2.0), ("http1_128B_keepalive_kernel_free", "haproxy", 6.0)])
 
+    def test_a_figure_of_zero_has_a_row(self):
+        for mine, peer in ((0.0, 100.0), (100.0, 0.0)):
+            (found,) = self.rows(result("http1_keepalive", figure("penstock", mine, body=128), figure("haproxy", peer, body=128)))
+            self.assertEqual((found["value"], found["peer_value"], found["ratio"]), (mine, peer, None))
+
     def test_names_are_of_kept_scenarios(self):
         for name in rows.NAMES:
             with self.subTest(name.name):

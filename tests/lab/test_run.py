@@ -122,6 +122,12 @@ class RunTest(unittest.TestCase):
         self.assertEqual(code, 2)
         self.assertIn("there is no such directory", err)
 
+    def test_a_result_that_cannot_be_written_was_told(self):
+        self.json.mkdir()
+        code, out, err = self.lab("run", self.scenario, "--short", "--json", self.json)
+        self.assertEqual(code, 2, err)
+        self.assertIn("throughput", out)
+
     def test_a_generator_that_dies_leaves_a_partial_result(self):
         code, out, err = self.lab("run", self.scenario, "--json", self.json, "--set",
                                   "method={name: open, seconds: 0.1, rates: [1000, 2000, 3000, 4000, 5000, 6000, 7000]}", die=7)

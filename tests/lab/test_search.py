@@ -21,8 +21,8 @@ class Stolen(FakeDevice):
         return super().counts(load, seconds)
 
 
-def find(device, ratio=0.0, resolution=0.005, seconds=1.0):
-    return search.highest_load(lambda load: device.trial(load, seconds), lambda trial: trial.loss <= ratio, MOST, LEAST, resolution)
+def find(device, ratio=0.0, resolution=0.005, seconds=1.0, least=LEAST):
+    return search.highest_load(lambda load: device.trial(load, seconds), lambda trial: trial.loss <= ratio, MOST, least, resolution)
 
 
 class HighestLoadTest(unittest.TestCase):
@@ -37,6 +37,23 @@ class HighestLoadTest(unittest.TestCase):
             self.assertGreaterEqual(found.trial.rate, capacity * (1 - 1.01 * resolution) - 1)
             self.assertEqual(found.bound, "subject")
             self.assertLessEqual(len(device.trials), search.most_trials(MOST, LEAST, resolution))
+
+    def test_it_ends_where_one_packet_is_more_than_the_resolution(self):
+        class Patient(FakeDevice):
+            def counts(self, load, seconds):
+                if len(self.trials) > 1000:
+                    raise AssertionError("the search does not end")
+                return super().counts(load, seconds)
+
+        for seconds, capacity, least, resolution in ((1, 150.5, 10, 0.005), (2, 10.2, 10, 0.02), (0.1, 1005, 1000, 0.005),
+                                                     (0.05, 3010, 1000, 0.005)):
+            with self.subTest(capacity):
+                device = Patient(capacity)
+                found = find(device, resolution=resolution, seconds=seconds, least=least)
+                self.assertLessEqual(len(device.trials), search.most_trials(MOST, least, resolution))
+                self.assertLessEqual(found.trial.rate, capacity)
+                self.assertGreater(found.trial.rate, capacity * (1 - resolution) - 1 / seconds)
+                self.assertEqual((found.bound, found.note), ("subject", ""))
 
     def test_a_rate_that_lost_more_than_allowed_is_never_claimed(self):
         chance = random.Random(2)

@@ -101,9 +101,26 @@ class ReferenceTest(unittest.TestCase):
         # None of 3,000,000 lost: the rule of three says 1e-6; exactly 1 - 0.05^(1/n).
         self.assertAlmostEqual(stats.loss_bound(0, 3_000_000) * 1e6, 0.99858, places=4)
         self.assertEqual(stats.loss_bound(0, 0), 1.0)
-        # Wilson of 10 in 1000, z = 1.6449: (0.01 + z²/2000 + z sqrt(9.9e-6 + z²/4e6)) / (1 + z²/1000) = 0.0167023 / 1.0027057.
-        self.assertAlmostEqual(stats.loss_bound(10, 1000), 0.016657, places=6)
-        self.assertGreater(stats.loss_bound(1, 3_000_000), stats.loss_bound(0, 3_000_000))
+        # Of many, Poisson's: half the chi-square quantile of 2 (n + 1) degrees of freedom, which tables have as 9.488 and 12.592.
+        for lost, chi_square in ((1, 9.488), (2, 12.592)):
+            self.assertAlmostEqual(stats.loss_bound(lost, 10**9) * 10**9, chi_square / 2, places=3)
+        self.assertEqual(stats.loss_bound(7, 7), 1.0)
+
+    def test_the_bound_of_a_loss_is_exact(self):
+        """At the bound, so few are lost one time in twenty: the sum of the binomial distribution says so."""
+        for lost, sent in ((0, 10), (1, 10), (9, 10), (10, 1000), (300, 1000)):
+            share = stats.loss_bound(lost, sent)
+            chance = math.fsum(math.comb(sent, n) * share ** n * (1 - share) ** (sent - n) for n in range(lost + 1))
+            self.assertAlmostEqual(chance, 0.05, places=9)
+
+    def test_a_ratio_is_in_its_interval_to_the_last_bit(self):
+        chance = random.Random(3)
+        for n in range(2000):
+            rate, factor = chance.uniform(1, 1e7), chance.uniform(0.2, 5)
+            for samples in (3, 4, 5):
+                for ratio_of in (stats.paired_ratio, stats.ratio_of_medians):
+                    ratio, (low, high), _ = ratio_of([factor * rate] * samples, [rate] * samples, n)
+                    self.assertTrue(low <= ratio <= high, (rate, factor, samples))
 
 
 class VerdictTest(unittest.TestCase):
@@ -114,6 +131,14 @@ class VerdictTest(unittest.TestCase):
                 ([0.9, 1.1], "higher", "unclear"), ([0.99, 1.05], "higher", "unclear"), ([1.005, 1.01], "higher", "same"),
                 (None, "higher", "unclear")):
             self.assertEqual(stats.verdict(1.0, interval, better), expected, (interval, better))
+
+    def test_of_a_zero(self):
+        for after, before, better, expected in (
+                ([0, 0, 0], [5, 5, 5], "higher", "worse"), ([0, 0, 0], [5, 5, 5], "lower", "better"), ([5, 5], [0, 0], "lower", "worse"),
+                ([5, 5], [0, 0], "higher", "better"), ([0, 0, 4], [1, 0, 2], "lower", "unclear"), ([0, 5, 5], [5, 5, 5], "higher", "unclear"),
+                ([0, 0, 5], [5, 5, 5], "higher", "worse"), ([0, 0], [0, 0], "lower", "same"),
+                ([], [], "lower", "unclear")):
+            self.assertEqual(stats.verdict_of_zero(after, before, better), expected, (after, before, better))
 
     def test_of_two_runs(self):
         slow, fast = [100, 101, 99, 100, 102, 98], [120, 121, 119, 120, 122, 118]

@@ -11,6 +11,8 @@ from rig import objects
 HERE, THERE, SERVED = "198.51.100.1", "198.51.100.2", 8080
 HERE6, THERE6 = "2001:db8:51::1", "2001:db8:51::2"
 
+LONG = "net_af_packet0,iface=wan0,framesz=9728,blocksz=77824,framecnt=512"   # frames of 9000 bytes and their headers
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -102,7 +104,7 @@ class LongFrames(Offload):
     def attach(cls):
         own, kernel = cls.lab.namespace("gw"), cls.lab.namespace("client")
         cls.lab.link(kernel, "eth0", own, "wan0", mtu=cls.MTU)
-        return own, kernel, "eth0", "net_af_packet0,iface=wan0,framesz=9728,blocksz=77824,framecnt=512"
+        return own, kernel, "eth0", LONG
 
     def test_segments_are_as_long_as_the_frames(self):
         before = int(self.client.run("cat", "/sys/class/net/eth0/statistics/rx_packets").stdout)
@@ -113,7 +115,7 @@ class LongFrames(Offload):
 
 
 class TooLong(rig.Story):
-    """A device that cannot send what its interface allows is refused by name."""
+    """A device that cannot send what its interface allows is refused by name; a twin carries what it can."""
 
     @classmethod
     def build(cls):
@@ -123,6 +125,13 @@ class TooLong(rig.Story):
     def test_a_tap_of_9000(self):
         with self.assertRaisesRegex(rig.CliError, "takes an MTU of at most 1500"):
             self.gateway.apply(objects.node(objects.interface("wan", "net_tap0,iface=tap0", HERE + "/24", mtu=9000)))
+
+    def test_the_twin_of_a_port_of_9000(self):
+        own, other = self.gateway.namespace, self.lab.namespace("other")
+        self.lab.link(other, "eth0", own, "wan0", mtu=9000)
+        self.gateway.apply(objects.node(objects.interface("wan", LONG, HERE + "/24", mtu=9000, exception={
+            "twin": "twin0", "rules": [{"protocol": "tcp", "port": 179}]})))
+        self.assertIn("mtu 1500", own.run("ip", "link", "show", "twin0").stdout)
 
 
 if __name__ == "__main__":

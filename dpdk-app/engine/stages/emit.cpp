@@ -79,7 +79,7 @@ void Emit::run(Burst& burst, WorkerState& w) {
   for (Packet& p : burst) {
     switch (p.verdict) {
       case Verdict::kForward:
-        w.counters->interfaces[p.out].tx.add(rte_pktmbuf_pkt_len(p.mbuf));
+        count_sent(w.counters->interfaces[p.out].tx, p.mbuf);
         w.transmit.send(interfaces.by_id[p.out].port, p.mbuf);
         break;
       case Verdict::kHandOff:

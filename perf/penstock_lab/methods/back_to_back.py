@@ -28,8 +28,7 @@ class BackToBack(Method):
         bursts = [self._longest(bench, rate) for _ in range(self.repeat)]
         book.figure("burst", "frames", "higher", stats.median(bursts), "subject", f"median of {self.repeat} searches", rate=self.rate)
         # RFC 9004: the buffer drains while the burst lasts, so its own size is the burst less what was forwarded meanwhile.
-        forwarded = whole.rate / whole.load
-        book.figure("buffer", "frames", "higher", stats.median(bursts) * (1 - forwarded), "subject", "burst less what was forwarded "
+        book.figure("buffer", "frames", "higher", stats.median(bursts) * whole.loss, "subject", "burst less what was forwarded "
                     "meanwhile", rate=self.rate)
 
     def _longest(self, bench, rate):

@@ -33,8 +33,8 @@ def must_offer(trial, what):
     return trial
 
 
-def fates(book, trial, /, **conditions):
-    """What became of packets other than to come back or be lost: a figure for each fate."""
+def fates(book, trial, load=None, /, **conditions):
+    """What became of packets other than to come back or be lost: a figure for each fate. `load`: see Book.figure."""
     counted = [stream for stream in trial.streams if stream.counted]
     for name in ("duplicated", "reordered", "corrupted", "strayed") if counted else ():
-        book.figure(name, "packets", "lower", sum(getattr(stream, name) for stream in counted), trial.bound, **conditions)
+        book.figure(name, "packets", "lower", sum(getattr(stream, name) for stream in counted), trial.bound, "", load, **conditions)

@@ -37,8 +37,7 @@ class Capacity(Method):
             "requests": ("requests_rate", "requests/s", lambda t: t.rate),
             "connections": ("connections_rate", "connections/s", lambda t: t.opened / t.seconds),
             "throughput": ("bandwidth", "bit/s", lambda t: 8 * t.bytes / t.seconds)}[self.of]
-        note = "" if found.trial else f"no rate down to {self.least:g} {bench.unit} passed"
-        note = "the search was not allowed higher" if found.bound == "unknown" else note
+        note = found.note if found.trial else f"no rate down to {self.least:g} {bench.unit} passed"
         book.figure(metric, unit, "higher", value(found.trial) if found.trial else 0, found.bound, note, fail_ratio=self.ratio)
 
     def _concurrent(self, bench, book):

@@ -1,9 +1,10 @@
 """What is lost while the device is changed: reset (RFC 2544 §26.6, RFC 6201 §4: by frames lost) and reconfiguration.
 
-The effective blocked time is what was lost over what was offered per second: the time for which the device might as well have been
-off. A device that loses nothing but delays shows it in the latency.
+The effective blocked time is what was lost over what was offered per second, of the streams that are counted: the time for which the
+device might as well have been off. A device that loses nothing but delays shows it in the latency.
 """
 from .base import Method, fates, must_offer
+from .recovery import recovered
 
 
 class Reconfiguration(Method):
@@ -28,7 +29,7 @@ class Reconfiguration(Method):
         bound = trial.bound
         book.figure("changes", "changes/s", "higher", changes.made / trial.seconds, "subject", note, **conditions)
         book.figure("lost", "packets" if bench.traffic == "packets" else "requests", "lower", trial.failed, bound, note, **conditions)
-        book.figure("blocked_time", "s", "lower", trial.failed / trial.load, bound, note, **conditions)
+        book.figure("blocked_time", "s", "lower", trial.blocked, bound, note, **conditions)
         book.figure("lost_without_changes", "packets" if bench.traffic == "packets" else "requests", "lower", quiet.failed,
                     quiet.bound, **conditions)
         fates(book, trial, **conditions)
@@ -52,11 +53,8 @@ class Reset(Method):
     def run(self, bench, book):
         changes = Changes(bench, self.change, 1 / self.seconds, self.seconds, first=self.at)
         trial = must_offer(self.trial(bench, self.load, sample=0.05, beside=changes), "reset")
-        note = f"{trial.failed} of {trial.offered} lost"
-        lossy = [sample["t"] for sample in trial.samples if sample.get("lost")]
-        if lossy and max(lossy) >= self.seconds - 0.1:
-            note += "; it was still losing at the end: the recovery takes longer than this"
-        book.figure("recovery", "s", "lower", trial.failed / trial.load, trial.bound, note, change=self.change, load=self.load)
+        note = "; ".join(filter(None, [f"{trial.failed} of {trial.offered} lost", recovered(trial)[1]]))
+        book.figure("recovery", "s", "lower", trial.blocked, trial.bound, note, change=self.change, load=self.load)
         book.samples(trial, 0.05, change=self.change, load=self.load)
 
 

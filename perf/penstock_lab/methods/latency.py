@@ -1,8 +1,9 @@
 """Latency at shares of a throughput (RFC 2544 §26.2) and at fixed open-loop rates (`open`).
 
-RFC 2544 asks for the average of 20 trials at the throughput; a mean hides what matters, so every packet or request is counted into
-one histogram and the figures are its percentiles. In open loop the time is from the scheduled sending: a stall of the device
-is a delay of all that was due meanwhile.
+Latency grows with load, so that each at a share of its own throughput says nothing of one against the other: where loads differ
+there is no verdict, and `of` or `open` is the way to compare. RFC 2544 asks for the average of 20 trials at the throughput; a mean
+hides what matters, so every packet or request is counted into one histogram and the figures are its percentiles. In open loop the time
+is from the scheduled sending: a stall of the device is a delay of all that was due meanwhile.
 """
 from ..errors import Broken
 from .base import Method, fates, must_offer
@@ -13,24 +14,25 @@ def measure(method, bench, book, load, **conditions):
     """One trial at `load`, its latency into the book; the trial."""
     trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
     note = {"generator": "the generator fell behind its schedule", "device": "a port took no more"}.get(trial.bound, "")
-    book.percentiles(trial.latency, trial.bound, note, **conditions)
-    book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, "; ".join(filter(None, (note, trial.reasons))), **conditions)
-    fates(book, trial, **conditions)
+    book.percentiles(trial.latency, trial.bound, note, load, **conditions)
+    book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, "; ".join(filter(None, (note, trial.reasons))), load,
+                **conditions)
+    fates(book, trial, load, **conditions)
     book.latency(trial, bench, **conditions)
     book.samples(trial, 0.1, **conditions)
     counted = [stream for stream in trial.streams if stream.counted]
     for stream in counted if len(counted) > 1 else ():
-        _stream(bench, book, trial, stream, note, **conditions)
+        _stream(bench, book, trial, stream, note, load, **conditions)
     return trial
 
 
-def _stream(bench, book, trial, stream, note, **conditions):
+def _stream(bench, book, trial, stream, note, load, **conditions):
     """One of several streams: what is good beside a flood is not to be lost in the sum."""
     conditions["stream"], bound = stream.name, trial.bound
-    book.percentiles(stream.latency, bound, note, **conditions)
-    book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, **conditions)
+    book.percentiles(stream.latency, bound, note, load, **conditions)
+    book.figure("rate", bench.unit, "higher", stream.received / trial.seconds, bound, note, load, **conditions)
     if stream.sent:
-        book.figure("loss_ratio", "ratio", "lower", 1 - stream.received / stream.sent, bound, note, **conditions)
+        book.figure("loss_ratio", "ratio", "lower", 1 - stream.received / stream.sent, bound, note, load, **conditions)
 
 
 class Latency(Method):

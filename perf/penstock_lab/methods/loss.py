@@ -1,6 +1,7 @@
 """Loss against load: a curve from the highest load down (RFC 2544 §26.3), a ramp upwards, a spike, and a long soak."""
 from .. import stats
 from .base import Method, fates, must_offer
+from .recovery import recovered
 
 
 def point(trial, asked):
@@ -75,8 +76,8 @@ class Spike(Method):
             book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, phase=phase)
             book.percentiles(trial.latency, trial.bound, phase=phase)
             book.samples(trial, 0.05, phase=phase)
-        lossy = [sample["t"] for sample in trial.samples if sample.get("lost")]
-        book.figure("recovery", "s", "lower", max(lossy, default=0.0), trial.bound, "to the end of the last interval with loss")
+        seconds, note = recovered(trial)
+        book.figure("recovery", "s", "lower", seconds, trial.bound, note or "to the end of the last interval with loss")
 
 
 class Soak(Method):

@@ -37,6 +37,6 @@ class Throughput(Method):
             book.figure("throughput", bench.unit, "higher", 0, "subject",
                         f"no load down to {self.search.least:g} {bench.unit} passed", **conditions)
             return
-        note = "the search was not allowed higher" if found.bound == "unknown" else ""
-        book.figure("throughput", bench.unit, "higher", found.trial.rate, found.bound, note, **conditions)
-        book.figure("bandwidth", "bit/s", "higher", 8 * found.trial.bytes / found.trial.seconds, found.bound, note, **conditions)
+        book.figure("throughput", bench.unit, "higher", found.trial.rate, found.bound, found.note, **conditions)
+        book.figure("bandwidth", "bit/s", "higher", 8 * found.trial.bytes / found.trial.seconds, found.bound, found.note,
+                    **conditions)

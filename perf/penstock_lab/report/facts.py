@@ -123,7 +123,9 @@ class Book:
         return tuple(self.figures.get((comparison[role], *where)) for role in ("device", "peer"))
 
     def ratio(self, comparison):
-        """≤ 0.478"""
+        """≤ 0.478; no ratio where one of the figures is zero."""
+        if comparison["ratio"] is None:
+            return "no ratio"
         return side(*self.pair(comparison)) + units.ratio(comparison["ratio"])
 
 

@@ -3,9 +3,10 @@
 `write(results, path)`: figures and ratios of each scenario with date, machine and command; first of all, what is not to be trusted
 and where the device is behind its peers.
 """
+import math
 import re
 
-from penstock_lab.result import write_whole
+from penstock_lab.result import BOUNDS, write_whole
 
 from . import facts, summary, units
 from .markup import UNFIT
@@ -31,7 +32,7 @@ def row(cells):
 
 
 def _warnings(figure, result):
-    words = ["generator-bound"] if figure and figure["bound"] == "generator" else []
+    words = [BOUNDS[figure["bound"]]] if figure and BOUNDS[figure["bound"]] else []
     words += [] if result["stability"]["trusted"] else ["not trusted"]
     return "".join(f" ({word})" for word in words + (["partial"] if result["partial"] else []))
 
@@ -77,7 +78,8 @@ def _scenario(result):
 def _behind(results):
     """Where the device loses, the worst first."""
     def distance(pair):
-        return max(pair[1]["ratio"], 1 / pair[1]["ratio"])
+        ratio = pair[1]["ratio"]
+        return max(ratio, 1 / ratio) if ratio is not None else math.inf     # one of them is zero
     lost = sorted(((r, c) for r in results for c in r["comparisons"] if c["verdict"] == "worse"), key=distance, reverse=True)
     for result, c in lost:
         yield f"- {text(result['name'])}: {text(facts.what(c))}: {_ratio(facts.Book(result), c)} of {text(c['peer'])}"
@@ -89,7 +91,8 @@ def page(results):
     behind, careful = list(_behind(results)), [f"- {text(r['name'])}: {text(c)}" for r in results for c in facts.cautions(r)]
     parts = ["# Results of the performance lab",
              "Written by `penstock-lab`. Ratios are device / peer of the same run, with their confidence interval; numbers are cut, never "
-             "rounded up. *Generator-bound*: the generator could do no more, the device perhaps."]
+             "rounded up. *Generator-bound*: the generator could do no more, the device perhaps. *Device-bound*: a port took no more. "
+             "*Limit not found*: the search was not allowed higher, or not narrowed."]
     if careful:
         parts += [f"**{summary.counted(len(careful), 'warning')}: read these results with care.**", "\n".join(careful)]
     verdicts = [c["verdict"] for r in results for c in r["comparisons"]]

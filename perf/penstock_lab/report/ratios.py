@@ -11,7 +11,7 @@ SIGNS = {"better": "circle", "worse": "square", "same": "bar", "unclear": "diamo
 
 def ends(comparisons):
     """(lowest, highest) of a scale that all comparisons fit on, 1 among them."""
-    values = [v for c in comparisons for v in [c["ratio"], *(c["interval"] or ())] if v > 0]
+    values = [v for c in comparisons if c["ratio"] is not None for v in [c["ratio"], *(c["interval"] or ())] if v > 0]
     return min([0.8, *values]) * 0.95, max([1.25, *values]) * 1.05
 
 
@@ -46,7 +46,7 @@ def _picture(result, styles, items):
         words = f"{book.ratio(c)} {c['verdict']} {facts.interval_words(c)}"
         plot.put_text(plot.right + 14, y + 4, fit(words, plot.width - plot.right - 14),
                       class_=f"p-{TELLS[c['verdict']]} p-mono")
-    description = "; ".join(f"{facts.what(c)}: {units.ratio(c['ratio'])} of {c['peer']}, {c['verdict']}" for c in items)
+    description = "; ".join(f"{facts.what(c)}: {book.ratio(c)} of {c['peer']}, {c['verdict']}" for c in items)
     return plot.picture(description, table(book, items))
 
 
@@ -76,7 +76,15 @@ def mark(comparison, book, x, y):
         parts = [element("line", x1=f"{low:.1f}", x2=f"{high:.1f}", y1=f"{y:.1f}", y2=f"{y:.1f}", class_=class_ + " l")]
         parts += [element("line", x1=f"{end:.1f}", x2=f"{end:.1f}", y1=f"{y - 3:.1f}", y2=f"{y + 3:.1f}", class_=class_ + " l")
                   for end in (low, high)]
-    return join([*parts, marker(SIGNS[comparison["verdict"]], x(comparison["ratio"]), y, class_ + hollow, 3.6)])
+    return join([*parts, marker(SIGNS[comparison["verdict"]], _place(comparison, book, x), y, class_ + hollow, 3.6)])
+
+
+def _place(comparison, book, x):
+    """Where a comparison is on the scale x: without a ratio at that end of it where a device of zero, or a peer of zero, would be."""
+    if comparison["ratio"] is not None:
+        return x(comparison["ratio"])
+    device = book.pair(comparison)[0]
+    return x.start if device is not None and device["value"] == 0 else x.end
 
 
 def small(comparison, book, ends_of_all, width=150, height=18):

@@ -1,8 +1,9 @@
 """Results as one flat list of named rows, for scripts that follow a figure from version to version.
 
 `write(results, path)`: `{"machine": …, "results": [row, …]}`; a row has name, value, unit, runs, bound_by, trusted, peer,
-peer_value and ratio. A ratio has an interval where both took turns in one run; without a kernel there is no proxy of the kernel's, and
-the peer's figure is that over virtual wires of the same set of results. A name whose scenario is not among the results has no row.
+peer_value and ratio, which is null beside a figure of zero. A ratio has an interval where both took turns in one run; without a kernel
+there is no proxy of the kernel's, and the peer's figure is that over virtual wires of the same set of results. A name whose scenario is
+not among the results has no row.
 """
 import dataclasses
 import json
@@ -56,15 +57,15 @@ def _figures(name, result):
 def _rows(name, by_name):
     result = by_name[name.scenario]
     own = _figures(name, result).get(name.subject)
-    if own is None or own["value"] is None:
+    if own is None:
         return
     row = {"name": name.name, "value": own["value"], "unit": own["unit"], "runs": len(own["samples"]), "bound_by": own["bound"],
            "trusted": result["stability"]["trusted"], "peer": None, "peer_value": None, "ratio": None}
     others = by_name.get(name.peers or name.scenario)
-    peers = {s: f for s, f in _figures(name, others).items() if s != name.subject and f["value"]} if others else {}
+    peers = {s: f for s, f in _figures(name, others).items() if s != name.subject} if others else {}
     for peer, figure in peers.items():
-        yield {**row, "peer": peer, "peer_value": figure["value"], "ratio": own["value"] / figure["value"],
-               **_compared(name, peer, result)}
+        ratio = own["value"] / figure["value"] if own["value"] and figure["value"] else None
+        yield {**row, "peer": peer, "peer_value": figure["value"], "ratio": ratio, **_compared(name, peer, result)}
     if not peers:
         yield row
 

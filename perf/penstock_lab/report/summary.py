@@ -1,4 +1,6 @@
 """The head of a report: is it to be trusted, and how does the device stand against its peers?"""
+from penstock_lab.result import BOUNDS
+
 from . import facts, ratios, units
 from .markup import Markup, element, join, shorten
 from .plot import text_width
@@ -49,8 +51,8 @@ def warnings(result):
 
 
 def bound(figure):
-    """A chip on a figure that is the generator's."""
-    return chip("generator-bound") if figure is not None and figure["bound"] == "generator" else Markup("")
+    """A chip on a figure whose limit is not the subject's own."""
+    return chip(BOUNDS[figure["bound"]]) if figure is not None and BOUNDS[figure["bound"]] else Markup("")
 
 
 def _axis(ends):

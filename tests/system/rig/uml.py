@@ -3,8 +3,9 @@ It boots in seconds over a TAP on a switch, on the host's file system read-only,
 import os
 import pathlib
 import shutil
+import unittest
 
-from .lab import wait_until
+from .lab import LabError, wait_until
 
 KERNEL = shutil.which("linux.uml")
 MODULES = pathlib.Path("/usr/lib/uml/modules")
@@ -57,6 +58,10 @@ class Kernel:
             "con=null", "con0=null,fd:1", "con1=null", "quiet", "vec0:transport=tap,ifname=uml0,depth=64,gro=0")
         self.lab.at_close(self.stop)
         wait_until(lambda: "UML-READY" in self.output() or not self.process.running(), 60, 0.1, "the user-mode kernel")
+        if "set fp regs failed" in self.output():
+            raise unittest.SkipTest("Debian's user-mode-linux does not run on this CPU: its FPU state is larger than that kernel knows")
+        if "UML-READY" not in self.output():
+            raise LabError(f"the user-mode kernel ended: {self.process.tail()}")
 
     def _write(self, name, text):
         path = self.dir / name

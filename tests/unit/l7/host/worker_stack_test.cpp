@@ -239,6 +239,7 @@ TEST(WorkerStack, ADeviceThatCutsGetsTheWholeSegment) {
     rte_pktmbuf_free(m);
   }
   EXPECT_EQ(long_ones, 1u);
+  EXPECT_EQ(g.world.state().counters->interfaces[0].tx.packets.read(), 1u + 3u) << "the SYN, and what the device makes";
   EXPECT_TRUE(content.ends_with(std::string(3000, 'x')));
 }
 

@@ -220,17 +220,17 @@ TEST_F(Resilience, ATryMayTakeSoLong) {
 
 // A first try that takes 100 ms is set aside.
 struct Hedging : Resilience {
-  Rig& begin(unsigned endpoints = 2) {
-    Rig& rig =
-        make(endpoints,
-             retrying({.attempts = 1, .backoff = 0, .on = config::kOnReset, .try_timeout = 100 * kMs, .hedge = true}));
+  Rig& begin(config::ClusterLimits limits = {}) {
+    config::RetryRules rules{
+        .attempts = 1, .backoff = 0, .on = config::kOnReset, .try_timeout = 100 * kMs, .hedge = true};
+    Rig& rig = make(2, retrying(rules), {}, {}, limits);
     client = rig.client();
     rig.send(client, get("/"));
     first = rig.backend();
     rig.pass(101 * kMs);
     second = rig.backend();
     EXPECT_NE(first, second);
-    EXPECT_FALSE(rig.over(first));
+    EXPECT_EQ(rig.over(first), limits.connections == 1);
     return rig;
   }
   uint32_t client = 0, first = 0, second = 0;
@@ -285,6 +285,13 @@ TEST_F(Hedging, NeitherAnswers) {
   EXPECT_EQ(status_of(rig.take(client)), 504);
   EXPECT_TRUE(rig.over(first));
   EXPECT_TRUE(rig.over(second));
+}
+
+// With one connection allowed the first try gives way, as it would without hedging.
+TEST_F(Hedging, ItsOwnConnectionIsNotWaitedFor) {
+  Rig& rig = begin({.connections = 1});
+  rig.send(second, answer(200, "second"));
+  EXPECT_EQ(body_of(rig.take(client)), "second");
 }
 
 TEST_F(Hedging, TheClientGoes) {
