@@ -1,10 +1,14 @@
 #include "requests/side.h"
 
 #include <gtest/gtest.h>
+#include <rte_dev.h>
 #include <rte_eth_ring.h>
+#include <unistd.h>
 
 #include <array>
-#include <cstring>
+#include <cstdlib>
+#include <memory>
+#include <string>
 
 #include "engine/packet.h"
 #include "wire/build.h"
@@ -23,14 +27,12 @@ class SideTest : public testing::Test {
     rx_ = rte_ring_create("side_rx", 64, SOCKET_ID_ANY, 0);
     tx_ = rte_ring_create("side_tx", 64, SOCKET_ID_ANY, 0);
     ASSERT_TRUE(pool_ != nullptr && rx_ != nullptr && tx_ != nullptr);
-    const int port = rte_eth_from_rings("net_side", &rx_, 1, &tx_, 1, 0);
+    static int number = 0;  // a name is not free again
+    const std::string name = "net_side" + std::to_string(number++);
+    const int port = rte_eth_from_rings(name.c_str(), &rx_, 1, &tx_, 1, 0);
     ASSERT_GE(port, 0);
     port_ = static_cast<uint16_t>(port);
-    const rte_eth_conf conf{};
-    ASSERT_EQ(rte_eth_dev_configure(port_, 1, 1, &conf), 0);
-    ASSERT_EQ(rte_eth_rx_queue_setup(port_, 0, 64, SOCKET_ID_ANY, nullptr, pool_), 0);
-    ASSERT_EQ(rte_eth_tx_queue_setup(port_, 0, 64, SOCKET_ID_ANY, nullptr), 0);
-    ASSERT_EQ(rte_eth_dev_start(port_), 0);
+    start(port_);
     spec_.address = *base::IpAddress::parse("198.51.100.2");
     spec_.gateway = *base::IpAddress::parse("198.51.100.1");
     side_ = std::make_unique<Side>(port_, spec_, pool_, 16, 0);
@@ -42,6 +44,14 @@ class SideTest : public testing::Test {
     rte_ring_free(rx_);
     rte_ring_free(tx_);
     rte_mempool_free(pool_);
+  }
+
+  void start(uint16_t port) {
+    const rte_eth_conf conf{};
+    ASSERT_EQ(rte_eth_dev_configure(port, 1, 1, &conf), 0);
+    ASSERT_EQ(rte_eth_rx_queue_setup(port, 0, 64, SOCKET_ID_ANY, nullptr, pool_), 0);
+    ASSERT_EQ(rte_eth_tx_queue_setup(port, 0, 64, SOCKET_ID_ANY, nullptr), 0);
+    ASSERT_EQ(rte_eth_dev_start(port), 0);
   }
 
   void hear_of_the_gateway() {
@@ -79,6 +89,37 @@ TEST_F(SideTest, ASegmentWithoutABufferIsCounted) {
   EXPECT_EQ(now.sent, 0u);
   EXPECT_EQ(now.received, 0u);  // that was before
   rte_pktmbuf_free_bulk(taken.data(), kBuffers);
+}
+
+// A file as a port: its driver counts packets for which there was no buffer.
+TEST_F(SideTest, WhatThePortHadNoRoomForIsCounted) {
+  char path[] = "/tmp/side_test_XXXXXX";
+  const int fd = ::mkstemp(path);
+  ASSERT_GE(fd, 0);
+  const uint32_t file[] = {0xa1b2c3d4, 0x00040002, 0, 0, 65535, 1, /* a packet of 60 bytes */ 0, 0, 60, 60};
+  const std::array<uint8_t, 60> packet{};
+  ASSERT_EQ(::write(fd, file, sizeof file), static_cast<ssize_t>(sizeof file));
+  ASSERT_EQ(::write(fd, packet.data(), packet.size()), 60);
+  ::close(fd);
+  const int error = rte_dev_probe(("net_pcap_side,rx_pcap=" + std::string(path)).c_str());
+  uint16_t port = 0;
+  if (error != 0 || rte_eth_dev_get_port_by_name("net_pcap_side", &port) != 0) {
+    ::unlink(path);
+    GTEST_SKIP() << "the driver net_pcap is not there";
+  }
+  start(port);
+  Side side(port, spec_, pool_, 16, 0);
+  std::array<rte_mbuf*, kBuffers> taken;
+  ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool_, taken.data(), kBuffers), 0);
+  const Side::Counts before = side.counts();
+  EXPECT_EQ(side.receive(1), 0u);
+  const Side::Counts now = side.counts().since(before);
+  EXPECT_EQ(now.missed, 1u);
+  EXPECT_EQ(now.received + now.starved, 0u);
+  rte_pktmbuf_free_bulk(taken.data(), kBuffers);
+  rte_eth_dev_stop(port);
+  rte_eth_dev_close(port);
+  ::unlink(path);
 }
 
 }  // namespace
