@@ -34,18 +34,19 @@ class Stream:
 @dataclasses.dataclass(frozen=True)
 class Trial:
     """`sent`: packets, or requests that were due. `offered`: those of them of which it was counted what became of them.
-    `failed`: those of these that are not `good`."""
+    `failed`: those of these that are not `good`. `seconds` is 0 when it was stopped before anything counted."""
     seconds: float
     sent: int
     offered: int
     failed: int
-    bytes: float                   # of good packets' frames (a stream's lost ones are taken to be like the others), or of good bodies
+    bytes: float                   # of good packets' frames (a stream's lost ones are taken to be like the others), or of good bodies in time
     stopped: bool
     generator_bound: bool          # the load that was asked for was not kept …
     clock: str
     latency: Histogram
     refused: bool = False          # … because a port took no more: on shared memory it is the subject that does not empty it
     missed: int = 0                # came back, but the generator had no room for it
+    in_time: int | None = None     # good requests whose answers came within `seconds`; None: all that is good
     streams: tuple = ()
     errors: dict = dataclasses.field(default_factory=dict)     # requests that failed, by reason
     connections: int = 0
@@ -66,12 +67,13 @@ class Trial:
     @property
     def load(self):
         """Sent per second."""
-        return self.sent / self.seconds
+        return self.sent / self.seconds if self.seconds else 0.0
 
     @property
     def rate(self):
-        """Good per second."""
-        return self.good / self.seconds
+        """Good per second: what came after the time was over is good, but was not done in it."""
+        done = self.good if self.in_time is None else self.in_time
+        return done / self.seconds if self.seconds else 0.0
 
     @property
     def reasons(self):
@@ -105,19 +107,22 @@ def of_requests(event, samples=()):
         raise Broken(f"generator: trial.errors is {errors!r}, not a mapping")
     errors = {**{name: _count(errors, name, "errors") for name in errors},
               **{name: _count(event, name) for name in ("unsent", "unanswered")}}
-    good, failed = _count(event, "requests"), sum(errors.values())
+    good, in_time, failed = _count(event, "requests"), _count(event, "inTime"), sum(errors.values())
+    if in_time > good:
+        raise Broken(f"generator: trial.inTime is {in_time}, of {good} good requests")
     return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
-                 bytes=_count(event, "bytes"), errors=errors,
+                 bytes=_count(event, "bytes"), in_time=in_time, errors=errors,
                  connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples))
 
 
 def _common(event):
     seconds, bound = event.get("seconds"), event.get("bound")
-    if not isinstance(seconds, (int, float)) or not seconds > 0:
+    stopped = event.get("stopped") is True
+    if not isinstance(seconds, (int, float)) or not (seconds > 0 or stopped and seconds == 0):
         raise Broken(f"generator: trial.seconds is {seconds!r}, not a time")
     if bound not in BOUNDS:
         raise Broken(f"generator: trial.bound is {bound!r}, none of {', '.join(BOUNDS)}")
-    return {"seconds": seconds, "stopped": bool(event.get("stopped")),
+    return {"seconds": seconds, "stopped": stopped,
             "generator_bound": bound == "generator", "clock": str(event.get("clock", "unknown"))}
 
 

@@ -1,5 +1,5 @@
 // Clients of HTTP/1.1: connections to one target, and requests on them by a schedule (open loop) or one after the other
-// (closed loop); or connections that are opened and held.
+// (closed loop); or connections that are opened, asked once (a handshake alone is the kernel's), and held.
 //
 // Open loop: a request belongs to its scheduled time and is counted by that. It takes the connection that has been free
 // the longest; while there is none it waits, and its latency runs. Closed loop: each connection asks again `think`
@@ -53,8 +53,8 @@ class Clients : public ClientPart {
     free_ = {};
     resting_ = pausing_ = {};
     unopened_ = 0;
-    under_way_ = established_ = 0;
-    held_known_ = false;
+    under_way_ = held_ = 0;
+    held_known_ = stopped_ = false;
   }
 
   void start(base::Nanos now) override {
@@ -72,13 +72,16 @@ class Clients : public ClientPart {
       wake(now);
       send_due(now);
     } else if (!std::exchange(held_known_, true)) {
-      tally_.held = established_;
-      send_due(now);  // what was due before the end, if the loop came late to it
+      tally_.held = held_;
+      if (!stopped_) send_due(now);  // what was due before the end, if the loop came late to it
     }
     return net_.depart(now) || worked;
   }
 
-  void stop(base::Nanos now) override { load_.window.stop(now); }
+  void stop(base::Nanos now) override {
+    load_.window.stop(now);
+    stopped_ = true;
+  }
   bool over(base::Nanos now) const override {
     return now >= load_.window.end || (now >= load_.window.to && under_way_ == 0 && held_known_);
   }
@@ -99,7 +102,7 @@ class Clients : public ClientPart {
   }
 
   const ClientTally& finish(base::Nanos now) override {
-    if (!held_known_) tally_.held = established_;
+    if (!held_known_) tally_.held = held_;
     for (uint32_t i = 0; i < slots_.size(); ++i) {
       Slot& slot = slots_[i];
       if (slot.request && counts(slot, load_.window.to - 1))
@@ -198,20 +201,23 @@ class Clients : public ClientPart {
 
   void on_connected(uint32_t index, base::Nanos now) {
     Slot& slot = slots_[index];
-    ++tally_.opened;
-    ++established_;
-    if (load_.window.counts(now)) tally_.connect.add(now - slot.opened);
+    if (load_.window.counts(now)) {
+      ++tally_.opened;
+      tally_.connect.add(now - slot.opened);
+    }
     slot.state = SlotState::kIdle;
     patience_.end(index);
+    if (stopped_) return;
     if (slot.request) return ask(index, now);
-    if (!holds()) set_free(index, now);
+    if (!holds()) return set_free(index, now);
+    if (now < load_.window.to) take(index, now, now);
   }
 
   void ask(uint32_t index, base::Nanos now) {
     Slot& slot = slots_[index];
     slot.state = SlotState::kAsking;
     slot.sent = now;
-    slot.last = ++slot.asked == spec_.requests_per_connection;
+    slot.last = ++slot.asked == spec_.requests_per_connection && !holds();
     slot.length = spec_.body.pick(random_);
     slot.progress = slot.content = 0;
     slot.written = false;
@@ -237,10 +243,10 @@ class Clients : public ClientPart {
   void hear(uint32_t index, base::Nanos now) {
     Slot& slot = slots_[index];
     const uint32_t id = slot.id;
-    net_.read(id, now, [&](base::Bytes bytes) { on_bytes(slot, bytes); });
+    net_.read(id, now, [&](base::Bytes bytes) { slot.read(bytes, spec_.method, heads_); });
     const End end = net_.end(id);
     const bool over = net_.peer_finished(id) || end != End::kOpen;
-    if (slot.foreign) return fail(index, &Errors::protocol, now);
+    if (slot.foreign) return on_foreign(index, now);
     if (slot.state == SlotState::kAsking && slot.head != nullptr) {
       if (!slot.parser.done() && over && end != End::kReset) slot.parser.on_close();  // may be the end of the content
       if (slot.parser.done()) answered(index, now);
@@ -248,47 +254,43 @@ class Clients : public ClientPart {
     if (slot.id == id && over) on_end(index, end, now);
   }
 
-  void on_bytes(Slot& slot, base::Bytes bytes) {
-    if (slot.state != SlotState::kAsking || slot.foreign) {
-      slot.foreign = true;
-      return;
-    }
-    if (slot.head == nullptr) {
-      slot.head = heads_.take();
-      slot.parser.begin(*slot.head, {.method = spec_.method});
-    }
-    for (;;) {
-      const h1::Step step = slot.parser.next(bytes);
-      bytes = bytes.subspan(step.consumed);
-      slot.content += step.data.size();
-      if (step.event == h1::Event::kMore) break;
-      if (step.event == h1::Event::kRefused || step.event == h1::Event::kTunnel) slot.foreign = true;
-      if (slot.foreign) return;
-    }
-    slot.foreign = !bytes.empty();  // more than was asked for
+  // Where nothing was asked (a 408 does that) no request fails, but the connection is of no more use.
+  void on_foreign(uint32_t index, base::Nanos now) {
+    Slot& slot = slots_[index];
+    if (slot.state == SlotState::kAsking || holds()) return fail(index, &Errors::protocol, now);
+    tally_.surprises += load_.window.counts(now);
+    slot.foreign = false;
+    const bool queued = slot.state == SlotState::kIdle;  // it is free already, and stays so
+    patience_.end(index);
+    let_go(slot, false, now);
+    if (!queued) set_free(index, now);
   }
 
   void answered(uint32_t index, base::Nanos now) {
     Slot& slot = slots_[index];
-    const bool good = http::is_success(slot.head->status);
+    const bool good = http::is_success(slot.head->status), goes_on = slot.parser.reusable();
+    const bool stays = goes_on && slot.written && !slot.last;
+    if (holds() && !(good && stays)) return fail(index, good ? &Errors::reset : &Errors::status, now);
     if (!good) {
       count_error(slot, &Errors::status, now);
     } else if (counts(slot, now)) {
       ++tally_.requests;
-      tally_.bytes += slot.content;
+      const bool in_time = now < load_.window.to;
+      tally_.in_time += in_time;
+      tally_.bytes += in_time ? slot.content : 0;
       tally_.latency.add(now - slot.due);
       tally_.service.add(now - slot.sent);
     } else {
       ++tally_.outside;
     }
     if (good) {
+      held_ += !std::exchange(slot.proven, true);
       ++interval_.received;
       interval_.latency.add(now - slot.due);
     }
-    const bool goes_on = slot.parser.reusable();
     end_request(slot);
     patience_.end(index);
-    if (goes_on && slot.written && !slot.last) {
+    if (stays) {
       slot.state = SlotState::kIdle;
       return set_free(index, now);
     }
@@ -326,12 +328,10 @@ class Clients : public ClientPart {
     Slot& slot = slots_[index];
     const bool opening = slot.state == SlotState::kOpening || slot.state == SlotState::kClosed;
     count_error(slot, why, now);
-    const bool queued = slot.state == SlotState::kIdle && !holds();  // it is free already, and stays so
     end_request(slot);
     patience_.end(index);
     if (slot.id != kNone) let_go(slot, false, now);
     slot.state = SlotState::kClosed;
-    if (queued) return;
     if (opening || holds())
       pausing_.push({index, now + kPause});
     else
@@ -339,7 +339,7 @@ class Clients : public ClientPart {
   }
 
   void count_error(const Slot& slot, uint64_t Errors::*why, base::Nanos now) {
-    tally_.errors.*why += counts(slot, now);
+    tally_.errors.*why += counts(slot, now) && (slot.request || holds());
     ++interval_.failed;
   }
 
@@ -356,7 +356,7 @@ class Clients : public ClientPart {
   }
 
   void let_go(Slot& slot, bool gracefully, base::Nanos now) {
-    established_ -= slot.state != SlotState::kOpening;
+    held_ -= std::exchange(slot.proven, false);
     slot_of_[slot.id] = kNone;
     if (gracefully)
       net_.leave(slot.id, now);
@@ -370,7 +370,7 @@ class Clients : public ClientPart {
     slots_[index].free = now;
     if (open_loop())
       free_.push(index);
-    else
+    else if (!holds())
       resting_.push({index, now + spec_.think});
   }
 
@@ -392,8 +392,9 @@ class Clients : public ClientPart {
   tcp::Fifo<Rest> resting_, pausing_;  // each in the order of its end
   uint32_t unopened_ = 0;              // the next slot of the ramp
   uint32_t under_way_ = 0;             // slots with a request
-  uint32_t established_ = 0;           // connections
+  uint32_t held_ = 0;                  // connections that were proven
   bool held_known_ = false;
+  bool stopped_ = false;  // nothing new is sent
 };
 
 }  // namespace penstock::requests

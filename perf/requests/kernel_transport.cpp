@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 namespace penstock::requests {
@@ -126,7 +127,9 @@ uint32_t KernelTransport::adopt(int fd, bool connecting) {
                      .data = {.u64 = static_cast<uint64_t>(socket.turn + 1) << 32 | id}};
   set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   if (::epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &wanted) != 0) {
+    const int error = errno;
     ::close(fd);
+    errno = error;
     return kNone;
   }
   free_.pop_back();
@@ -152,15 +155,17 @@ uint32_t KernelTransport::connect(base::Nanos) {
   return id;
 }
 
-uint32_t KernelTransport::accept(base::Nanos) {
-  while (waiting_) {
+uint32_t KernelTransport::accept(base::Nanos now) {
+  while (waiting_ && now >= retry_at_) {
     if (free_.empty()) return kNone;  // they wait in the kernel until one leaves
     const int fd = ::accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0 && (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR)) {
       waiting_ = errno != EAGAIN;
-      return kNone;
+      continue;
     }
-    if (const uint32_t id = adopt(fd, false); id != kNone) return id;
+    if (const uint32_t id = fd < 0 ? kNone : adopt(fd, false); id != kNone) return id;
+    if (refused_++ == 0) std::fprintf(stderr, "a connection cannot be accepted: %s\n", std::strerror(errno));
+    retry_at_ = now + kRetry;
   }
   return kNone;
 }

@@ -3,7 +3,8 @@
 //
 // Runs in the network namespace its process was started in. Bytes are received into one block for all connections and
 // handed on at once. leave() closes (what was written still goes out), abort() resets. Descriptors are raised to what
-// the machine allows. Failure: listen_on() says why. IPv4 and IPv6; one thread.
+// the machine allows. Failure: listen_on() says why; who cannot be accepted is counted, waits in the kernel, and is
+// tried again kRetry later; the first reason is said on standard error. IPv4 and IPv6; one thread.
 #pragma once
 
 #include <sys/epoll.h>
@@ -20,6 +21,8 @@ namespace penstock::requests {
 
 class KernelTransport {
  public:
+  static constexpr base::Nanos kRetry = 10'000'000;
+
   explicit KernelTransport(uint32_t capacity);
   ~KernelTransport();
   KernelTransport(const KernelTransport&) = delete;
@@ -33,6 +36,7 @@ class KernelTransport {
   bool next_event(Ready& ready);
   uint32_t connect(base::Nanos now);
   uint32_t accept(base::Nanos now);
+  uint64_t refused() const { return refused_; }
   size_t write(uint32_t id, base::Bytes bytes, base::Nanos now);
   template <typename OnBytes>
   void read(uint32_t id, base::Nanos, OnBytes on_bytes) {
@@ -69,7 +73,9 @@ class KernelTransport {
   void let_go(uint32_t id);
 
   int epoll_ = -1, listener_ = -1;
-  bool waiting_ = false;  // somebody to be accepted
+  bool waiting_ = false;      // somebody to be accepted
+  base::Nanos retry_at_ = 0;  // but not before
+  uint64_t refused_ = 0;
   sockaddr_storage target_{};
   socklen_t target_length_ = 0;
   std::vector<Socket> sockets_;

@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 
@@ -21,21 +23,22 @@
 namespace penstock::requests {
 namespace {
 
-constexpr uint32_t kLingering = 65536;  // connections that are still being closed, beside those in use
+constexpr uint32_t kLingering = 65536;    // connections that are still being closed, beside those in use
+constexpr uint64_t kOwnDescriptors = 64;  // beside the connections'
 
 using load::Control;
 
 std::optional<Spec> read(const std::string& file, Faults& faults) {
   std::ifstream in(file);
   if (!in) {
-    faults.push_back({"", file + " cannot be read"});
+    faults.push_back({"", std::string("the specification cannot be read: ") + std::strerror(errno)});
     return {};
   }
   std::stringstream text;
   text << in.rdbuf();
   const auto json = nlohmann::json::parse(text.str(), nullptr, false);
   if (json.is_object()) return read_spec(json, faults);
-  faults.push_back({"", file + " holds no object of JSON"});
+  faults.push_back({"", "the specification is no object of JSON in UTF-8"});
   return {};
 }
 
@@ -70,13 +73,23 @@ class Generator {
       faults.push_back({"cores[0]", std::to_string(*spec_.core) + " is no core that this process may run on"});
   }
 
-  void check_descriptors(Faults& faults) const {
-    rlimit files;
-    uint64_t wanted = 64;
-    if (spec_.clients && spec_.clients->stack == StackKind::kKernel) wanted += spec_.clients->connections;
-    if (wanted == 64 || ::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_max >= wanted) return;
-    faults.push_back({"clients.connections", "this process may have " + std::to_string(files.rlim_max) +
-                                                 " descriptors (ulimit -Hn), 64 of them for itself"});
+  // Each connection of the kernel's takes one.
+  void check_descriptors(Faults& faults) {
+    rlimit files{};
+    ::getrlimit(RLIMIT_NOFILE, &files);
+    uint64_t left = files.rlim_max - std::min<uint64_t>(files.rlim_max, kOwnDescriptors);
+    const auto take = [&](const char* field, uint64_t wanted) {
+      if (wanted > left)
+        faults.push_back({field, std::to_string(wanted) + " is more than this process has descriptors for, " +
+                                     std::to_string(left) + " of " + std::to_string(files.rlim_max) + " (ulimit -Hn)"});
+      left -= std::min(left, wanted);
+    };
+    if (spec_.clients && spec_.clients->stack == StackKind::kKernel)
+      take("clients.connections", spec_.clients->connections);
+    if (!spec_.servers || spec_.servers->stack != StackKind::kKernel) return;
+    const uint64_t wanted = spec_.servers->connections;
+    served_ = static_cast<uint32_t>(spec_.servers->connections_asked ? wanted : std::clamp<uint64_t>(left, 1, wanted));
+    take("servers.connections", served_);
   }
 
   void build(Faults& faults) {
@@ -97,7 +110,7 @@ class Generator {
       add_clients(*kernel_clients_);
     }
     if (spec_.servers && servers_ == nullptr) {
-      kernel_servers_ = std::make_unique<KernelTransport>(spec_.servers->connections);
+      kernel_servers_ = std::make_unique<KernelTransport>(served_);
       if (const auto done = kernel_servers_->listen_on(spec_.servers->listen); !done)
         return faults.push_back({"servers.listen", done.error()});
       add_servers(*kernel_servers_);
@@ -115,6 +128,7 @@ class Generator {
   }
 
   const Spec& spec_;
+  uint32_t served_ = 0;  // connections of the kernel's server
   std::unique_ptr<Ports> ports_;
   std::vector<std::unique_ptr<StackTransport>> own_;
   std::unique_ptr<KernelTransport> kernel_clients_, kernel_servers_;

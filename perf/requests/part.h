@@ -30,7 +30,7 @@ class ClientPart : public Part {
  public:
   virtual void prepare(const Load& load) = 0;  // the schedule is made here
   virtual void start(base::Nanos now) = 0;     // and begins now
-  virtual void stop(base::Nanos now) = 0;      // the counted time ends now
+  virtual void stop(base::Nanos now) = 0;      // the counted time ends now, and nothing new is sent
   virtual bool over(base::Nanos now) const = 0;
   virtual const Window& window() const = 0;
   // Once over(): what was under way is given up and named, every connection closed.
@@ -40,7 +40,8 @@ class ClientPart : public Part {
 
 class ServerPart : public Part {
  public:
-  virtual ServerTally& tally() = 0;
+  virtual void begin() = 0;  // a trial: counts from 0
+  virtual ServerTally tally() const = 0;
 };
 
 }  // namespace penstock::requests

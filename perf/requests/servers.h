@@ -45,7 +45,15 @@ class Servers : public ServerPart {
   }
   base::Nanos due() const override { return kNever; }
   int waits_on() const override { return net_.waits_on(); }
-  ServerTally& tally() override { return tally_; }
+  void begin() override {
+    tally_ = {};
+    refused_before_ = net_.refused();
+  }
+  ServerTally tally() const override {
+    ServerTally all = tally_;
+    all.refused = net_.refused() - refused_before_;
+    return all;
+  }
 
  private:
   struct Answer {
@@ -158,6 +166,7 @@ class Servers : public ServerPart {
   Heads<http::RequestHead> heads_;
   std::vector<Session> sessions_;
   ServerTally tally_;
+  uint64_t refused_before_ = 0;
 };
 
 }  // namespace penstock::requests

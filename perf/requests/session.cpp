@@ -14,8 +14,6 @@ namespace {
 constexpr base::Nanos kCommandEvery = 10'000'000;  // commands are looked for as often
 constexpr base::Nanos kNap = 200'000;              // the last of every wait is spent awake: waking may take as long
 constexpr base::Nanos kGatewayPatience = 10 * base::kNanosPerSecond;
-constexpr double kBusy = 0.95;        // of its time: the generator has nothing left
-constexpr double kLateShare = 0.001;  // of the requests
 
 volatile sig_atomic_t interrupted = 0;
 void on_signal(int) { interrupted = 1; }
@@ -30,12 +28,14 @@ json errors_of(const Errors& e) {
 
 json client_counts(const ClientTally& t) {
   return {{"requests", t.requests},
+          {"inTime", t.in_time},
           {"errors", errors_of(t.errors)},
           {"unsent", t.unsent},
           {"unanswered", t.unanswered},
           {"outside", t.outside},
           {"opened", t.opened},
           {"held", t.held},
+          {"surprises", t.surprises},
           {"late", t.late},
           {"bytes", t.bytes},
           {"latency", t.latency.to_json()},
@@ -44,11 +44,8 @@ json client_counts(const ClientTally& t) {
 }
 
 json server_counts(const ServerTally& t) {
-  return {{"accepted", t.accepted},
-          {"answers", t.answers},
-          {"bytes", t.bytes},
-          {"reset", t.reset},
-          {"protocol", t.protocol}};
+  return {{"accepted", t.accepted}, {"answers", t.answers},   {"bytes", t.bytes},
+          {"reset", t.reset},       {"protocol", t.protocol}, {"refused", t.refused}};
 }
 
 }  // namespace
@@ -189,13 +186,16 @@ void Session::begin(const json& command) {
       .begin = now, .from = now + warmup, .to = now + warmup + length, .end = now + warmup + length + drain};
   if (trial.sample != 0) trial.next_sample = trial.window.from + trial.sample;
   trial_ = std::move(trial);
-  if (servers_ != nullptr) servers_->tally() = {};
-  note_sides();
+  if (servers_ != nullptr) servers_->begin();
+  for (const Side* side : sides_) trial_->before.push_back(side->counts());
 }
 
 void Session::stop(base::Nanos now) {
-  trial_->stopped = now < trial_->window.to;
-  trial_->window.stop(now);
+  Trial& t = *trial_;
+  if (t.stopped || now >= t.window.to) return;
+  t.stopped = true;
+  t.window.stop(now);
+  if (t.next_sample > now) t.next_sample = 0;
   if (clients_ != nullptr) clients_->stop(now);
 }
 
@@ -243,7 +243,7 @@ void Session::finish(base::Nanos now) {
     event.update(client_counts(tally));
     event["connections"] = t.load.connections;
     if (spec_.clients->arrivals == ArrivalKind::kOpen) event["asked"] = t.load.rate;
-    event["bound"] = bound(tally);
+    event["bound"] = bound(outcome(), tally);
   }
   if (servers_ != nullptr) event["servers"] = server_counts(servers_->tally());
   event["busy"] = meter_.busy();
@@ -253,35 +253,31 @@ void Session::finish(base::Nanos now) {
   trial_.reset();
 }
 
-// What kept the figure from being higher: nothing (the rate was kept), the subject, or this program.
-const char* Session::bound(const ClientTally& t) const {
-  const bool open = spec_.clients->arrivals == ArrivalKind::kOpen;
-  const uint64_t asked = t.requests + t.errors.total() + t.unsent + t.unanswered;
-  const bool kept = open ? t.unsent + t.unanswered == 0
-                         : spec_.clients->arrivals == ArrivalKind::kHold && t.held == trial_->load.connections;
-  const bool late = static_cast<double>(t.late) > kLateShare * static_cast<double>(asked);
-  if (late || t.errors.ports != 0 || (!kept && meter_.busy() > kBusy)) return "generator";
-  return kept ? "none" : "subject";
+Outcome Session::outcome() const {
+  uint64_t lost = 0;
+  for (size_t i = 0; i < sides_.size(); ++i) {
+    const Side::Counts counts = sides_[i]->counts().since(trial_->before[i]);
+    lost += counts.missed + counts.starved;
+  }
+  return {.arrivals = spec_.clients->arrivals,
+          .connections = trial_->load.connections,
+          .busy = meter_.busy(),
+          .lost = lost};
 }
 
 json Session::port_counts() const {
   json all = json::array();
-  for (size_t i = 0; i < sides_.size(); ++i)
+  for (size_t i = 0; i < sides_.size(); ++i) {
+    const Side::Counts counts = sides_[i]->counts().since(trial_->before[i]);
     all.push_back({{"name", spec_.ports[i].name},
-                   {"sent", sides_[i]->sent() - trial_->sent[i]},
-                   {"received", sides_[i]->received() - trial_->received[i]},
-                   {"refused", sides_[i]->refused() - trial_->refused[i]},
-                   {"corrupted", sides_[i]->corrupted() - trial_->corrupted[i]}});
-  return all;
-}
-
-void Session::note_sides() {
-  for (const Side* side : sides_) {
-    trial_->sent.push_back(side->sent());
-    trial_->received.push_back(side->received());
-    trial_->refused.push_back(side->refused());
-    trial_->corrupted.push_back(side->corrupted());
+                   {"sent", counts.sent},
+                   {"received", counts.received},
+                   {"refused", counts.refused},
+                   {"corrupted", counts.corrupted},
+                   {"missed", counts.missed},
+                   {"starved", counts.starved}});
   }
+  return all;
 }
 
 }  // namespace penstock::requests

@@ -10,6 +10,7 @@
 #include "generator/control.h"
 #include "requests/part.h"
 #include "requests/side.h"
+#include "requests/verdict.h"
 
 namespace penstock::requests {
 
@@ -27,7 +28,7 @@ class Session {
     base::Nanos sample = 0, next_sample = 0;  // 0: none
     bool stopped = false;
     bool counting = false;
-    std::vector<uint64_t> sent, received, refused, corrupted;  // of the sides when it began
+    std::vector<Side::Counts> before;  // of the sides when it began
   };
 
   bool find_gateways();
@@ -39,9 +40,8 @@ class Session {
   void watch(base::Nanos now);
   void say_sample(base::Nanos now);
   void finish(base::Nanos now);
-  const char* bound(const ClientTally& tally) const;
+  Outcome outcome() const;
   nlohmann::json port_counts() const;
-  void note_sides();
 
   const Spec& spec_;
   ClientPart* clients_;

@@ -37,6 +37,26 @@ Side::Side(uint16_t port, const PortSpec& spec, rte_mempool* pool, uint32_t capa
   if (spec.mac) own_mac_ = *spec.mac;
 }
 
+Side::Counts Side::Counts::since(const Counts& before) const {
+  return {.sent = sent - before.sent,
+          .received = received - before.received,
+          .refused = refused - before.refused,
+          .corrupted = corrupted - before.corrupted,
+          .missed = missed - before.missed,
+          .starved = starved - before.starved};
+}
+
+Side::Counts Side::counts() const {
+  rte_eth_stats stats;
+  const uint64_t missed = rte_eth_stats_get(port_, &stats) == 0 ? stats.imissed + stats.rx_nombuf : 0;
+  return {.sent = sent_,
+          .received = received_,
+          .refused = refused_,
+          .corrupted = corrupted_,
+          .missed = missed,
+          .starved = writer_.given_up()};
+}
+
 void Side::say_arp(uint16_t operation, const base::MacAddress& mac, const base::IpAddress& own,
                    const base::IpAddress& ip) {
   rte_mbuf* m = rte_pktmbuf_alloc(pool_);

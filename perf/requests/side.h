@@ -19,6 +19,17 @@ class Side {
   static constexpr uint16_t kBurst = 64;
   static constexpr uint16_t kCut = 16;  // packets a segment is cut into, at most
 
+  // Packets since the beginning.
+  struct Counts {
+    uint64_t sent = 0, received = 0;
+    uint64_t refused = 0;    // times a packet was not taken by the port at once, and waited
+    uint64_t corrupted = 0;  // wrong checksums
+    uint64_t missed = 0;     // came, but the port had no room
+    uint64_t starved = 0;    // segments of which a part was not sent, because there was no buffer
+
+    Counts since(const Counts& before) const;
+  };
+
   Side(uint16_t port, const PortSpec& spec, rte_mempool* pool, uint32_t capacity, base::Nanos now);
 
   // Packets in: to the stack, or ARP. Returns how many came.
@@ -29,10 +40,7 @@ class Side {
   tcp::Stack& stack() { return stack_; }
   const base::IpAddress& address() const { return spec_.address; }
   bool ready() const { return knows_gateway_; }
-  uint64_t sent() const { return sent_; }
-  uint64_t received() const { return received_; }
-  uint64_t refused() const { return refused_; }      // times a packet was not taken by the port at once, and waited
-  uint64_t corrupted() const { return corrupted_; }  // wrong checksums
+  Counts counts() const;
 
  private:
   unsigned receive_burst(base::Nanos now);

@@ -22,6 +22,7 @@ struct Slot {
   bool last = false;                   // it says "connection: close"
   bool written = false;                // completely
   bool foreign = false;                // bytes came that are no answer
+  bool proven = false;                 // the connection has brought a good answer: it was accepted
   uint32_t id = kNone;                 // of the connection
   uint32_t asked = 0;                  // requests on this connection
   base::Nanos due = 0;                 // when the request should have been sent
@@ -37,6 +38,25 @@ struct Slot {
   base::Nanos since = 0;
   uint32_t before = kNone, after = kNone;
   bool watched = false;
+
+  // Reads on in an answer to `method`; what is none, or more than was asked for, makes the slot foreign.
+  void read(base::Bytes bytes, http::Method method, Heads<http::ResponseHead>& heads) {
+    foreign |= state != SlotState::kAsking;
+    if (foreign) return;
+    if (head == nullptr) {
+      head = heads.take();
+      parser.begin(*head, {.method = method});
+    }
+    for (;;) {
+      const h1::Step step = parser.next(bytes);
+      bytes = bytes.subspan(step.consumed);
+      content += step.data.size();
+      if (step.event == h1::Event::kMore) break;
+      foreign = step.event == h1::Event::kRefused || step.event == h1::Event::kTunnel;
+      if (foreign) return;
+    }
+    foreign = !bytes.empty();
+  }
 };
 
 // Slots by when their patience began, the longest waiting first. All have the same patience, so the order is that of

@@ -160,6 +160,7 @@ ServerSpec read_servers(Fields from, Faults& faults) {
   ServerSpec out;
   out.stack = read_stack(from);
   out.listen = read_socket_address(from, "listen");
+  out.connections_asked = from.has("connections");
   out.connections = static_cast<uint32_t>(from.whole("connections", 1, kMostConnections, out.connections));
   if (const json* body = from.take("body"); body != nullptr && *body == "path") {
     out.by_path = true;

@@ -58,8 +58,9 @@ struct ClientSpec {
 struct ServerSpec {
   StackKind stack = StackKind::kKernel;
   SocketAddress listen;
-  uint32_t connections = 65536;  // at once; more are not accepted
-  bool by_path = false;          // "/128" is answered with 128 bytes, what is no number with 404
+  uint32_t connections = 65536;    // at once; more are not accepted
+  bool connections_asked = false;  // the specification says how many; else a kernel's may be fewer
+  bool by_path = false;            // "/128" is answered with 128 bytes, what is no number with 404
   Sizes body;
 };
 

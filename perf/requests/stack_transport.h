@@ -42,6 +42,12 @@ class StackTransport {
     return kNone;
   }
   uint32_t accept(base::Nanos) { return listener_ == kNone ? kNone : side_.stack().accept(listener_); }
+  uint64_t refused() {
+    if (listener_ == kNone) return 0;
+    const auto& counters = side_.stack().listener(listener_).counters;
+    return counters[static_cast<size_t>(tcp::ListenerCount::kBacklogFull)] +
+           counters[static_cast<size_t>(tcp::ListenerCount::kTableFull)];
+  }
 
   size_t write(uint32_t id, base::Bytes bytes, base::Nanos now) {
     const size_t taken = side_.stack().at(id).write(bytes, now);

@@ -18,11 +18,12 @@ struct Window {
   // The counted time ends now.
   void stop(base::Nanos now) {
     end = std::min(end, now + (end - to));
-    to = std::min(to, std::max(now, from));
+    to = std::min(to, now);
+    from = std::min(from, to);  // in the warm-up: there is none
   }
 };
 
-// Why a request, or a connection without one, failed.
+// Why a request, or a connection that was to be held, failed.
 struct Errors {
   uint64_t timeout = 0;   // connecting or the answer took longer than allowed
   uint64_t reset = 0;     // the connection ended before its answer was complete
@@ -36,12 +37,14 @@ struct Errors {
 
 struct ClientTally {
   uint64_t requests = 0;    // good answers
-  uint64_t bytes = 0;       // of their content
+  uint64_t in_time = 0;     // those of them that came before the counted time was over
+  uint64_t bytes = 0;       // of the content of these
   uint64_t outside = 0;     // answers that came but do not count: warm-up, or too late
   uint64_t unsent = 0;      // due, but never sent
   uint64_t unanswered = 0;  // sent; neither answered nor failed when the trial ended
-  uint64_t opened = 0;      // connections established in the whole trial
-  uint64_t held = 0;        // and those that lived at the end of the counted time
+  uint64_t opened = 0;      // connections established in the counted time
+  uint64_t held = 0;        // that lived at its end, and had brought a good answer
+  uint64_t surprises = 0;   // connections with bytes that nobody had asked for
   uint64_t late = 0;        // requests that a free connection waited for: our loop was elsewhere
   Errors errors;
   load::Histogram latency, service, connect;
@@ -59,6 +62,7 @@ struct ServerTally {
   uint64_t bytes = 0;     // of their content
   uint64_t reset = 0;     // connections that broke
   uint64_t protocol = 0;  // that brought what is no request
+  uint64_t refused = 0;   // that could not be accepted
 };
 
 // The loop's rounds: an answer is stamped with the beginning of the round that found it, so a round's length is the

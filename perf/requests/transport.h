@@ -6,6 +6,7 @@
 // or abort() a number is forgotten and may come back for another connection, and no event of the old one follows.
 //   connect    a connection to the target under way, or kNone: no source port, no descriptor, no memory of our own
 //   accept     the next connection to the listening address, or kNone; only of a transport that listens
+//   refused    so far: connections that could not be accepted for want of room, counted whenever that was tried
 //   write      bytes taken; fewer: kWritable follows when there is room
 //   read       gives every byte that is there to the function and is done with it: who needs one later copies it
 //   end        why it is over; kOpen and kFinished are no failures
@@ -34,6 +35,7 @@ concept Transport = requires(T& t, uint32_t id, base::Nanos now, base::Bytes byt
   { t.next_event(ready) } -> std::same_as<bool>;
   { t.connect(now) } -> std::same_as<uint32_t>;
   { t.accept(now) } -> std::same_as<uint32_t>;
+  { t.refused() } -> std::same_as<uint64_t>;
   { t.write(id, bytes, now) } -> std::same_as<size_t>;
   t.read(id, now, on_bytes);
   { t.peer_finished(id) } -> std::same_as<bool>;

@@ -364,7 +364,7 @@ class RequestBench(FakeBench):
         due = round((load or 1000) * seconds)
         good = min(due, int(self.device.capacity * seconds))
         held = min(connections or 10, 100)
-        return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "unsent": due - good,
+        return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "inTime": good, "unsent": due - good,
                                   "errors": {"timeout": 0, "reset": 0}, "bytes": good * 128,
                                   "connections": connections, "held": held, "opened": good})
 
@@ -514,10 +514,21 @@ class TrialTest(unittest.TestCase):
         self.assertEqual((one.sent, one.offered, one.good, one.failed, one.load, one.loss, one.bytes), (10000, 1000, 1000, 0, 10000, 0, 64000))
 
     def test_failures_of_requests_are_all_kinds_of_them(self):
-        one = trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "errors": {"timeout": 3, "reset": 2}, "unsent": 4,
+        one = trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "inTime": 80, "errors": {"timeout": 3, "reset": 2}, "unsent": 4,
                                  "unanswered": 1, "bytes": 10})
-        self.assertEqual((one.offered, one.failed, one.good, one.load, one.rate, one.loss), (100, 10, 90, 50, 45, 0.1))
+        self.assertEqual((one.offered, one.failed, one.good, one.load, one.rate, one.loss), (100, 10, 90, 50, 40, 0.1))
         self.assertEqual(one.reasons, "timeout 3, reset 2, unsent 4, unanswered 1")
+
+    def test_more_in_time_than_there_were_is_not_believed(self):
+        with self.assertRaisesRegex(Broken, "inTime"):
+            trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "inTime": 91})
+
+    def test_a_trial_that_was_stopped_before_it_counted_has_no_rate(self):
+        one = trial.of_requests({"seconds": 0.0, "stopped": True, "bound": "subject", "requests": 0})
+        self.assertEqual((one.stopped, one.seconds, one.load, one.rate), (True, 0, 0, 0))
+        for stopped in (False, None):
+            with self.assertRaisesRegex(Broken, "seconds"):
+                trial.of_requests({"seconds": 0.0, "stopped": stopped, "bound": "subject", "requests": 0})
 
 
 if __name__ == "__main__":

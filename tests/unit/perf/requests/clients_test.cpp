@@ -103,8 +103,44 @@ TEST(OpenLoop, WarmUpIsNotCounted) {
   const Trial run(net, open(4, 100), 500 * kMilli, kSecond);
   EXPECT_EQ(run.tally.requests, 100u);
   EXPECT_EQ(run.tally.outside, 50u);
-  EXPECT_EQ(run.tally.opened, 4u);
+  EXPECT_EQ(run.tally.opened, 0u);  // all before
   EXPECT_EQ(run.tally.held, 4u);
+}
+
+TEST(OpenLoop, ConnectionsAreCountedInTheCountedTimeOnly) {
+  FakeNet net(8);
+  net.answer_at = [](base::Nanos now) { return now + kMilli; };
+  ClientSpec spec = open(4, 100);
+  spec.requests_per_connection = 1;
+  const Trial run(net, spec, kSecond, kSecond, 100 * kMilli);
+  EXPECT_EQ(net.connects, 200u);
+  EXPECT_EQ(run.tally.opened, 100u);
+}
+
+TEST(OpenLoop, WhatIsAnsweredAfterTheTimeIsGoodButNotInTime) {
+  // The server does half of what is asked for, and the drain is long enough for all the rest.
+  FakeNet net(4);
+  net.answer_at = [](base::Nanos now) { return now + 2 * kMilli; };
+  const Trial run(net, open(1, 1000), 0, kSecond, 2 * kSecond);
+  const ClientTally& t = run.tally;
+  EXPECT_EQ(t.requests + t.unsent + t.unanswered, 1000u);
+  EXPECT_GE(t.requests, 500u);
+  EXPECT_LE(t.in_time, 500u);
+  EXPECT_GE(t.in_time, 498u);
+  EXPECT_EQ(t.bytes, 2 * t.in_time);
+  FakeNet late(4);
+  late.answer_at = [](base::Nanos now) { return std::max(now, kBegin + 2 * kSecond); };
+  const Trial none(late, open(4, 4), 0, kSecond, 2 * kSecond);
+  EXPECT_EQ(none.tally.requests, 4u);
+  EXPECT_EQ(none.tally.in_time + none.tally.bytes, 0u);
+}
+
+TEST(OpenLoop, ConnectionsThatFailWithoutARequestAreNoArrivals) {
+  FakeNet net(4);
+  net.how = FakeNet::Connect::kRefuses;
+  const Trial run(net, open(4, 100), 0, kSecond);
+  EXPECT_EQ(run.tally.errors.refused + run.tally.unsent, 100u);
+  EXPECT_EQ(run.tally.errors.total(), run.tally.errors.refused);
 }
 
 TEST(OpenLoop, ALoopThatIsElsewhereIsLate) {
@@ -184,9 +220,39 @@ TEST(ClosedLoop, StopEndsTheCountedTime) {
   EXPECT_NEAR(static_cast<double>(run.tally.requests), 100, 2);
 }
 
+TEST(Stop, InTheWarmUpCountsNothingAndSendsNothingMore) {
+  for (const ClientSpec& spec : {open(2, 1000), closed(2)}) {
+    FakeNet net(8);
+    base::Nanos last = 0;
+    net.answer_at = [&](base::Nanos now) { return (last = now) + kMilli; };
+    const Trial run(net, spec, 10 * kSecond, kSecond, kSecond, 600 * kMilli);
+    const Window& window = run.clients.window();
+    EXPECT_EQ(window.to, window.from);
+    EXPECT_LE(last, kBegin + 600 * kMilli);
+    EXPECT_LE(run.end, kBegin + 1600 * kMilli);
+    const ClientTally& t = run.tally;
+    EXPECT_EQ(t.requests + t.unsent + t.unanswered + t.errors.total(), 0u);
+    EXPECT_GT(t.outside, 100u);
+  }
+}
+
+TEST(Stop, LeavesUnsentWhatHadNoConnectionYet) {
+  FakeNet net(256);
+  net.connect_time = 100 * kMilli;
+  base::Nanos last = 0;
+  net.answer_at = [&](base::Nanos now) { return (last = now) + kMilli; };
+  ClientSpec spec = open(200, 1000);
+  spec.requests_per_connection = 1;
+  const Trial run(net, spec, 0, 10 * kSecond, kSecond, 500 * kMilli);
+  EXPECT_LE(last, kBegin + 500 * kMilli);
+  EXPECT_NEAR(static_cast<double>(run.tally.unsent), 100, 2);
+  EXPECT_EQ(run.tally.requests + run.tally.unsent, 500u);
+}
+
 TEST(Hold, OpensOverTheRampAndHolds) {
   FakeNet net(16);
   net.connect_time = kMilli;
+  net.answer_at = [](base::Nanos now) { return now + kMilli; };
   ClientSpec spec = closed(10);
   spec.arrivals = ArrivalKind::kHold;
   spec.ramp = kSecond;
@@ -194,9 +260,43 @@ TEST(Hold, OpensOverTheRampAndHolds) {
   EXPECT_EQ(run.tally.opened, 10u);
   EXPECT_EQ(run.tally.held, 10u);
   EXPECT_EQ(run.tally.connect.count(), 10u);
-  EXPECT_EQ(run.tally.requests, 0u);
+  EXPECT_EQ(run.tally.requests, 10u);
+  EXPECT_EQ(net.connects, 10u);
   const Trial half(net, spec, 0, 451 * kMilli);
   EXPECT_EQ(half.tally.held, 5u);
+}
+
+TEST(Hold, WhoIsNotAnsweredIsNotHeld) {
+  ClientSpec spec = closed(10);
+  spec.arrivals = ArrivalKind::kHold;
+  FakeNet backlog(16);  // the kernel's handshake, and nobody behind it
+  const Trial silent(backlog, spec, 0, kSecond);
+  EXPECT_EQ(silent.tally.opened, 10u);
+  EXPECT_EQ(silent.tally.held, 0u);
+  EXPECT_EQ(silent.tally.unanswered, 10u);
+  for (const bool busy : {false, true}) {
+    FakeNet net(16);
+    net.answer_at = [](base::Nanos now) { return now + kMilli; };
+    net.answer = busy ? "HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n"
+                      : "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+    const Trial run(net, spec, 0, kSecond);
+    EXPECT_EQ(run.tally.held + run.tally.requests, 0u);
+    EXPECT_GT(busy ? run.tally.errors.status : run.tally.errors.reset, 100u);
+    EXPECT_LT(net.connects, 1000u);  // each pauses
+  }
+}
+
+TEST(Hold, WhatEndsIsOpenedAgainAndNamed) {
+  FakeNet net(16);
+  net.answer_at = [](base::Nanos now) { return now + kMilli; };
+  ClientSpec spec = closed(1);
+  spec.arrivals = ArrivalKind::kHold;
+  net.later.emplace(kBegin + 500 * kMilli, [&] { net.say(0, "HTTP/1.1 408 Request Timeout\r\n\r\n"); });
+  const Trial run(net, spec, 0, kSecond);
+  EXPECT_EQ(run.tally.errors.protocol, 1u);
+  EXPECT_EQ(run.tally.surprises, 0u);
+  EXPECT_EQ(run.tally.held, 1u);
+  EXPECT_EQ(run.tally.requests, 2u);
 }
 
 TEST(Failures, TimeOut) {
@@ -300,6 +400,20 @@ TEST(Answers, ThatAreNoneAreNamed) {
     EXPECT_EQ(run.tally.errors.protocol, 10u) << answer;
     EXPECT_EQ(run.tally.errors.total(), 10u) << answer;
     EXPECT_EQ(run.tally.requests, 0u) << answer;
+  }
+}
+
+TEST(Answers, ThatNobodyAskedForAreSurprisesAndNoErrors) {
+  for (const ClientSpec& spec : {open(1, 100), closed(1, 9 * kMilli)}) {
+    FakeNet net(4);
+    net.answer_at = [](base::Nanos now) { return now + kMilli; };
+    // Between two requests.
+    net.later.emplace(kBegin + 505 * kMilli + 1, [&] { net.say(0, "HTTP/1.1 408 Request Timeout\r\n\r\n"); });
+    const Trial run(net, spec, 0, kSecond, 100 * kMilli);
+    EXPECT_EQ(run.tally.surprises, 1u);
+    EXPECT_EQ(run.tally.errors.total(), 0u);
+    EXPECT_EQ(run.tally.requests, 100u);
+    EXPECT_EQ(net.connects, 2u);
   }
 }
 

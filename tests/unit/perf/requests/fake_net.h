@@ -62,6 +62,7 @@ class FakeNet {
     waiting.pop_back();
     return id;
   }
+  uint64_t refused() const { return turned_away; }
   size_t write(uint32_t id, base::Bytes bytes, base::Nanos now) {
     Connection& c = all[id];
     const size_t size = std::min({bytes.size(), c.window, most_written});
@@ -144,7 +145,7 @@ class FakeNet {
   size_t most_written = SIZE_MAX;  // in one write
   bool finishes = false;           // its side of the connection, after an answer
   bool breaks = false;             // the connection, after an answer
-  uint64_t connects = 0, left = 0, aborted = 0;
+  uint64_t connects = 0, left = 0, aborted = 0, turned_away = 0;
 
  private:
   uint64_t turns_ = 0;

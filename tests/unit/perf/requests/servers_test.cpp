@@ -56,6 +56,17 @@ TEST(Server, GivesThePathsBytes) {
                 missing);
 }
 
+TEST(Server, NamesWhomTheTransportCouldNotAcceptInThisTrial) {
+  FakeNet net(2);
+  const ServerSpec spec = fixed(3);
+  Servers<FakeNet> servers(net, spec, 1);
+  net.turned_away = 5;
+  servers.begin();
+  EXPECT_EQ(servers.tally().refused, 0u);
+  net.turned_away = 7;
+  EXPECT_EQ(servers.tally().refused, 2u);
+}
+
 TEST(Server, GoesOnWhenThereIsRoom) {
   FakeNet net(2);
   const ServerSpec spec = fixed(100'000);
