@@ -1,5 +1,7 @@
 #include "packets/events.h"
 
+#include <rte_cycles.h>
+
 #include <algorithm>
 
 namespace penstock::load {
@@ -77,7 +79,8 @@ json ready_event(const Worker& worker, const Clock& clock) {
                      {"mac", port->neighbours().own().to_string()},
                      {"gatewayMac", gateway ? json(gateway->to_string()) : json(nullptr)}});
   }
-  return {{"event", "ready"}, {"clock", "tsc"}, {"hz", clock.hz()}, {"ports", ports}};
+  return {
+      {"event", "ready"}, {"clock", "tsc"}, {"tscHz", clock.hz()}, {"dpdkTscHz", rte_get_tsc_hz()}, {"ports", ports}};
 }
 
 json trial_event(const Plan& plan, bool stopped, const Worker& worker, const Worker::Outcome& outcome) {
