@@ -58,11 +58,12 @@ void Port::abandon() {
 void Port::judge(rte_mbuf* packet, Receiver& receiver, Cycles now, uint64_t nanos) {
   wire::Headers headers;
   const base::Bytes frame{rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len};
-  if (wire::parse(frame, packet->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, headers) != wire::ParseError::kNone) {
+  const Form form = read_frame(frame, headers);
+  if (form == Form::kUnreadable) {
     ++counts_.foreign;
     return;
   }
-  const Receiver::Kind kind = receiver.add(frame, headers, index_, nanos);
+  const Receiver::Kind kind = receiver.add(frame, headers, form, index_, nanos);
   if (kind == Receiver::Kind::kOurs) return;
   if (kind == Receiver::Kind::kStale) {
     ++counts_.stale;
@@ -70,7 +71,7 @@ void Port::judge(rte_mbuf* packet, Receiver& receiver, Cycles now, uint64_t nano
   }
   uint8_t answer[Neighbours::kLongest];
   size_t length = 0;
-  if (!neighbours_.handle(frame, headers, answer, length)) {
+  if (form == Form::kHarmed || !neighbours_.handle(frame, headers, answer, length)) {
     ++counts_.foreign;
   } else if (length != 0) {
     ++counts_.answered;
