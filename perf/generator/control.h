@@ -38,8 +38,9 @@ class Control {
     }
   }
 
+  // Bytes that are not UTF-8 (a file's name may have them) are said as U+FFFD.
   static void say(const nlohmann::json& event) {
-    std::printf("%s\n", event.dump().c_str());
+    std::printf("%s\n", event.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
     std::fflush(stdout);
   }
   // `field` as a path into the specification ("streams[0].size"), `message` with what would be valid.

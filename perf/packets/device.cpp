@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <sstream>
 #include <vector>
 
 namespace penstock::load {
@@ -20,6 +22,28 @@ constexpr uint16_t kDescriptors = 1024;
 constexpr uint16_t kHeadroomAndCache = 256;
 
 std::string reason_of(int code) { return rte_strerror(code < 0 ? -code : code); }
+
+// The value of `iface=` among a device's arguments; empty when there is none.
+std::string interface_of(const std::string& device) {
+  constexpr std::string_view kKey = ",iface=";
+  const size_t at = device.find(kKey);
+  if (at == std::string::npos) return {};
+  const size_t begin = at + kKey.size();
+  return device.substr(begin, device.find(',', begin) - begin);
+}
+
+// Packets that an interface of this network namespace received: proc(5), net/dev. 0: it is not there.
+uint64_t arrived_at(const std::string& interface) {
+  std::ifstream table("/proc/self/net/dev");
+  for (std::string line; std::getline(table, line);) {
+    const size_t begin = line.find_first_not_of(' '), colon = line.find(':');
+    if (colon == std::string::npos || line.substr(begin, colon - begin) != interface) continue;
+    uint64_t bytes = 0, packets = 0;
+    std::istringstream(line.substr(colon + 1)) >> bytes >> packets;
+    return packets;
+  }
+  return 0;
+}
 
 // DPDK makes a directory even when it has nothing to put there, and leaves it.
 void remove_directory() { ::rmdir(rte_eal_get_runtime_dir()); }
@@ -80,7 +104,7 @@ base::Result<std::unique_ptr<DeviceLink>> DeviceLink::open(const std::string& de
   uint16_t port = 0;
   if (const int failed = rte_eth_dev_get_port_by_name(name.c_str(), &port); failed != 0)
     return base::Error{"\"" + name + "\" is no network device"};
-  std::unique_ptr<DeviceLink> link(new DeviceLink(port));
+  std::unique_ptr<DeviceLink> link(new DeviceLink(port, interface_of(device)));
   if (auto started = link->start(largest, pool); !started) return base::Error{"\"" + device + "\" " + started.error()};
   return link;
 }
@@ -136,7 +160,8 @@ uint16_t DeviceLink::receive(rte_mbuf** packets, Cycles) { return rte_eth_rx_bur
 
 uint64_t DeviceLink::missed() const {
   rte_eth_stats stats{};
-  return rte_eth_stats_get(port_, &stats) == 0 ? stats.imissed + stats.rx_nombuf : 0;
+  if (rte_eth_stats_get(port_, &stats) != 0) return 0;
+  return interface_.empty() ? stats.imissed + stats.rx_nombuf : arrived_at(interface_) - stats.ipackets;
 }
 
 }  // namespace penstock::load

@@ -29,13 +29,16 @@ class DeviceLink : public Link {
 
   uint16_t send(rte_mbuf** packets, uint16_t count, Cycles now) override;
   uint16_t receive(rte_mbuf** packets, Cycles now) override;
+  // Of a kernel's interface (`iface=` of the device): what came there and never here, for its drivers do not all tell
+  // what their rings had no room for; only differences mean something, and these are right when nothing is on its way.
   uint64_t missed() const override;
 
  private:
-  explicit DeviceLink(uint16_t port) : port_(port) {}
+  DeviceLink(uint16_t port, std::string interface) : port_(port), interface_(std::move(interface)) {}
   base::Result<void> start(uint16_t largest, rte_mempool* pool);
 
   const uint16_t port_;
+  const std::string interface_;  // empty: none
 };
 
 }  // namespace penstock::load

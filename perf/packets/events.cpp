@@ -1,5 +1,7 @@
 #include "packets/events.h"
 
+#include <rte_cycles.h>
+
 #include <algorithm>
 
 namespace penstock::load {
@@ -28,14 +30,39 @@ json stream_result(const Stream& stream, const Receiver::Counts& counts) {
   return result;
 }
 
-json port_result(const Port& port, unsigned index, const Worker& worker, uint64_t refused) {
+json port_result(const Port& port, unsigned index, const Worker& worker, const Worker::Outcome& outcome) {
   uint64_t sent = 0;
   for (const auto& stream : worker.streams())
     if (stream->spec().from == index) sent += stream->sent;
   const Port::Counts& counts = port.counts();
-  return {{"name", port.spec().name},  {"sent", sent},           {"received", counts.received},
-          {"foreign", counts.foreign}, {"stale", counts.stale},  {"answered", counts.answered},
-          {"refused", refused},        {"missed", port.missed()}};
+  return {{"name", port.spec().name},
+          {"sent", sent},
+          {"received", counts.received},
+          {"foreign", counts.foreign},
+          {"stale", counts.stale},
+          {"answered", counts.answered},
+          {"refused", outcome.refused[index]},
+          {"missed", outcome.missed[index]}};
+}
+
+std::vector<unsigned> read_streams(const Node& node, const Spec& spec) {
+  std::vector<unsigned> streams;
+  if (!node.has("streams")) {
+    for (unsigned i = 0; i < spec.streams.size(); ++i) streams.push_back(i);
+    return streams;
+  }
+  for (const Node& each : node["streams"].items(1, spec.streams.size())) {
+    const std::string name = each.text();
+    const auto found = std::ranges::find(spec.streams, name, &StreamSpec::name);
+    const auto index = static_cast<unsigned>(found - spec.streams.begin());
+    if (found == spec.streams.end())
+      each.fault("\"" + name + "\" is not a stream");
+    else if (std::ranges::count(streams, index) != 0)
+      each.fault("is there twice");
+    else
+      streams.push_back(index);
+  }
+  return streams;
 }
 
 }  // namespace
@@ -51,21 +78,12 @@ Plan read_plan(const json& command, const Spec& spec, std::vector<Fault>& faults
   if (node.has("drain") && command["drain"] == 0) plan.drain = 0;
   if (node.has("sample")) plan.sample = std::max(node["sample"].positive(kLongest), 0.01);
   if (node.has("pps")) plan.pps = node["pps"].positive(kHighestRate);
-  if (!node.has("streams")) {
-    for (unsigned i = 0; i < spec.streams.size(); ++i) plan.streams.push_back(i);
-    return plan;
-  }
-  for (const Node& each : node["streams"].items(1, spec.streams.size())) {
-    const std::string name = each.text();
-    const auto found = std::ranges::find(spec.streams, name, &StreamSpec::name);
-    const auto index = static_cast<unsigned>(found - spec.streams.begin());
-    if (found == spec.streams.end())
-      each.fault("\"" + name + "\" is not a stream");
-    else if (std::ranges::count(plan.streams, index) != 0)
-      each.fault("is there twice");
-    else
-      plan.streams.push_back(index);
-  }
+  plan.streams = read_streams(node, spec);
+  double pps = plan.pps.value_or(0);
+  if (!plan.pps)
+    for (const unsigned i : plan.streams) pps += spec.streams[i].pps;
+  if (faults.empty() && plan.seconds * pps >= 0x1p40)
+    node["seconds"].fault("is too long at this rate: a trial has less than 2^40 packets, for a sequence has 40 bits");
   return plan;
 }
 
@@ -77,7 +95,8 @@ json ready_event(const Worker& worker, const Clock& clock) {
                      {"mac", port->neighbours().own().to_string()},
                      {"gatewayMac", gateway ? json(gateway->to_string()) : json(nullptr)}});
   }
-  return {{"event", "ready"}, {"clock", "tsc"}, {"hz", clock.hz()}, {"ports", ports}};
+  return {
+      {"event", "ready"}, {"clock", "tsc"}, {"tscHz", clock.hz()}, {"dpdkTscHz", rte_get_tsc_hz()}, {"ports", ports}};
 }
 
 json trial_event(const Plan& plan, bool stopped, const Worker& worker, const Worker::Outcome& outcome) {
@@ -85,7 +104,7 @@ json trial_event(const Plan& plan, bool stopped, const Worker& worker, const Wor
   for (const unsigned i : plan.streams)
     streams.push_back(stream_result(*worker.streams()[i], worker.receiver().streams()[i]));
   for (unsigned i = 0; i < worker.ports().size(); ++i)
-    ports.push_back(port_result(*worker.ports()[i], i, worker, outcome.refused[i]));
+    ports.push_back(port_result(*worker.ports()[i], i, worker, outcome));
   return {{"event", "trial"},     {"id", plan.id},
           {"stopped", stopped},   {"asked", outcome.asked},
           {"due", outcome.due},   {"sent", outcome.sent},

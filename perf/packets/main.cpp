@@ -4,7 +4,6 @@
 //   penstock-lab-packets --spec FILE      opens its ports, says "ready", takes commands from standard input
 //
 // Exit status: 0, or 2 when the specification has faults or its ports cannot be had. Ends when standard input ends.
-#include <rte_cycles.h>
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
@@ -139,9 +138,10 @@ class Session {
 };
 
 int serve(const Spec& spec) {
+  const Calibration calibration;
   std::optional<Fault> fault = start_dpdk(spec);
   if (fault) return tell({*fault});
-  const Clock clock(rte_get_tsc_hz());
+  const Clock clock(calibration.hz());
   if (const auto worker = Worker::open(spec, clock, fault)) {
     Session session(spec, clock, *worker);
     fault = session.get_ready();

@@ -6,8 +6,15 @@ namespace penstock::load {
 
 void Port::restart() {
   counts_ = {};
+  full_ = false;
+  blocked_ = 0;
   missed_before_ = link_->missed();
   link_->restart();
+}
+
+// Clamped: what a device counts apart (see DeviceLink::missed) may be a packet ahead.
+uint64_t Port::missed() const {
+  return static_cast<uint64_t>(std::max<int64_t>(0, static_cast<int64_t>(link_->missed() - missed_before_)));
 }
 
 void Port::say(base::Bytes frame, Cycles now) {
@@ -28,6 +35,7 @@ void Port::ask_for_gateway(Cycles now) {
 bool Port::push(Stream& stream, Cycles now, const Clock& clock) {
   rte_mbuf* packet = rte_pktmbuf_alloc(pool_);
   if (packet == nullptr) return false;
+  dues_[waiting_] = stream.due();
   const uint16_t length = stream.write(rte_pktmbuf_mtod(packet, uint8_t*), now, clock);
   packet->data_len = length;
   packet->pkt_len = length;
@@ -37,15 +45,17 @@ bool Port::push(Stream& stream, Cycles now, const Clock& clock) {
   return true;
 }
 
-bool Port::flush(Cycles now) {
+bool Port::flush(Cycles now, const Clock& clock) {
+  // A long time between two offers is the generator's pause, and no proof that the link was full all the while.
+  if (full_) blocked_ += std::min(now - offered_, clock.cycles(Stream::kLateNanos));
   const uint16_t taken = link_->send(packets_, waiting_, now);
-  for (uint16_t i = 0; i < taken; ++i) {
-    ++owners_[i]->sent;
-    owners_[i]->bytes += lengths_[i] + kCrcLength;
-  }
+  full_ = taken < waiting_;
+  offered_ = now;
+  for (uint16_t i = 0; i < taken; ++i) owners_[i]->left(lengths_[i], dues_[i], now, blocked_);
   std::copy(packets_ + taken, packets_ + waiting_, packets_);
   std::copy(owners_ + taken, owners_ + waiting_, owners_);
   std::copy(lengths_ + taken, lengths_ + waiting_, lengths_);
+  std::copy(dues_ + taken, dues_ + waiting_, dues_);
   waiting_ = static_cast<uint16_t>(waiting_ - taken);
   return taken != 0;
 }
@@ -58,11 +68,12 @@ void Port::abandon() {
 void Port::judge(rte_mbuf* packet, Receiver& receiver, Cycles now, uint64_t nanos) {
   wire::Headers headers;
   const base::Bytes frame{rte_pktmbuf_mtod(packet, const uint8_t*), packet->data_len};
-  if (wire::parse(frame, packet->pkt_len, wire::Ipv4Checksum::kVerifiedByDevice, headers) != wire::ParseError::kNone) {
+  const Form form = read_frame(frame, headers);
+  if (form == Form::kUnreadable) {
     ++counts_.foreign;
     return;
   }
-  const Receiver::Kind kind = receiver.add(frame, headers, index_, nanos);
+  const Receiver::Kind kind = receiver.add(frame, headers, form, index_, nanos);
   if (kind == Receiver::Kind::kOurs) return;
   if (kind == Receiver::Kind::kStale) {
     ++counts_.stale;
@@ -70,7 +81,7 @@ void Port::judge(rte_mbuf* packet, Receiver& receiver, Cycles now, uint64_t nano
   }
   uint8_t answer[Neighbours::kLongest];
   size_t length = 0;
-  if (!neighbours_.handle(frame, headers, answer, length)) {
+  if (form == Form::kHarmed || !neighbours_.handle(frame, headers, answer, length)) {
     ++counts_.foreign;
   } else if (length != 0) {
     ++counts_.answered;

@@ -1,8 +1,8 @@
 // A port while it is used: its link, its address resolution, and the packets that wait to be sent.
 //
 // A packet belongs to the port once it is pushed; it is sent when the link took it, and only then counted
-// (Stream::sent). What the link refuses stays in front and is offered again. One thread; no allocation but packets from
-// the pool.
+// (Stream::left). What the link refuses stays in front and is offered again; for how long it was full is kept, so that
+// what was late is blamed on the right one. One thread; no allocation but packets from the pool.
 #pragma once
 
 #include <rte_mbuf.h>
@@ -33,7 +33,7 @@ class Port {
   Link& link() { return *link_; }
   const Neighbours& neighbours() const { return neighbours_; }
   const Counts& counts() const { return counts_; }
-  uint64_t missed() const { return link_->missed() - missed_before_; }
+  uint64_t missed() const;  // of the trial: dropped on arrival, for want of room
 
   void restart();
   void ask_for_gateway(Cycles now);
@@ -42,8 +42,8 @@ class Port {
   unsigned waiting() const { return waiting_; }
   // The stream's next packet, behind those that wait; false: no memory for it.
   bool push(Stream& stream, Cycles now, const Clock& clock);
-  bool flush(Cycles now);  // true: some were sent
-  void abandon();          // what waits is never sent
+  bool flush(Cycles now, const Clock& clock);  // true: some were sent
+  void abandon();                              // what waits is never sent
 
   // One burst; how many packets came.
   unsigned receive(Receiver& receiver, const Clock& clock);
@@ -63,7 +63,10 @@ class Port {
   rte_mbuf* packets_[Link::kBurst];
   Stream* owners_[Link::kBurst];
   uint16_t lengths_[Link::kBurst];
+  Cycles dues_[Link::kBurst];
   uint16_t waiting_ = 0;
+  bool full_ = false;                 // the link did not take all when it was last offered some,
+  Cycles offered_ = 0, blocked_ = 0;  // which was then; for how long it was full in this trial
 };
 
 }  // namespace penstock::load

@@ -1,5 +1,6 @@
 #include "packets/receiver.h"
 
+#include "wire/checksum.h"
 #include "wire/headers.h"
 
 namespace penstock::load {
@@ -40,16 +41,25 @@ uint64_t Receiver::missing() const {
   return count;
 }
 
-Receiver::Kind Receiver::add(base::Bytes frame, const wire::Headers& headers, unsigned port, uint64_t nanos) {
+Form read_frame(base::Bytes frame, wire::Headers& headers) {
+  const auto length = static_cast<uint32_t>(frame.size());
+  wire::ParseError error = wire::parse(frame, length, wire::Ipv4Checksum::kVerify, headers);
+  const bool bad_header = error == wire::ParseError::kBadIpChecksum;
+  if (bad_header) error = wire::parse(frame, length, wire::Ipv4Checksum::kVerifiedByDevice, headers);
+  if (error != wire::ParseError::kNone) return Form::kUnreadable;
+  return bad_header || wire::verify_l4(frame, headers) == wire::ChecksumState::kBad ? Form::kHarmed : Form::kWhole;
+}
+
+Receiver::Kind Receiver::add(base::Bytes frame, const wire::Headers& headers, Form form, unsigned port,
+                             uint64_t nanos) {
   Signature signature;
   const auto count = static_cast<unsigned>(streams_.size());
   const Judgement judgement = read_signature(payload_of(frame, headers), count, epoch_, signature);
   if (judgement == Judgement::kForeign) return Kind::kForeign;
+  if (judgement == Judgement::kStale) return Kind::kStale;
   Counts& counts = streams_[signature.stream];
-  if (judgement == Judgement::kCorrupted) {
+  if (judgement == Judgement::kCorrupted || form == Form::kHarmed) {
     ++counts.corrupted;
-  } else if (signature.epoch != epoch_) {
-    return Kind::kStale;
   } else if (counts.to && *counts.to != port) {
     ++counts.strayed;
   } else if (counts.tracker.add(signature.sequence)) {

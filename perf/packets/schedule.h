@@ -1,6 +1,7 @@
 // When the packets of a stream depart: a schedule made of the rate alone, never of what happened to earlier packets.
 //
-//   constant   the k-th (from 0) at start + k / rate, without drift: the interval has 64 bits behind the cycle's point
+//   constant   the k-th (from 0) at start + k / rate, without drift: the interval has 64 bits behind the cycle's point,
+//              and a departure is at the nearest cycle
 //   burst n    n packets together at start + k * n / rate
 //   poisson    gaps drawn from the exponential distribution of that rate, seeded
 //   recorded   the recording's own times, stretched to the mean rate; after its end from the beginning, or never again
@@ -37,7 +38,8 @@ class Schedule {
     round_ = 0;
   }
 
-  Cycles next() const { return next_; }  // of the packet that is to depart
+  Cycles next() const { return next_; }             // of the packet that is to depart
+  bool in_burst() const { return in_burst_ != 0; }  // that packet leaves together with the one before it
   // Between packets, on average.
   Cycles gap() const { return static_cast<Cycles>(cycles_per_packet_); }
 
@@ -50,17 +52,20 @@ class Schedule {
       in_burst_ = 0;
       exact_ += step_;
     }
-    next_ = static_cast<Cycles>(exact_ >> 64);
+    next_ = static_cast<Cycles>((exact_ + kHalf) >> 64);
   }
 
   // About how many departures lie from next() until `end`: what remained undone. Exact for constant.
   uint64_t remaining(Cycles end) const {
     if (next_ >= end) return 0;
-    const auto left = static_cast<uint64_t>(std::ceil(static_cast<long double>(end - next_) / cycles_per_packet_));
+    const Uint128 next = replay_ ? static_cast<Uint128>(next_) << 64 : exact_;
+    const auto time = std::ldexp(static_cast<long double>((static_cast<Uint128>(end) << 64) - kHalf - next), -64);
+    const auto left = static_cast<uint64_t>(std::ceil(time / cycles_per_packet_));
     return replay_ && !loop_ ? std::min(left, replay_->count() - index_) : left;
   }
 
  private:
+  static constexpr Uint128 kHalf = Uint128{1} << 63;   // a cycle: what is nearer to the end than that is not before it
   static constexpr long double kLongestGap = 0x1p61L;  // cycles, decades: no trial lasts so long
 
   void advance_recorded() {

@@ -63,8 +63,19 @@ inline void write_signature(uint8_t* at, const Signature& s, uint32_t payload_cr
 enum class Judgement : uint8_t {
   kOurs,       // every byte is as it was sent
   kCorrupted,  // ours by most of its marks, but not as it was sent; `out.stream` is the one it belongs to
+  kStale,      // ours of an earlier trial, whatever its state
   kForeign,    // not ours
 };
+
+// Is the CRC right once the signature's byte at `index` is `value`?
+inline bool is_sound_with(base::Bytes payload, size_t index, uint8_t value) {
+  const uint8_t* at = payload.data() + payload.size() - kSignatureLength;
+  uint8_t repaired[14];
+  std::memcpy(repaired, at, sizeof repaired);
+  repaired[index] = value;
+  const uint32_t before = crc_of(payload.first(payload.size() - kSignatureLength));
+  return crc_of(repaired, before) == base::load_be32(at + 14);
+}
 
 // `payload`: everything behind the transport header. `streams`, `epoch`: of the trial under way.
 inline Judgement read_signature(base::Bytes payload, unsigned streams, uint8_t epoch, Signature& out) {
@@ -74,22 +85,19 @@ inline Judgement read_signature(base::Bytes payload, unsigned streams, uint8_t e
   const bool sound = crc_of(payload.first(payload.size() - 4)) == base::load_be32(at + 14);
   if (sound && at[0] == kMagic && stream == again && stream < streams) {
     out = {stream, at[3], load_forty_bits(at + 4), load_forty_bits(at + 9)};
-    return Judgement::kOurs;
+    return out.epoch == epoch ? Judgement::kOurs : Judgement::kStale;
   }
   // Harmed, or a stranger's: ours has three of these four marks when one of its bytes was changed.
   const unsigned marks = (at[0] == kMagic) + (at[3] == epoch) + (stream == again ? 2 : 0);
   if (marks < 2 || (marks == 2 && stream == again)) return Judgement::kForeign;
+  out.stream = stream;
   if (stream == again) {
-    out.stream = stream;
-    return stream < streams ? Judgement::kCorrupted : Judgement::kForeign;
+    if (stream >= streams) return Judgement::kForeign;
+    // Another epoch is what was harmed, or it is an earlier trial's and harmed elsewhere.
+    return at[3] == epoch || is_sound_with(payload, 3, epoch) ? Judgement::kCorrupted : Judgement::kStale;
   }
   // One of the two copies of the stream was changed: the CRC knows which.
-  uint8_t repaired[kSignatureLength];
-  std::memcpy(repaired, at, kSignatureLength);
-  repaired[1] = again;
-  const uint32_t before = crc_of(payload.first(payload.size() - kSignatureLength));
-  const bool first_was_harmed = crc_of({repaired, 14}, before) == base::load_be32(at + 14);
-  out.stream = first_was_harmed || stream >= streams ? again : stream;
+  if (stream >= streams || is_sound_with(payload, 1, again)) out.stream = again;
   return out.stream < streams ? Judgement::kCorrupted : Judgement::kForeign;
 }
 

@@ -7,19 +7,26 @@ namespace {
 // The customary mixture of 7 frames of 64, 4 of 594 and 1 of 1518 bytes.
 Sizes imix() { return Sizes::weighted({{64, 7}, {594, 4}, {1518, 1}}); }
 
+// The whole character, of UTF-8, that begins at `at`.
+std::string character(const std::string& text, size_t at) {
+  size_t end = at + 1;
+  while (end < text.size() && (text[end] & 0xc0) == 0x80) ++end;
+  return text.substr(at, end - at);
+}
+
 // The letters of a genome: RFC 6985 §4, table 1.
 Sizes read_emix(const Node& node) {
   constexpr uint16_t kLetters[] = {64, 128, 256, 512, 1024, 1280, 1518, 2112, 9000};
   const std::string genome = node.text();
   std::vector<uint16_t> sizes;
-  for (const char letter : genome) {
-    if (letter < 'a' || letter > 'i') {
-      node.fault(std::string("\"") + letter +
+  for (size_t i = 0; i < genome.size(); ++i) {
+    if (genome[i] < 'a' || genome[i] > 'i') {
+      node.fault("\"" + character(genome, i) +
                  "\" is not a size here; a 64, b 128, c 256, d 512, e 1024, f 1280, g 1518, h 2112, i 9000 (j, 16000, "
                  "is above the largest frame, 9216)");
       return Sizes::fixed(kLeastFrame);
     }
-    sizes.push_back(kLetters[letter - 'a']);
+    sizes.push_back(kLetters[genome[i] - 'a']);
   }
   if (sizes.empty()) return Sizes::fixed(kLeastFrame);
   if (sizes.size() <= 1024) return Sizes::sequence(std::move(sizes));

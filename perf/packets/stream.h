@@ -1,9 +1,10 @@
-// A stream while it is sent: its schedule, its frames and what was counted of it. The port that takes the packets
-// counts them (`sent`, `bytes`, `late`): what is written is not sent yet.
+// A stream while it is sent: its schedule, its frames and what was counted of it. What is written is not sent yet: the
+// port that has sent it says so (left()), and only then it is counted.
 //
 // One thread. Packets that are overdue by more than kLateNanos leave, after the first kCatchUp, at no more than twice
 // the stream's rate (or one in kCatchUpNanos, if that is more): a generator that stood still does not answer with a
-// flood.
+// flood. A burst, once begun, is not slowed down: each of its packets is due when the one before it was written, and
+// later than the schedule by no more than the burst's first was; only a pause of more than kLateNanos makes it late.
 #pragma once
 
 #include <cstdint>
@@ -37,27 +38,31 @@ class Stream {
     schedule_.start(spec_, pps, at, clock.hz(), seed_);
     late_cycles_ = clock.cycles(kLateNanos);
     hurry_ = std::min(schedule_.gap() / 2, clock.cycles(kCatchUpNanos));
-    earliest_ = at;
+    earliest_ = due_ = at;
+    blocked_before_ = 0;
     epoch_ = epoch;
     sizes_ = spec_.sizes;
     random_ = Random(mixed(seed_));
-    sequence_ = recorded_ = sent = bytes = late = 0;
+    sequence_ = recorded_ = sent = bytes = late = refused = 0;
     if (frame_) frame_->restart();
   }
 
   // Is a packet to depart by `now`, in a trial that ends at `end`?
   bool ready(Cycles now, Cycles end) const {
     const Cycles due = schedule_.next();
-    return due <= now && due < end && (now - due <= late_cycles_ || earliest_ <= now);
+    return due <= now && due < end && (schedule_.in_burst() || now - due <= late_cycles_ || earliest_ <= now);
   }
+  Cycles due() const { return due_; }  // when the next packet is; see above for bursts
   uint64_t remaining(Cycles end) const { return schedule_.remaining(end); }
 
   // The next packet, at most kLargestFrame bytes at `at`; its length without CRC.
   uint16_t write(uint8_t* at, Cycles now, const Clock& clock) {
-    if (now - schedule_.next() > late_cycles_) ++late;
-    const Cycles burst = hurry_ * kCatchUp;
-    earliest_ = std::max(earliest_ + hurry_, now > burst ? now - burst : 0);
+    const Cycles most = hurry_ * kCatchUp;
+    earliest_ = std::max(earliest_ + hurry_, now > most ? now - most : 0);
+    const Cycles pause = schedule_.in_burst() ? std::min(now - written_, late_cycles_) : 0;
     schedule_.advance();
+    due_ = schedule_.in_burst() ? due_ + pause : schedule_.next();
+    written_ = now;
     if (!frame_) {
       const base::Bytes frame = spec_.replay->frame(recorded_);
       recorded_ = recorded_ + 1 == spec_.replay->count() ? 0 : recorded_ + 1;
@@ -69,8 +74,21 @@ class Stream {
     return static_cast<uint16_t>(size - kCrcLength);
   }
 
-  uint64_t sent = 0, bytes = 0;  // taken by the port; bytes with CRC
-  uint64_t late = 0;
+  // The link took a packet of `length` (without CRC) that was `due` then; `blocked`: how long, since the trial began,
+  // the link was full. What would have been on time but for that is refused.
+  void left(uint16_t length, Cycles due, Cycles now, Cycles blocked) {
+    ++sent;
+    bytes += length + kCrcLength;
+    if (now - due <= late_cycles_) {
+      blocked_before_ = blocked;
+      return;
+    }
+    ++late;
+    if (now - due <= late_cycles_ + blocked - blocked_before_) ++refused;
+  }
+
+  uint64_t sent = 0, bytes = 0;    // bytes with CRC
+  uint64_t late = 0, refused = 0;  // sent more than kLateNanos after they were due; those of them for want of room
 
  private:
   const StreamSpec& spec_;
@@ -82,6 +100,8 @@ class Stream {
   Random random_{0};
   Cycles late_cycles_ = 0;
   Cycles hurry_ = 0, earliest_ = 0;  // between overdue packets; when the next of them may leave
+  Cycles due_ = 0, written_ = 0;     // of the next packet; of the one before it
+  Cycles blocked_before_ = 0;        // `blocked` when a packet was last on time
   uint8_t epoch_ = 0;
   uint64_t sequence_ = 0;
   size_t recorded_ = 0;

@@ -11,6 +11,8 @@ namespace {
 
 base::MacAddress loop_mac(unsigned port) { return {{0x02, 'l', 'o', 'o', 'p', static_cast<uint8_t>(port)}}; }
 
+constexpr double kTolerance = 0.001;  // share of the load that may be late or not sent
+
 std::string path_of(size_t port, const char* name) { return "ports[" + std::to_string(port) + "]." + name; }
 
 }  // namespace
@@ -102,7 +104,7 @@ void Worker::begin(const Plan& plan) {
   sending_.clear();
   start_ = last_sent_ = Clock::now();
   end_ = start_ + static_cast<Cycles>(plan.seconds * static_cast<double>(clock_.hz()));
-  for (const auto& stream : streams_) stream->sent = stream->bytes = stream->late = 0;
+  for (const auto& stream : streams_) stream->sent = stream->bytes = stream->late = stream->refused = 0;
   for (const unsigned i : plan.streams) {
     streams_[i]->start(spec_.streams[i].pps * asked_ / own, start_, clock_, epoch_);
     sending_.push_back(streams_[i].get());
@@ -118,7 +120,7 @@ void Worker::send_due() {
       if (!port.push(*stream, now, clock_)) break;
   }
   for (const auto& port : ports_)
-    if (port->waiting() != 0 && port->flush(Clock::now())) last_sent_ = Clock::now();
+    if (port->waiting() != 0 && port->flush(Clock::now(), clock_)) last_sent_ = Clock::now();
 }
 
 bool Worker::owes() const {
@@ -141,15 +143,24 @@ bool Worker::round() {
 void Worker::stop() { end_ = std::min(end_, Clock::now()); }
 
 Worker::Outcome Worker::finish() {
-  Outcome outcome{.asked = asked_, .refused = std::vector<uint64_t>(ports_.size())};
+  idle();  // what arrived in time is read before it is asked what was missed
+  Outcome outcome{.asked = asked_};
   bool stuck = false;
   for (size_t i = 0; i < ports_.size(); ++i) {
-    uint64_t short_of = ports_[i]->waiting();
-    for (const Stream* stream : sending_)
-      if (stream->spec().from == i) short_of += stream->remaining(end_);
+    uint64_t short_of = ports_[i]->waiting(), refused = 0;
+    for (const Stream* stream : sending_) {
+      if (stream->spec().from != i) continue;
+      short_of += stream->remaining(end_);
+      refused += stream->refused;
+    }
     outcome.due += short_of;
-    if (ports_[i]->waiting() != 0) outcome.refused[i] = short_of;
-    stuck |= outcome.refused[i] != 0 || ports_[i]->missed() != 0;
+    if (ports_[i]->waiting() != 0) {
+      refused += short_of;
+      stuck = true;
+    }
+    outcome.refused.push_back(refused);
+    outcome.missed.push_back(ports_[i]->missed());
+    stuck |= outcome.missed[i] != 0;
     ports_[i]->abandon();
   }
   for (const Stream* stream : sending_) {
@@ -157,11 +168,12 @@ Worker::Outcome Worker::finish() {
     outcome.late += stream->late;
   }
   outcome.due += outcome.sent;
+  stuck |= static_cast<double>(outcome.late) > kTolerance * static_cast<double>(outcome.due);
   const auto hz = static_cast<double>(clock_.hz());
   const double planned = static_cast<double>(end_ - start_) / hz;
   outcome.seconds = std::max(planned, static_cast<double>(last_sent_ - start_) / hz);
-  outcome.bound =
-      stuck || static_cast<double>(outcome.sent) * planned < 0.999 * static_cast<double>(outcome.due) * outcome.seconds;
+  outcome.bound = stuck || static_cast<double>(outcome.sent) * planned <
+                               (1 - kTolerance) * static_cast<double>(outcome.due) * outcome.seconds;
   return outcome;
 }
 

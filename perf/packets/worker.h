@@ -33,7 +33,8 @@ class Worker {
     double seconds = 0;  // from the first departure to the end, or to the last packet sent if that was later
     bool bound = false;  // by the generator: its figures say nothing of the subject's limit
     uint64_t due = 0, sent = 0, late = 0;
-    std::vector<uint64_t> refused;  // of each port: due, but not taken by the end
+    // Of each port: due, but not taken in time or at all; and Port::missed.
+    std::vector<uint64_t> refused, missed;
   };
 
   // Opens ports; an error is a fault of the specification ("ports[0].device").

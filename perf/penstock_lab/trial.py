@@ -95,10 +95,11 @@ def of_packets(event, samples=()):
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
     counted = [s for s in streams if s.counted]
     refused, missed = (sum(_count(port, name, "ports") for port in _list(event, "ports")) for name in ("refused", "missed"))
+    unkept = max(0, _count(event, "due") - sum(s.sent for s in streams)) + _count(event, "late")      # not sent, or not in time
     return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
                  failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
                  bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
-                 refused=refused > 0.9 * (_count(event, "due") - sum(s.sent for s in streams)) > 0, missed=missed, samples=tuple(samples))
+                 refused=refused > 0.9 * unkept > 0, missed=missed, samples=tuple(samples))
 
 
 def of_requests(event, samples=()):

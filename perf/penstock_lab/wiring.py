@@ -44,6 +44,7 @@ class Side:
 LEFT = Side("left", "198.51.100.1", "198.51.100.2", "198.51.100.0/24", "02:00:00:00:00:01", "02:00:00:00:01:01")
 RIGHT = Side("right", "10.0.1.1", "10.0.1.2", "10.0.1.0/24", "02:00:00:00:00:02", "02:00:00:00:01:02")
 SERVERS = 100             # at most, on one side
+GENERATOR_RING = ",framecnt=4096"    # of af_packet: it reads many ports with one core, and must not miss what came
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,8 +111,8 @@ def _veth(place, driver):
         if kernel:
             other.add_address(side.name, f"{side.generator}/{side.cidr.split('/')[1]}")
         joint.ends.append(End(side, veth_device(number, side.name, driver), side.name))
-        joint.ports.append(_port(side, device=veth_device(number, side.name, "af_packet"), namespace=other, interface=side.name,
-                           mac=other.mac(side.name)))
+        joint.ports.append(_port(side, device=veth_device(number, side.name, "af_packet") + GENERATOR_RING,
+                           namespace=other, interface=side.name, mac=other.mac(side.name)))
     return joint
 
 

@@ -112,6 +112,19 @@ class HighestLoadTest(unittest.TestCase):
         self.assertTrue(made.refusing)
         self.assertIn("device", [one.short for one in made.loads[2e6]])
 
+    def test_late_packets_are_the_ports_when_it_took_none_and_else_the_generators(self):
+        class Stalling(FakeDevice):
+            def event(self, load, seconds, number=1):
+                event = {**super().event(load, seconds, number), "bound": "generator"}
+                event["due"], event["late"] = event["sent"], event["sent"] // 2
+                event["ports"][0]["refused"] = round(self.share * event["late"])
+                return event
+
+        for share, bound in ((1.0, "device"), (0.5, "generator"), (0.0, "generator")):
+            device = Stalling()
+            device.share = share
+            self.assertEqual(device.trial(1e5, 1).bound, bound)
+
     def test_a_generator_that_gets_slow_is_the_limit_then(self):
         class Slowed(FakeDevice):
             def counts(self, load, seconds):

@@ -2,6 +2,9 @@
 """The packet generator of penstock-lab: it counts exactly what test stages did, keeps its rates as the kernel counts them,
 and leaves when its input ends."""
 import os
+import pathlib
+import signal
+import sys
 import tempfile
 import time
 import unittest
@@ -9,6 +12,17 @@ import unittest
 from rig import story
 from rig.lab import Lab, run
 from rig.packet_generator import ANYWHERE, Built, Generator, counts, ipv4, spec, stream, trial_of
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
+from penstock_lab import wiring  # noqa: E402
+
+FLOOD = """
+import socket
+with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
+    out.bind(("rleft", 0))
+    for _ in range(10000):
+        out.send(bytes.fromhex("02000000990102000000990288b5") + bytes(50))
+"""
 
 
 class Stages(Built):
@@ -157,7 +171,9 @@ class Trials(Built):
             for command, field in (({"do": "dance"}, "command"), ({"do": "trial", "id": 1}, "trial.seconds"),
                                    ({"do": "trial", "id": 1, "seconds": 1, "pps": -1}, "trial.pps"),
                                    ({"do": "trial", "id": 1, "seconds": 1, "streams": ["none"]}, "trial.streams[0]"),
-                                   ({"do": "trial", "id": 1, "seconds": 1, "often": 2}, "trial.often")):
+                                   ({"do": "trial", "id": 1, "seconds": 1, "often": 2}, "trial.often"),
+                                   ({"do": "trial", "id": 1, "seconds": 1100, "pps": 1e9}, "trial.seconds"),
+                                   ({"do": "trial", "id": 1, "seconds": 600000, "pps": 2e6}, "trial.seconds")):
                 generator.tell(**command)
                 self.assertEqual(generator.expect("error")["field"], field)
             self.assertEqual(generator.trial()["due"], 10000)
@@ -173,6 +189,31 @@ class Trials(Built):
                 result = generator.trial()
             self.assertEqual(os.listdir(place), [])
         self.assertEqual((result["due"], counts(result)["lost"]), (10000, 0))
+
+    def test_who_takes_nothing_for_a_while_is_not_forgiven_when_it_catches_up(self):
+        with tempfile.TemporaryDirectory() as place:
+            memif = f"id=1,socket-abstract=no,socket={place}/memif.sock"
+            ends = [{"name": "left", "device": f"net_memif{n},role={role},{memif}", "address": f"10.0.0.{n + 1}/24"}
+                    for n, role in enumerate(("server", "client"))]
+            sends = stream(headers={"ether": ANYWHERE, **ipv4()}, to="left", rate={"pps": 50000})
+            taker = spec(sends, ports=ends[1:], prefix=f"lab-test-{os.getpid()}-taker")
+            with Generator(spec(sends, ports=ends[:1])) as generator, Generator(taker) as subject:
+                generator.ready()
+                subject.ready()
+                generator.tell(do="trial", id=1, seconds=0.6, drain=0.1)
+                time.sleep(0.1)
+                subject.process.send_signal(signal.SIGSTOP)
+                time.sleep(0.2)
+                subject.process.send_signal(signal.SIGCONT)
+                result = generator.expect("trial")
+        self.assertEqual(result["bound"], "generator")
+        self.assertGreater(result["ports"][0]["refused"], 1000)    # 10,000 were due, and the ring has room for 1024
+        self.assertGreaterEqual(result["late"] + result["due"] - result["sent"], result["ports"][0]["refused"])
+
+    def test_the_clock_is_measured(self):
+        with Generator(spec()) as generator:
+            ready = generator.ready()
+        self.assertLess(abs(ready["tscHz"] / ready["dpdkTscHz"] - 1), 0.02)
 
     def test_unsigned_packets_are_not_guessed_at(self):
         told = counts(trial_of(spec(stream(signature=False))))
@@ -231,6 +272,28 @@ class Veth(Built):
         self.assertEqual((told["received"], told["lost"], told["corrupted"], told["strayed"]), (told["sent"], 0, 0, 0))
         self.assertEqual(result["due"], 2000)
         self.assertGreater(told["latency"]["min"], 0)
+
+    def test_what_its_own_ring_has_no_room_for_is_missed(self):
+        """10,000 packets come while the generator stands still: more than its rings hold, also the lab's own."""
+        for ring in ("", wiring.GENERATOR_RING):
+            ports = self.ports()
+            ports[0]["device"] += ring
+            with Generator(spec(ports=ports), self.mine) as generator:
+                generator.ready()
+                before = self.counter(self.mine, "left", "rx_packets")
+                generator.tell(do="trial", id=1, seconds=1, pps=1000, drain=0.3)
+                time.sleep(0.2)
+                generator.process.send_signal(signal.SIGSTOP)
+                run("ip", "netns", "exec", self.router.name, sys.executable, "-c", FLOOD)
+                generator.process.send_signal(signal.SIGCONT)
+                result = generator.expect("trial")
+                came = self.counter(self.mine, "left", "rx_packets") - before
+            port = result["ports"][0]
+            self.assertGreaterEqual(came, 10000)
+            self.assertGreater(port["missed"], 0)
+            self.assertEqual(port["missed"] + port["received"], came)
+            self.assertGreaterEqual(port["received"], 4096 if ring else 512)
+            self.assertEqual(result["bound"], "generator")
 
     def test_neighbours_of_ipv6_and_prefixes_that_are_answered_for(self):
         self.router.ip("-6", "route", "replace", "2001:db8:aa::/64", "dev", "rright")

@@ -32,6 +32,7 @@ class Faults(Built):
             (["streams", 0, "size"], -1, "streams[0].size", "64 to 9216"),
             (["streams", 0, "size"], "imax", "streams[0].size", "imix"),
             (["streams", 0, "size"], {"emix": "abj"}, "streams[0].size.emix", "16000"),
+            (["streams", 0, "size"], {"emix": "abc\u00e9"}, "streams[0].size.emix", "\"\u00e9\" is not a size"),
             (["streams", 0, "size"], {"min": 100, "max": 99}, "streams[0].size.max", "below min"),
             (["streams", 0, "size"], [{"size": 64, "weight": 0}], "streams[0].size", "weight"),
             (["streams", 0, "rate"], {"pps": 0}, "streams[0].rate.pps", "above 0"),
@@ -70,6 +71,11 @@ class Faults(Built):
             status, events = self.check(broken)
             told = [e for e in events if e["field"] == field and phrase in e["message"]]
             self.assertTrue(status == 2 and told, f"{path} = {value}: {events}")
+
+    def test_a_name_that_is_no_text(self):
+        done = subprocess.run([PROGRAM, "--check", b"/nowhere/\xff\xc3"], capture_output=True, timeout=20, check=False)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("cannot be read", json.loads(done.stdout)["message"])
 
     def test_all_of_them_at_once(self):
         broken = spec(stream(size=1, rate={"pps": 0}, to="nowhere"), stream("b", size="x"), memoryMegabytes=1)

@@ -37,9 +37,9 @@ class ReceiverTest : public testing::Test {
   }
   Receiver::Kind give(const std::vector<uint8_t>& frame, unsigned port, uint64_t nanos = 0) {
     wire::Headers headers;
-    EXPECT_EQ(wire::parse(frame, static_cast<uint32_t>(frame.size()), wire::Ipv4Checksum::kVerify, headers),
-              wire::ParseError::kNone);
-    return receiver.add(frame, headers, port, nanos);
+    const Form form = read_frame(frame, headers);
+    EXPECT_NE(form, Form::kUnreadable);
+    return receiver.add(frame, headers, form, port, nanos);
   }
 
   const Spec spec;
@@ -83,16 +83,36 @@ TEST_F(ReceiverTest, EveryByteBehindTheTransportHeaderIsWatched) {
   EXPECT_EQ(receiver.received(), 0u);
 }
 
-TEST_F(ReceiverTest, AnEarlierTrialsPacketsAreStale) {
-  const auto frame = next(0);
+TEST_F(ReceiverTest, AnEarlierTrialsPacketsAreStaleAlsoWhenTheyAreHarmed) {
+  auto frame = next(0);
   receiver.restart(kEpoch + 1);
   EXPECT_EQ(give(frame, 1), Receiver::Kind::kStale);
+  frame[frame.size() - 10] ^= 1;
+  EXPECT_EQ(give(frame, 1), Receiver::Kind::kStale);
+  EXPECT_EQ(receiver.streams()[0].corrupted, 0u);
   EXPECT_EQ(receiver.received(), 0u);
+}
+
+TEST_F(ReceiverTest, WrongChecksumsOfAPacketOfOursAreCorruption) {
+  const auto frame = next(0);
+  for (const size_t at : {22u, 24u, 25u, 26u, 36u, 40u, 41u}) {  // TTL, IPv4's checksum, source, port, UDP's checksum
+    auto harmed = frame;
+    harmed[at] ^= 0x10;
+    EXPECT_EQ(give(harmed, 1), Receiver::Kind::kOurs) << at;
+  }
+  EXPECT_EQ(receiver.streams()[0].corrupted, 7u);
+  EXPECT_EQ(receiver.received(), 0u);
+  auto without = frame;  // RFC 768: zeros say that there is no checksum
+  without[40] = without[41] = 0;
+  give(without, 1);
+  EXPECT_EQ(receiver.received(), 1u);
 }
 
 TEST_F(ReceiverTest, StrangersAreForeign) {
   auto frame = next(0);
   std::fill(frame.begin() + 42, frame.end(), 0);
+  EXPECT_EQ(give(frame, 1), Receiver::Kind::kForeign);
+  frame[24] ^= 1;
   EXPECT_EQ(give(frame, 1), Receiver::Kind::kForeign);
 }
 

@@ -18,10 +18,8 @@ TEST(Schedule, ConstantIsExactAfterManyPackets) {
     Schedule schedule;
     schedule.start(spec, static_cast<double>(pps), kStart, kHz, 1);
     for (uint64_t k = 0; k < 3'000'000; ++k, schedule.advance()) {
-      const auto exact = static_cast<Cycles>(static_cast<Uint128>(k) * kHz / pps);
-      const Cycles offset = schedule.next() - kStart;
-      ASSERT_LE(offset, exact);           // never late by rounding up,
-      ASSERT_GE(offset + 1, exact) << k;  // and at most a cycle early
+      const auto offset = static_cast<Uint128>(schedule.next() - kStart) * pps, exact = static_cast<Uint128>(k) * kHz;
+      ASSERT_LE(2 * (offset > exact ? offset - exact : exact - offset), pps) << k;  // no other cycle is nearer
     }
   }
 }
@@ -36,6 +34,22 @@ TEST(Schedule, RemainingIsWhatAdvanceWouldGive) {
   for (; schedule.next() < end; schedule.advance()) --left;
   EXPECT_EQ(left, 0u);
   EXPECT_EQ(schedule.remaining(end), 0u);
+}
+
+TEST(Schedule, TheNumberOfDeparturesIsRightAtAnyFrequency) {
+  for (const Cycles hz : {2'099'999'123ull, 2'600'000'001ull, 3'123'456'789ull})
+    for (const uint64_t pps : {20'000ull, 400'000ull, 7'000'000ull}) {
+      StreamSpec spec;
+      Schedule schedule;
+      schedule.start(spec, static_cast<double>(pps), kStart, hz, 1);
+      const Cycles end = kStart + hz / 10;
+      const uint64_t at_start = schedule.remaining(end);
+      uint64_t departed = 0;
+      for (; schedule.next() < end; schedule.advance(), ++departed)
+        ASSERT_EQ(schedule.remaining(end), pps / 10 - departed) << hz << " " << pps;
+      EXPECT_EQ(departed, pps / 10) << hz << " " << pps;
+      EXPECT_EQ(at_start, departed);
+    }
 }
 
 TEST(Schedule, BurstsLeaveTogetherAtTheMeanRate) {

@@ -47,6 +47,19 @@ TEST(Signature, EveryChangeOfAByteIsCorruptionOfItsStream) {
   }
 }
 
+TEST(Signature, AnEarlierTrialsIsStaleWhicheverOfItsNumbersIsChanged) {
+  const Signature s{.stream = 5, .epoch = 77, .sequence = 123456, .nanos = 987654321};
+  const auto good = payload_of(s, 40);
+  Signature out;
+  EXPECT_EQ(read_signature(good, 256, 78, out), Judgement::kStale);
+  for (size_t at = 0; at < 40; ++at) {
+    if (at >= 22 && at < 26) continue;  // its marks: two of them are gone with one
+    auto bad = good;
+    bad[at] ^= 0x40;
+    EXPECT_EQ(read_signature(bad, 256, 78, out), Judgement::kStale) << at;
+  }
+}
+
 TEST(Signature, StrangersAreForeign) {
   Signature out;
   EXPECT_EQ(read_signature({}, 256, 0, out), Judgement::kForeign);
