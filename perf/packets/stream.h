@@ -75,7 +75,7 @@ class Stream {
   }
 
   // The link took a packet of `length` (without CRC) that was `due` then; `blocked`: how long, since the trial began,
-  // the link was full. What would have been on time but for that is refused.
+  // the link was full. What is late for the most part by that is refused.
   void left(uint16_t length, Cycles due, Cycles now, Cycles blocked) {
     ++sent;
     bytes += length + kCrcLength;
@@ -84,7 +84,7 @@ class Stream {
       return;
     }
     ++late;
-    if (now - due <= late_cycles_ + blocked - blocked_before_) ++refused;
+    if (now - due <= late_cycles_ + 2 * (blocked - blocked_before_)) ++refused;
   }
 
   uint64_t sent = 0, bytes = 0;    // bytes with CRC
