@@ -7,15 +7,15 @@ program=perf/run-all.sh about="all kept scenarios, a report, and perf/RESULTS.md
 here="$(dirname "$(readlink -f "$0")")"
 [ $# -gt 0 ] || set -- --short
 source "$here/lab/scenarios.sh"
-results=${results:-$root/build/perf-results}
+results=${results:-build/perf-results}
 build
 mapfile -t scenarios < <(cd "$here/scenarios" && ls ./*.yaml | sed 's/^\.\///; s/\.yaml$//')
 status=0
 measure "${scenarios[@]}" || status=$?
 [ "$status" != 130 ] || exit 130   # the figures of the last whole run stay
 if [ ${#made[@]} -gt 0 ]; then
-  "$here/penstock-lab" report "${made[@]}" --html "$results/report.html" --markdown "$here/RESULTS.md"
-  [ ${#missed[@]} = 0 ] || printf '\n**%s.**\n' "${missed[@]}" >> "$here/RESULTS.md"
+  perf/penstock-lab report "${made[@]}" --html "$results/report.html" --markdown perf/RESULTS.md
+  [ ${#missed[@]} = 0 ] || printf '\n**%s.**\n' "${missed[@]}" >> perf/RESULTS.md
   echo "$program: $results/report.html and perf/RESULTS.md are written"
 fi
 exit "$status"

@@ -35,6 +35,12 @@ if [ "$(id -u)" != 0 ]; then
   exit 3
 fi
 
+# From the root of the tree: results hold the words of their command, and those should mean something elsewhere.
+relative() { realpath -m --relative-to="$root" "$1"; }
+[ -z "$results" ] || results="$(relative "$results")"
+[ -z "$rows" ] || rows="$(relative "$rows")"
+cd "$root"
+
 build() {
   "$root/deploy/install-deps.sh" runtime build demo test perf >&2
   cmake -S "$root" --preset release >/dev/null
@@ -55,7 +61,7 @@ measure() {
   fi
   for scenario in "$@"; do
     failed=0
-    "$root/perf/penstock-lab" run "$root/perf/scenarios/$scenario.yaml" "${settings[@]}" ${results:+--json "$results/$scenario.json"} || failed=$?
+    perf/penstock-lab run "perf/scenarios/$scenario.yaml" "${settings[@]}" ${results:+--json "$results/$scenario.json"} || failed=$?
     [ "$failed" != 130 ] || return 130
     [ "$failed" = 0 ] || echo "$program: $scenario: exit status $failed" >&2
     [ "$status" != 0 ] || status=$failed
@@ -67,6 +73,6 @@ measure() {
     fi
   done
   [ ${#missed[@]} = 0 ] || printf "$program: %s\n" "${missed[@]}" >&2
-  [ -z "$rows" ] || [ ${#made[@]} = 0 ] || "$root/perf/penstock-lab" report "${made[@]}" --rows "$rows"
+  [ -z "$rows" ] || [ ${#made[@]} = 0 ] || perf/penstock-lab report "${made[@]}" --rows "$rows"
   return "$status"
 }
