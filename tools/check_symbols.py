@@ -40,6 +40,7 @@ NOT_FOLLOWED = [
     (r"penstock::engine::Worker::set_queues\(", "once per device change"),
     (r"penstock::host::WorkerStack::adopt\(", "once per configuration change"),
     (r"penstock::(proxy::Proxy<.*>::Proxy|host::WorkerStack::WorkerStack)\(", "made before the worker runs"),
+    (r"penstock::tcp::ChunkPool::grow\(", "blocks of stream bytes: made when first needed, up to a bound, and kept"),
     (r"(void )?penstock::proxy::Lending<.*>::grow", "sessions, exchanges and heads: made when first needed, up to a bound, and kept"),
 ]
 
