@@ -7,11 +7,22 @@
 
 namespace penstock::host {
 
+namespace {
+
+// The first hop that leads on; null: it ends here, or nowhere.
+const flow::NextHop* hop_of(const flow::RouteTable& routes, const flow::RouteResult& route) {
+  if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return nullptr;
+  return &routes.next_hop(routes.next_hop_of(route, 0));
+}
+
+}  // namespace
+
 Way way_to(const engine::WorkerState& worker, const base::IpAddress& remote) {
   const flow::Generation& g = *worker.generation;
   const flow::RouteResult& route = g.routes->at(g.routes->find(remote));
-  if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return {};
-  const flow::NextHop& hop = g.routes->next_hop(g.routes->next_hop_of(route, 0));
+  const flow::NextHop* found = hop_of(*g.routes, route);
+  if (found == nullptr) return {};
+  const flow::NextHop& hop = *found;
   if (hop.peer == flow::kNoPeer) {
     const flow::Interface& out = g.interfaces->by_id[hop.interface];
     return {.source = flow::address_on(out, hop, remote), .mtu = out.mtu};
@@ -23,9 +34,9 @@ Way way_to(const engine::WorkerState& worker, const base::IpAddress& remote) {
 uint16_t port_to(const engine::WorkerState& worker, const base::IpAddress& remote) {
   const flow::Generation& g = *worker.generation;
   const flow::RouteResult& route = g.routes->at(g.routes->find(remote));
-  if (route.kind != flow::RouteKind::kConnected && route.kind != flow::RouteKind::kGateway) return kNoPort;
-  const flow::NextHop& hop = g.routes->next_hop(g.routes->next_hop_of(route, 0));
-  return route.hops == 1 && hop.peer == flow::kNoPeer ? g.interfaces->by_id[hop.interface].port : kNoPort;
+  const flow::NextHop* hop = hop_of(*g.routes, route);
+  const bool plain = hop != nullptr && route.hops == 1 && hop->peer == flow::kNoPeer;
+  return plain ? g.interfaces->by_id[hop->interface].port : kNoPort;
 }
 
 uint16_t mss_of(const Way& way, bool v4) {

@@ -2,15 +2,14 @@
 as many bytes as ESP encrypts for a frame of the scenario's first stream: no gateway on this device can be faster.
 `config: {esp: {cipher, operation}}`."""
 import os
-import shutil
 import time
 
 from .. import wiring
 from ..fields import Reader
 from ..inputs import CRC, ETHER
 from . import tunnel
-from .base import Missing, Sample, SubjectError
-from .dpdk import DpdkProgram
+from .base import Sample, SubjectError
+from .dpdk import DpdkProgram, installed_faults
 
 OPERATIONS = 1_000_000_000   # over half a minute of them; as many empty ones go before, to warm up
 
@@ -31,11 +30,7 @@ class CryptoPerf(DpdkProgram):
     def check(self, config, wiring):
         found = super().check(config, wiring)
         read(config, found)
-        if not shutil.which("dpdk-test-crypto-perf"):
-            found.append(Missing("crypto-perf: no dpdk-test-crypto-perf: install the package dpdk-dev"))
-        if len(os.sched_getaffinity(0)) < 2:
-            found.append(Missing("crypto-perf: needs two cores: one of them for its control thread"))
-        return found
+        return found + installed_faults("test-crypto-perf")
 
     def start(self, place):
         esp, core = read(self.config, []), place.cores["subject"][0]

@@ -116,6 +116,16 @@ class Telemetry:
         self._socket.close()
 
 
+def installed_faults(name):
+    """Of a program that Debian's dpdk-dev brings, and that has a control thread on a core of its own."""
+    found = []
+    if not shutil.which(f"dpdk-{name}"):
+        found.append(Missing(f"{name}: no dpdk-{name}: install the package dpdk-dev"))
+    if len(os.sched_getaffinity(0)) < 2:
+        found.append(Missing(f"{name}: needs two cores: one of them for its control thread"))
+    return found
+
+
 def example_faults(name):
     """Why one of DPDK's examples cannot be built here."""
     if (CACHE / name / "build" / name).exists():

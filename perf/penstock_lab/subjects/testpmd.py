@@ -1,12 +1,10 @@
 """DPDK's testpmd as a subject: packets as they are (`io`) or with their MACs exchanged (`macswap`), on one core: what the
 devices themselves allow. `config: {mode: io | macswap}`."""
 import os
-import shutil
 
 from .. import wiring
 from ..fields import Reader
-from .base import Missing
-from .dpdk import BUFFERS, DpdkProgram
+from .dpdk import BUFFERS, DpdkProgram, installed_faults
 
 
 def read(config, faults):
@@ -23,11 +21,7 @@ class Testpmd(DpdkProgram):
     def check(self, config, wiring):
         found = super().check(config, wiring)
         read(config, found)
-        if not shutil.which("dpdk-testpmd"):
-            found.append(Missing("testpmd: no dpdk-testpmd: install the package dpdk-dev"))
-        if len(os.sched_getaffinity(0)) < 2:
-            found.append(Missing("testpmd: needs two cores: one of them for its control thread"))
-        return found
+        return found + installed_faults("testpmd")
 
     def start(self, place):
         self.joint = wiring.join(place)

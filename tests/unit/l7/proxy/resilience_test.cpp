@@ -272,6 +272,14 @@ TEST_F(Hedging, OneThatBreaksLeavesTheOther) {
   EXPECT_EQ(body_of(rig.take(client)), "first");
 }
 
+TEST_F(Hedging, OneThatTalksRubbishLeavesTheOtherAndNoTrace) {
+  Rig& rig = begin();
+  rig.send(second, "rubbish\r\n\r\n");
+  rig.send(first, answer(200, "first"));
+  EXPECT_EQ(body_of(rig.take(client)), "first");
+  EXPECT_EQ(rig.record().refusal, h1::Refusal::kNone);
+}
+
 TEST_F(Hedging, OneSetAsideMayBreak) {
   Rig& rig = begin();
   rig.reset(first);

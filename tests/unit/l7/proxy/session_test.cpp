@@ -52,7 +52,7 @@ TEST(Cookies, OfOneFieldOrSeveral) {
 
 // A route with sessions, over backends of two endpoints each.
 std::shared_ptr<const route::L7Config> sticky(config::SessionPersistence how, std::vector<uint32_t> weights = {1},
-                                              uint32_t ill = kNone) {
+                                              uint32_t ill = kNone, const config::Resilience& resilience = {}) {
   ConfigBuilder builder;
   builder.config().session_key = kKey;
   config::Filters filters;
@@ -60,8 +60,10 @@ std::shared_ptr<const route::L7Config> sticky(config::SessionPersistence how, st
   config::Action action;
   action.filters = builder.filters(filters);
   for (const uint32_t weight : weights) action.backends.push_back({builder.cluster(2), weight, config::kNoFilters});
-  for (config::Cluster& cluster : builder.config().clusters)
+  for (config::Cluster& cluster : builder.config().clusters) {
+    cluster.resilience = resilience;
     for (config::Endpoint& endpoint : cluster.endpoints) endpoint.usable = endpoint.slot != ill;
+  }
   builder.route("/", builder.action(action));
   return builder.build();
 }
@@ -104,6 +106,28 @@ TEST(Session, ACookieLeadsBackToTheEndpoint) {
   // Another client, another turn.
   EXPECT_NE(ask(rig, client).endpoint, ask(rig, client).endpoint);
   EXPECT_EQ(rig.proxy.counters().of(Count::sessions_begun), 3u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_moved), 0u);
+}
+
+// A hedged request whose slow first try answers first after all has not moved.
+TEST(Session, GoesOnWhenItsEndpointWinsAgainstAHedge) {
+  config::Resilience hedging;
+  hedging.retry =
+      config::RetryRules{.attempts = 1, .backoff = 0, .on = config::kOnReset, .try_timeout = 100 * kMs, .hedge = true};
+  hedging.retry->seal();
+  Rig rig(sticky({.name = "id"}, {1}, kNone, hedging));
+  const uint32_t client = rig.client();
+  const Answered first = ask(rig, client);
+  rig.send(client, get("/", "Cookie: id=" + first.token + "\r\n"));
+  const uint32_t slow = rig.backend();
+  rig.pass(101 * kMs);
+  ASSERT_NE(rig.backend(), slow);
+  rig.send(slow, answer(200, "ok"));
+  const std::string said = rig.take(client);
+  EXPECT_EQ(status_of(said), 200);
+  EXPECT_FALSE(has(said, "set-cookie")) << said;
+  EXPECT_EQ(rig.proxy.counters().of(Count::hedges_won), 1u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::sessions_begun), 1u);
   EXPECT_EQ(rig.proxy.counters().of(Count::sessions_moved), 0u);
 }
 
