@@ -269,6 +269,7 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
   for (const auto& each : spec.crypto().devices()) object.crypto_devices.push_back(each.device());
   object.zone = beginning_of(spec.zone(), 64);
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
+  if (spec.tcp().has_pacing()) object.tcp_pacing = spec.tcp().pacing();
 }
 
 void to_message(const model::Node& object, v1alpha1::Node& message) {
@@ -290,6 +291,7 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
   for (const std::string& device : object.crypto_devices) spec.mutable_crypto()->add_devices()->set_device(device);
   spec.set_zone(object.zone);
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
+  if (object.tcp_pacing != defaults.tcp_pacing) spec.mutable_tcp()->set_pacing(object.tcp_pacing);
 }
 
 }  // namespace penstock::api

@@ -71,6 +71,7 @@ model::Node full_node() {
   node.fragment_timeout_milliseconds = 2500;
   node.fragment_datagrams = 5;
   node.drain_seconds = 0;
+  node.tcp_pacing = false;
   return node;
 }
 
