@@ -268,6 +268,7 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
   read_encrypt(mesh_path, spec.mesh(), object.encrypt, fields);
   for (const auto& each : spec.crypto().devices()) object.crypto_devices.push_back(each.device());
   object.zone = beginning_of(spec.zone(), 64);
+  object.session_key_file = spec.sessions().key_file();
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
 }
 
@@ -289,6 +290,7 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
   write_encrypt(object.encrypt, spec);
   for (const std::string& device : object.crypto_devices) spec.mutable_crypto()->add_devices()->set_device(device);
   spec.set_zone(object.zone);
+  if (!object.session_key_file.empty()) spec.mutable_sessions()->set_key_file(object.session_key_file);
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
 }
 

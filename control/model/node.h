@@ -111,7 +111,8 @@ struct EncryptRule {  // of what goes to the prefix or comes from there; the lon
 
 struct Node {
   std::string name;
-  std::string zone;  // empty: none
+  std::string zone;              // empty: none
+  std::string session_key_file;  // control/sessions/key_file.h; empty: the gateway's own keys
   Workers workers;
   std::vector<Interface> interfaces;
   std::vector<Route> routes;

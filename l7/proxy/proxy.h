@@ -144,10 +144,11 @@ class Proxy {
 
   // affinity.h: sessions and hashes
   const config::Backend* choose_backend(Exchange& x, const config::Action& action);
+  const config::Backend* find_session(Exchange& x, const config::Action& action,
+                                      const config::SessionPersistence& how) const;
   const config::SessionPersistence* session_persistence(uint32_t filters) const;
   void hash_exchange(Exchange& x, const http::RequestHead* head);
   bool tell_session(Exchange& x, http::ResponseHead& head);
-  uint32_t seconds_now() const { return static_cast<uint32_t>(now_ / base::kNanosPerSecond); }
 
   // upstream.h: endpoints and connections to them
   void start_try(Exchange& x);

@@ -70,6 +70,7 @@ model::Node full_node() {
   node.icmp_errors_per_second = 0;
   node.fragment_timeout_milliseconds = 2500;
   node.fragment_datagrams = 5;
+  node.session_key_file = "/etc/penstock/session.keys";
   node.drain_seconds = 0;
   return node;
 }

@@ -44,6 +44,13 @@ TEST(ValidateNode, Workers) {
   EXPECT_FAULT("spec.workers.buffers: 10 is out of range (want 1024 to 4194304 packets)", n.workers.buffers = 10);
 }
 
+TEST(ValidateNode, SessionKeys) {
+  EXPECT_EQ(with_node([](Node& n) { n.session_key_file = "/etc/penstock/session.keys"; }), "");
+  EXPECT_FAULT("spec.sessions.keyFile: want an absolute path of at most 4096 characters", n.session_key_file = "keys");
+  EXPECT_FAULT("spec.sessions.keyFile: want an absolute path of at most 4096 characters",
+               n.session_key_file = "/keys\n");
+}
+
 TEST(ValidateNode, CryptoDevices) {
   EXPECT_EQ(with_node([](Node& n) { n.crypto_devices = {"0000:3d:01.0", "penstock_fake_lookaside0,polls=3"}; }), "");
   EXPECT_FAULT("spec.crypto.devices[0].device: is missing (want a PCI address or devargs)", n.crypto_devices = {""});
