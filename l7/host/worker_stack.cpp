@@ -38,11 +38,13 @@ constexpr base::Nanos kPublishEvery = 10'000'000;
 }  // namespace
 
 WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
-                         base::Nanos now, std::shared_ptr<limit::Tables> limits)
+                         base::Nanos now, std::shared_ptr<limit::Tables> limits,
+                         std::shared_ptr<proxy::OutlierTable> outliers)
     : worker_(worker),
       stack_(tuning(), sizes.memory, sizes.connections, key, now),
       net_(stack_, worker, seed),
-      proxy_(net_, limits_of(sizes), seed, now, limit::Limiter(std::move(limits), worker.counters->limits)),
+      proxy_(net_, limits_of(sizes), seed, now, limit::Limiter(std::move(limits), worker.counters->limits),
+             std::move(outliers)),
       writer_(worker.pool) {}
 
 // Before others are opened, so that there is room for those.

@@ -28,9 +28,10 @@ struct Sizes {
 
 class WorkerStack final : public engine::LocalHost {
  public:
-  // `limits`: what all workers share; null: its own.
+  // `limits` and `outliers`: what all workers share; null: its own.
   WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
-              base::Nanos now, std::shared_ptr<limit::Tables> limits = nullptr);
+              base::Nanos now, std::shared_ptr<limit::Tables> limits = nullptr,
+              std::shared_ptr<proxy::OutlierTable> outliers = nullptr);
 
   void adopt(const flow::Generation& generation) override;
   void recognise(engine::Packet* const* packets, unsigned count) override;

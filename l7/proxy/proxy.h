@@ -40,7 +40,8 @@ namespace penstock::proxy {
 template <Net N>
 class Proxy {
  public:
-  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter());
+  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter(),
+        std::shared_ptr<OutlierTable> outliers = nullptr);
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
 
@@ -185,6 +186,7 @@ class Proxy {
   void follow_cluster(Exchange& x, const config::Retry& of_route);
   void judge(const Exchange& x, Outcome outcome);
   void judge_endpoint(uint32_t cluster, uint32_t endpoint, Outcome outcome);
+  void learn_ejections(uint32_t cluster);
   void arm_cluster(uint32_t cluster);
   void on_cluster_time(uint32_t cluster);
   void on_ejections(const config::Cluster& cluster);

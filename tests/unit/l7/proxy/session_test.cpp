@@ -232,7 +232,10 @@ TEST(Session, AnAnswerThatWaitsWhileTheRouteGoesStillTells) {
   Rig rig(sticky({.name = "id"}));
   const uint32_t client = rig.client();
   rig.send(client, get("/"));
-  rig.adopt(plain_config());
+  ConfigBuilder without;
+  without.config().session_keys = keys(kKey);
+  without.route("/", without.action(ConfigBuilder::to(without.cluster(1))));
+  rig.adopt(without.build());
   rig.take(rig.backend());
   rig.send(rig.backend(), answer(200, "ok"));
   EXPECT_TRUE(has(rig.take(client), "set-cookie: id="));
