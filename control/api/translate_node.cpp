@@ -176,6 +176,10 @@ void read_workers(const v1alpha1::Workers& message, model::Workers& object, cons
   if (message.has_exact_flows()) object.exact_flows = message.exact_flows();
   if (message.has_neighbours()) object.neighbours = message.neighbours();
   if (message.has_buffers()) object.buffers = message.buffers();
+  if (message.has_connections()) object.connections = message.connections();
+  if (message.has_requests()) object.requests = message.requests();
+  if (message.has_stream_mebibytes()) object.stream_mebibytes = message.stream_mebibytes();
+  if (message.has_half_open()) object.half_open = message.half_open();
 }
 
 void write_workers(const model::Workers& object, v1alpha1::NodeSpec& spec) {
@@ -189,6 +193,10 @@ void write_workers(const model::Workers& object, v1alpha1::NodeSpec& spec) {
   if (object.exact_flows != defaults.exact_flows) message.set_exact_flows(object.exact_flows);
   if (object.neighbours != defaults.neighbours) message.set_neighbours(object.neighbours);
   if (object.buffers != defaults.buffers) message.set_buffers(object.buffers);
+  if (object.connections != defaults.connections) message.set_connections(object.connections);
+  if (object.requests != defaults.requests) message.set_requests(object.requests);
+  if (object.stream_mebibytes != defaults.stream_mebibytes) message.set_stream_mebibytes(object.stream_mebibytes);
+  if (object.half_open != defaults.half_open) message.set_half_open(object.half_open);
 }
 
 void write_neighbours(const model::Neighbours& object, v1alpha1::NodeSpec& spec) {

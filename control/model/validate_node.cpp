@@ -24,6 +24,10 @@ void validate_workers(const Workers& workers, ObjectFaults& faults) {
   want_range(faults, "spec.workers.exactFlows", workers.exact_flows, kMinTableEntries, kMaxTableEntries, "entries");
   want_range(faults, "spec.workers.neighbours", workers.neighbours, kMinTableEntries, 1u << 20, "entries");
   want_range(faults, "spec.workers.buffers", workers.buffers, kMinBuffers, kMaxBuffers, "packets");
+  want_range(faults, "spec.workers.connections", workers.connections, 1024, 1u << 22);
+  want_range(faults, "spec.workers.requests", workers.requests, 64, 1u << 17);
+  want_range(faults, "spec.workers.streamMebibytes", workers.stream_mebibytes, 8, 1u << 16, "MiB");
+  want_range(faults, "spec.workers.halfOpen", workers.half_open, 0, 1u << 20);
 }
 
 // Fields that ports and VLANs share.

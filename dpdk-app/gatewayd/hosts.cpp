@@ -4,6 +4,13 @@
 
 namespace penstock::gatewayd {
 
+bool Hosts::plan(const host::Sizes& sizes) {
+  const std::lock_guard lock(lock_);
+  if (!all_.empty()) return sizes == sizes_;
+  sizes_ = sizes;
+  return true;
+}
+
 // The stack of each worker has secrets of its own: nothing about one tells of another.
 std::unique_ptr<engine::LocalHost> Hosts::make(engine::WorkerState& worker) {
   struct {
@@ -16,7 +23,7 @@ std::unique_ptr<engine::LocalHost> Hosts::make(engine::WorkerState& worker) {
     limits_ = std::make_shared<limit::Tables>(secret.limits);
     outliers_ = std::make_shared<proxy::OutlierTable>(proxy::Limits{});
   }
-  auto made = std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now(),
+  auto made = std::make_unique<host::WorkerStack>(sizes_, worker, secret.key, secret.seed, base::monotonic_now(),
                                                   limits_, outliers_);
   all_.push_back(made.get());
   return made;

@@ -22,8 +22,12 @@
 namespace penstock::host {
 
 struct Sizes {
-  uint32_t connections = 256 * 1024;  // of both sides, TIME-WAIT included
-  tcp::Limits memory;
+  uint32_t connections =
+      256 * 1024;                   // of both sides, TIME-WAIT included; half of them clients', a quarter to endpoints
+  uint32_t requests = 16 * 1024;    // under way
+  uint32_t stream_mebibytes = 256;  // bytes of connections
+  uint32_t half_open = 1024;        // of a listener, an eighth of one source; beyond: SYN cookies
+  bool operator==(const Sizes&) const = default;
 };
 
 class WorkerStack final : public engine::LocalHost {
@@ -64,6 +68,7 @@ class WorkerStack final : public engine::LocalHost {
   void publish_counters(base::Nanos now);
 
   const engine::WorkerState& worker_;
+  const uint32_t half_open_;
   tcp::Stack stack_;
   StackNet net_;
   proxy::Proxy<StackNet> proxy_;
