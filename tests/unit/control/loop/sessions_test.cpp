@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "l7/route/l7_config.h"
 #include "unit/control/loop/loop_fixture.h"
 
 namespace penstock::loop {

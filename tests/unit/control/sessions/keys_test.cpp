@@ -59,9 +59,8 @@ TEST(OwnKeys, AKeyIsBelievedAsLongAsItMayHaveSealed) {
   EXPECT_EQ(next.previous, first.current);
   EXPECT_EQ(first.next(kNow + 2 * kSealSeconds).previous, std::nullopt);
   for (const OwnKeys& each : {first, next}) EXPECT_EQ(*parse_own_keys(to_text(each)), each);
-  for (const std::string& bad :
-       {std::string(), std::string("5"), "5 " + kOne + " 3", "x " + kOne, " " + kOne,
-        "5 " + kOne + " " + kTwo + " " + kThree, "99999999999 " + kOne})
+  for (const std::string& bad : {std::string(), std::string("5"), "5 " + kOne + " 3", "x " + kOne, " " + kOne,
+                                 "5 " + kOne + " " + kTwo + " " + kThree, "99999999999 " + kOne})
     EXPECT_FALSE(parse_own_keys(bad).ok()) << bad;
 }
 

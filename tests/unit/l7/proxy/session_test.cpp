@@ -9,8 +9,7 @@ namespace {
 constexpr base::Nanos kSecond = base::kNanosPerSecond;
 constexpr config::SessionKey kKey{0x0123456789abcdef, 0xfedcba9876543210};
 // By another SipHash.
-constexpr const char* kWritten =
-    "9271319a206af5989ee3d3cb489d151cbfd0a7dea808412a581a800444a3fcda5e160cf819931cc0";
+constexpr const char* kWritten = "9271319a206af5989ee3d3cb489d151cbfd0a7dea808412a581a800444a3fcda5e160cf819931cc0";
 
 SessionToken random_token(Random& random) {
   return {.address = base::IpAddress::v4(random.next32()),
