@@ -83,11 +83,11 @@ Compiler::Compiler(flow::HashSecret secret, base::Cycles hz)
 Compiler::~Compiler() = default;
 
 Compiled Compiler::compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                           uint64_t number, bool draining, const PeerView& peers) {
+                           uint64_t number, bool draining, const PeerView& peers, const config::SessionKeys& sessions) {
   last_ = std::make_unique<Memory>(*accepted_);
   Memory& memory = *last_;
   Compiled out;
-  const Round round{state, ports, accepted_->number, retired_, hz_, secret_, out.errors};
+  const Round round{state, ports, accepted_->number, retired_, hz_, secret_, sessions, out.errors};
   memory.number = number;
   memory.limits.update(round);
   memory.interfaces.update(round, memory.limits);
