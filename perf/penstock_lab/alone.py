@@ -3,7 +3,7 @@ to its servers through the loop-back interface of a namespace of their own (kern
 """
 import contextlib
 
-from . import trial
+from . import trial, unsigned
 from .background import Background
 from .bench import background_specification, common, specifications
 from .generators import Generator
@@ -24,7 +24,8 @@ def alone(scenario, lab):
         kind, spec, namespace = specifications(scenario, loop, ports)[0]
         with Generator(kind, spec, lab.dir, namespace) as generator:
             yield lambda load, seconds: trial.of_packets(
-                generator.trial({"seconds": seconds, "drain": 0.05, "pps": load or MOST_PACKETS})[0])
+                generator.trial({"seconds": seconds, "drain": 0.05, "pps": load or MOST_PACKETS})[0], (),
+                unsigned.counted_at(scenario.streams))
     elif scenario.background:
         # What it takes from the requests' generator is the lab's own, too.
         kind, spec, _ = background_specification(scenario, [beside_port()])

@@ -11,7 +11,7 @@ import itertools
 import os
 import time
 
-from . import background, trial
+from . import background, trial, unsigned
 from .background import Background
 from .generators import Generator
 from .interruption import deferred
@@ -85,7 +85,7 @@ class Bench:
             if warmup:
                 self._generator.trial({**command, "seconds": warmup}, self._progress.sample)
             event, samples = self._generator.trial(command, self._progress.sample, beside)
-            done = trial.of_packets(event, samples)
+            done = trial.of_packets(event, samples, unsigned.counted_at(self.scenario.streams))
         else:
             command["warmup"], beside = warmup, _counted(beside, warmup)
             command.update({name: value for name, value in (("rate", load), ("connections", connections)) if value is not None})

@@ -4,7 +4,7 @@ the generators say of streams, clients and servers. Raises WrongInput or NotTher
 import os
 import tempfile
 
-from . import generators, inputs, subjects
+from . import generators, inputs, subjects, unsigned
 from .bench import background_specification, specifications
 from .errors import NotThere, WrongInput
 from .subjects.base import Missing, Port
@@ -32,6 +32,8 @@ def _subject_faults(scenario):
     change = getattr(scenario.method, "change", None)
     if change == "restart" and scenario.wiring == "memif" and scenario.traffic == "requests":
         yield "method.change: restart: clients do not find a memif again whose other side was away: wiring veth, or traffic: packets"
+    if fault := unsigned.fault(scenario):
+        yield fault
     if scenario.wiring == "ring" and scenario.traffic != "packets":
         yield f"wiring: ring is for traffic: packets, not {scenario.traffic}"
     if scenario.wiring == "ring" and scenario.cores["subject"][0] in scenario.cores["generator"]:

@@ -6,7 +6,7 @@ and is marked partial.
 import datetime
 import time
 
-from . import book, machine, scenario as scenarios, subjects
+from . import book, machine, scenario as scenarios, subjects, unsigned
 from .alone import alone
 from .bench import Bench
 from .errors import Interrupted, LabFault, unforeseen
@@ -68,6 +68,8 @@ class Run:
         conditions = " ".join(f"{name}={value}" for name, value in variant.conditions.items())
         self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
         one.begin_turn()
+        if unsigned.counted_at(variant.streams) is not None:
+            one.note(unsigned.NOTE)
         with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor, spec.background) as bench:
             variant.method.run(bench, one)
             bench.tell_background(one)

@@ -13,8 +13,8 @@ BOUNDS = ("none", "subject", "generator")
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-    """`received`: came back whole, at the right port, counted once; all else that was sent is lost. None: the stream has no
-    signature, and nobody knows. `bytes`: of what was sent."""
+    """`received`: came back whole, at the right port, counted once; all else that was sent is lost. None: nobody knows. `signed`: told by
+    the packets' signatures; what has none and is counted is so by the ports (unsigned.py). `bytes`: of what was sent."""
     name: str
     sent: int
     received: int | None
@@ -25,6 +25,7 @@ class Stream:
     reordered: int = 0
     corrupted: int = 0
     strayed: int = 0
+    signed: bool = True
 
     @property
     def counted(self):
@@ -94,8 +95,11 @@ class Trial:
         return (self.failed + untaken) / due * self.seconds if due else self.seconds
 
 
-def of_packets(event, samples=()):
+def of_packets(event, samples=(), counted_at=None):
+    """`counted_at`: the ports that count what came, see unsigned.counted_at(); then samples say nothing of it, and there are none."""
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
+    if counted_at is not None:
+        streams, samples = tuple(_at_ports(stream, event, counted_at) for stream in streams), ()
     counted = [s for s in streams if s.counted]
     refused, missed = (sum(_count(port, name, "ports") for port in _list(event, "ports")) for name in ("refused", "missed"))
     unsent = max(0, _count(event, "due") - sum(s.sent for s in streams))
@@ -136,12 +140,19 @@ def _stream(one, index):
     where = f"streams[{index}]"
     name, sent = str(one.get("name", index)), _count(one, "sent", where)
     if one.get("received") is None:
-        return Stream(name, sent, None, _count(one, "bytes", where), Histogram())
+        return Stream(name, sent, None, _count(one, "bytes", where), Histogram(), signed=False)
     counts = {field: _count(one, field, where) for field in ("received", "bytes", "lost", "duplicated", "reordered", "corrupted", "strayed")}
     stream = Stream(name, sent, latency=_histogram(one, "latency"), **counts)
     if stream.lost > stream.sent or stream.received > stream.sent:
         raise Broken(f"generator: trial.{where} lost {stream.lost} and received {stream.received} of {stream.sent} sent")
     return stream
+
+
+def _at_ports(stream, event, names):
+    """More than was sent is not of this stream: somebody else's packet, or a duplicate."""
+    came = sum(_count(port, "foreign", "ports") for port in _list(event, "ports") if not names or port.get("name") in names)
+    received = min(stream.sent, came)
+    return dataclasses.replace(stream, received=received, lost=stream.sent - received, signed=False)
 
 
 def _list(event, name):

@@ -54,7 +54,7 @@ def main():
         if command["do"] == "quit":
             break
         if command["do"] == "trial":
-            answer(command, device, wrong, kind)
+            answer(command, device, wrong, kind, any("pcap" in stream for stream in spec.get("streams", ())))
     if "linger" in wrong:
         runtime = pathlib.Path(os.environ["RUNTIME_DIRECTORY"]) / "dpdk" / spec["prefix"]
         runtime.mkdir(parents=True)
@@ -63,7 +63,14 @@ def main():
     return 0
 
 
-def answer(command, device, wrong, kind):
+def of_ports(event):
+    """As a recording is told: what came of it only the ports know."""
+    (stream,) = event["streams"]
+    event["ports"].append({"name": "right", "sent": 0, "received": stream["received"], "foreign": stream["received"], "refused": 0})
+    event["streams"] = [{"name": stream["name"], "sent": stream["sent"], "bytes": stream["bytes"], "received": None, "latency": None}]
+
+
+def answer(command, device, wrong, kind, unsigned):
     number = command["id"]
     if wrong.get("die") == number:
         print("fake: out of memory", file=sys.stderr)
@@ -86,6 +93,8 @@ def answer(command, device, wrong, kind):
         say({"event": "sample", "id": number, "t": (n + 1) * command["sample"], "sent": event["sent"] // count,
              "received": event["streams"][0]["received"] // count, "lost": event["streams"][0]["lost"] // count, "p50": device.delay,
              "p99": device.delay})
+    if unsigned:
+        of_ports(event)
     say(event)
 
 

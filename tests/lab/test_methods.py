@@ -287,6 +287,17 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertAlmostEqual(blocked.blocked, 1 / 3)
         self.assertEqual(trial.of_packets({**event, "late": 400}).untaken, 0, "the generator was late itself")
 
+    def test_ports_count_what_has_no_signature(self):
+        event = FakeDevice(1e9).event(1000, 1.0)
+        event["streams"] = [{"name": "r", "sent": 1000, "bytes": 64000, "received": None}]
+        event["ports"] = [{"name": "left", "foreign": 7}, {"name": "right", "foreign": 900}]
+        for ports, failed in ((("right",), 100), (("left",), 993), ((), 93), (None, 0)):
+            done = trial.of_packets(event, [{"t": 1}], ports)
+            self.assertEqual((done.failed, done.offered), (failed, 1000 if ports is not None else 0))
+            self.assertEqual((len(done.samples), done.latency.count), (1 if ports is None else 0, 0))
+        event["ports"][1]["foreign"] = 1500      # somebody else's, or twice
+        self.assertEqual(trial.of_packets(event, (), ("right",)).failed, 0)
+
     def test_a_silence_is_time_without_service_though_nothing_was_lost(self):
         class Bench(FakeBench):
             def trial(self, load, seconds, sample=0.1, **_):

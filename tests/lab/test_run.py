@@ -102,6 +102,31 @@ class RunTest(unittest.TestCase):
         self.assertEqual((code, err), (2, f"{self.scenario}: streams[0].size: 3 is below 64\n"))
         self.assertEqual(self.lab("check", self.scenario)[:2], (0, f"{self.scenario}: 2 variants, nothing wrong\n"))
 
+    def test_a_recording_is_counted_by_the_ports(self):
+        recording = SCENARIO.replace('{size: "${size}", from: left, to: right}', '{from: left, to: right, pcap: {file: x.pcap}}')
+        for method, figure, value in (("throughput", "throughput", 3e6), ("open, rates: [4000000]", "loss_ratio", 0.25), ("rate", "rate", 3e6)):
+            with self.subTest(method):
+                path = self.write("recording.yaml", recording.replace("throughput", method))
+                code, _, err = self.lab("run", path, "--json", self.json, "--short")
+                self.assertEqual(code, 0, err)
+                found = result.load(self.json)
+                told = {one["metric"]: one["value"] for one in found["figures"] if one["subject"] == "a"}
+                self.assertAlmostEqual(told[figure] / value, 1, delta=0.01)
+                self.assertFalse({"latency_p50", "reordered", "corrupted"} & set(told))
+                self.assertEqual((found["latencies"], found["series"]), ([], []))
+                self.assertIn("no latency", "".join(found["notes"]))
+
+    def test_what_cannot_be_counted_is_refused(self):
+        one = "{name: a, from: left, to: right, pcap: {file: x.pcap}}"
+        plain = '{size: "${size}", from: left, to: right}'
+        for streams, method, said in ((one, "reset, load: 10", "method.name: reset needs packets with a signature"),
+                                      (f"{one}, {plain[:-1]}, signature: false}}", "throughput", "streams: none has a signature")):
+            with self.subTest(method):
+                code, _, err = self.lab("check", self.write("wrong.yaml", SCENARIO.replace(plain, streams).replace("throughput", method)))
+                self.assertEqual(code, 2)
+                self.assertIn(said, err)
+        self.assertEqual(self.lab("check", self.write("both.yaml", SCENARIO.replace(plain, f"{one}, {plain}")))[0], 0)
+
     def test_drivers_are_asked_before_anything_starts(self):
         for old, new, expected in (("driver: loop}]", "driver: lop}]", "subjects[1].driver: 'lop' is none of loop"),
                                    ("driver: loop}]", "driver: loop, config: {speed: 1}}]", "subjects[1].config.speed: is not known"),

@@ -10,6 +10,7 @@ class Method:
     """`TRAFFIC`: what it is for. __init__(fields) takes its fields from a fields.Reader; run(bench, book) does the work."""
     NAME = ""
     TRAFFIC = ("packets", "requests")
+    signed = False         # needs packets with a signature, for latency or for samples of what came (unsigned.py)
     arrivals = "open"      # of clients, which a method that sets a rate needs; "": whichever the scenario has
 
     def trial_seconds(self, fields, default):
@@ -35,6 +36,6 @@ def must_offer(trial, what):
 
 def fates(book, trial, load=None, /, **conditions):
     """What became of packets other than to come back or be lost: a figure for each fate. `load`: see Book.figure."""
-    counted = [stream for stream in trial.streams if stream.counted]
+    counted = [stream for stream in trial.streams if stream.signed]
     for name in ("duplicated", "reordered", "corrupted", "strayed") if counted else ():
         book.figure(name, "packets", "lower", sum(getattr(stream, name) for stream in counted), trial.bound, "", load, **conditions)

@@ -44,6 +44,7 @@ class Reset(Method):
     """One change of kind `change` (a restart, a new configuration), `at` seconds into the trial. The time without service is told by what
     was lost, or by the longest silence if that is more: where a full port or a deep buffer holds back what is sent, little is lost."""
     NAME = "reset"
+    signed = True
 
     def __init__(self, fields):
         self.trial_seconds(fields, 5.0)

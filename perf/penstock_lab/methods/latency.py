@@ -38,6 +38,7 @@ def _stream(bench, book, trial, stream, note, load, **conditions):
 class Latency(Method):
     """`of`: the load that the shares are of; without it, a search finds the throughput first."""
     NAME = "latency"
+    signed = True
 
     def __init__(self, fields):
         self.trial_seconds(fields, 1.0)

@@ -62,6 +62,7 @@ class Ramp(Method):
 class Spike(Method):
     """`base` load, then `peak`, then `base` again: what was lost, and how long after the peak something still was."""
     NAME = "spike"
+    signed = True
 
     def __init__(self, fields):
         self.trial_seconds(fields, 1.0)
