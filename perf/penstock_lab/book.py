@@ -41,8 +41,8 @@ class Figure:
         """{turn: (sample, load)}"""
         return dict(zip(self.turns, zip(self.samples, self.loads)))
 
-    def to_json(self, subject, seed):
-        value, interval = self.value, stats.interval_of_median(self.samples, seed)
+    def to_json(self, subject):
+        value, interval = self.value, stats.interval_of_median(self.samples)
         if value is None:
             value = stats.median(self.samples)
         return {"subject": subject, "metric": self.metric, "unit": self.unit, "better": self.better, "conditions": self.conditions,
@@ -118,8 +118,8 @@ class Book:
         if text not in self.notes:
             self.notes.append(text)
 
-    def figures_of_result(self, seed):
-        return [one.to_json(self.subject, seed) for one in self.figures().values()]
+    def figures_of_result(self):
+        return [one.to_json(self.subject) for one in self.figures().values()]
 
     def latencies_of_result(self):
         return [{"subject": self.subject, "conditions": one["conditions"], "load": stats.median(one["loads"]), "unit": one["unit"],
@@ -143,21 +143,21 @@ def worst_bound(bounds):
     return "subject"
 
 
-def comparisons(device, peer, seed):
+def comparisons(device, peer):
     """The device against one peer: figures of the same name and conditions, turn by turn."""
     theirs_by_key, turns = peer.figures(), max(device.turns, peer.turns)
     pairs = [(mine, theirs_by_key[key]) for key, mine in device.figures().items() if key in theirs_by_key]
     return [{"metric": mine.metric, "unit": mine.unit, "conditions": mine.conditions, "device": device.subject, "peer": peer.subject,
-             "level": stats.LEVEL, **_compared(mine, theirs, turns, seed)}
+             "level": stats.LEVEL, **_compared(mine, theirs, turns)}
             for mine, theirs in pairs if mine.unit == theirs.unit and any((*mine.samples, *theirs.samples))]
 
 
-def _compared(mine, theirs, turns, seed):
+def _compared(mine, theirs, turns):
     """What a comparison says, {ratio, interval, pairs, method, verdict}, and in its method why it may say nothing."""
     ours, others = mine.by_turn(), theirs.by_turn()
     both = sorted(set(ours) & set(others))
     samples = [[one[turn][0] for turn in both] for one in (ours, others)]
-    ratio, interval, method = stats.paired_ratio(*samples, seed)
+    ratio, interval, method = stats.paired_ratio(*samples)
     verdict = stats.verdict(ratio, interval, mine.better) if ratio is not None else stats.verdict_of_zero(*samples, mine.better)
     reasons = [f"{len(both)} of {turns} turns have both"] if len(both) < turns else []
     against = no_verdict(verdict, worst_bound(mine.bounds), worst_bound(theirs.bounds))

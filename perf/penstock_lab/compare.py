@@ -7,19 +7,19 @@ from . import book, stats
 from .progress import quantity
 
 
-def compare(before, after, seed=1):
+def compare(before, after):
     """A row for each figure of both results: {subject, metric, unit, conditions, better, before, after, ratio, interval, method,
     verdict}; ratio is after / before, None with a figure of zero. What only `before` has is `gone`, and its `after` None. Then, as
     texts, what speaks against comparing."""
     relative = _relative(before, after)
     replaced = {_key({**row, "subject": subject}) for row in relative for subject in row["subjects"]}
     rows = [_row({name: row[name] for name in ("metric", "conditions", "better")} | {"subject": " / ".join(row["subjects"]),
-                 "unit": "ratio"}, row["before"], row["after"], row["bounds"], seed) for row in relative]
+                 "unit": "ratio"}, row["before"], row["after"], row["bounds"]) for row in relative]
     known = {_key(figure): figure for figure in before["figures"]}
     for figure in after["figures"]:
         old = known.get(_key(figure))
         if old is not None and _key(figure) not in replaced:
-            rows.append(_row(figure, old["samples"], figure["samples"], (figure["bound"], old["bound"]), seed))
+            rows.append(_row(figure, old["samples"], figure["samples"], (figure["bound"], old["bound"])))
     left = {_key(figure) for figure in after["figures"]}
     rows += [_gone(figure) for key, figure in known.items() if key not in left and not _thin(figure)]
     return rows, list(_warnings(before, after))
@@ -68,9 +68,9 @@ def columns(head, lines):
     return ["  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip() for line in lines]
 
 
-def _row(figure, before, after, bounds, seed):
+def _row(figure, before, after, bounds):
     """`bounds`: of the figure after, and before."""
-    ratio, interval, method = stats.ratio_of_medians(after, before, seed)
+    ratio, interval, method = stats.ratio_of_medians(after, before)
     verdict = stats.verdict(ratio, interval, figure["better"]) if ratio is not None else \
         stats.verdict_of_zero(after, before, figure["better"])
     if against := book.no_verdict(verdict, *bounds):

@@ -78,7 +78,7 @@ class Run:
     def _result(self, started, seconds, facts):
         first = self.variants[0]
         books = [one for group in self._books for one in group]
-        compared = [made for group in self._books for peer in group[1:] for made in book.comparisons(group[0], peer, first.seed)]
+        compared = [made for group in self._books for peer in group[1:] for made in book.comparisons(group[0], peer)]
         notes = list(dict.fromkeys(text for one in books for text in one.notes))
         if self.error is not None:
             notes.append("interrupted" if isinstance(self.error, Interrupted) else f"ended early: {self.error}")
@@ -90,7 +90,7 @@ class Run:
             "versions": {**machine.versions(), **self._versions}, "stability": self._stability.to_json(),
             "subjects": [{"name": spec.name, "driver": spec.driver, "version": self._versions[spec.name], "config": spec.config,
                           "digest": scenarios.digest(spec.config)} for spec in first.subjects],
-            "figures": [figure for one in books for figure in one.figures_of_result(first.seed)], "comparisons": compared,
+            "figures": [figure for one in books for figure in one.figures_of_result()], "comparisons": compared,
             "curves": [made for one in books for made in one.curves],
             "latencies": [made for one in books for made in one.latencies_of_result()],
             "series": [made for one in books for made in one.series], "stages": [made for one in books for made in one.stages_of_result()],

@@ -66,7 +66,7 @@ def comparison(device, peer, spread=0.01):
     verdict = "unclear" if low < 1 < high else "better" if (ratio - 1) * sign > 0 else "worse"
     return {"metric": device["metric"], "unit": device["unit"], "conditions": device["conditions"], "device": device["subject"],
             "peer": peer["subject"], "ratio": ratio, "interval": [low, high], "level": 0.95, "pairs": 5,
-            "method": "bootstrap of the ratio of medians, 10000 resamples", "verdict": verdict}
+            "method": "geometric mean of paired ratios, Student's t of their logarithms", "verdict": verdict}
 
 
 def compare_all(result):

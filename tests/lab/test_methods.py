@@ -31,7 +31,7 @@ def run(name, device=None, bench=None, **fields):
     """The book of one run, and its figures by name and conditions."""
     book = Book("dut", {})
     method(name, **fields).run(bench or FakeBench(device), book)
-    return book, {(one["metric"], *one["conditions"].values()): one for one in book.figures_of_result(1)}
+    return book, {(one["metric"], *one["conditions"].values()): one for one in book.figures_of_result()}
 
 
 class PacketMethodsTest(unittest.TestCase):
@@ -86,7 +86,7 @@ class PacketMethodsTest(unittest.TestCase):
                 for one, (capacity, delay) in zip(books, ((1e6, 5000), peer)):
                     one.begin_turn()
                     method("latency", shares=[0.5], **fields).run(FakeBench(FakeDevice(capacity, delay=delay)), one)
-            return next(one for one in comparisons(*books, 1) if one["metric"] == "latency_p99")
+            return next(one for one in comparisons(*books) if one["metric"] == "latency_p99")
 
         for peer, fields, expected in (((2e6, 10000), {}, "unclear"), ((1.005e6, 10000), {}, "better"), ((2e6, 10000), {"of": 1e5}, "better")):
             found = compared(peer, **fields)
@@ -459,7 +459,7 @@ class BookTest(unittest.TestCase):
         book, device = Book("dut", {"size": 64}), FakeDevice(1e6, delay=1000)
         for _ in range(3):
             method("open", rates=[1000]).run(FakeBench(device), book)
-        figure = next(one for one in book.figures_of_result(1) if one["metric"] == "rate")
+        figure = next(one for one in book.figures_of_result() if one["metric"] == "rate")
         self.assertEqual((figure["samples"], figure["conditions"]), ([1000.0] * 3, {"size": 64, "rate": 1000}))
         self.assertEqual(book.latencies_of_result()[0]["histogram"]["count"], 3000)
 
@@ -468,7 +468,7 @@ class BookTest(unittest.TestCase):
         book = Book("dut", {})
         for turn in range(10):
             book.percentiles(FakeDevice(1e9, delay=9000 if turn == 9 else 1000).trial(100, 1.0).latency)
-        found = {one["metric"]: one for one in book.figures_of_result(1)}
+        found = {one["metric"]: one for one in book.figures_of_result()}
         self.assertEqual((found["latency_p50"]["value"], found["latency_p99"]["value"], found["latency_max"]["value"]), (1003, 9000, 9000))
         self.assertEqual(found["latency_p99"]["samples"], [1000.0] * 9 + [9000.0])
         self.assertIn("latency_p99.9", found)      # a thousand can carry it, a hundred could not
@@ -480,7 +480,7 @@ class BookTest(unittest.TestCase):
         book = Book("dut", {})
         for bound in ("subject", "generator", "unknown", "subject"):
             book.figure("rate", "pps", "higher", 1, bound)
-        self.assertEqual(book.figures_of_result(1)[0]["bound"], "generator")
+        self.assertEqual(book.figures_of_result()[0]["bound"], "generator")
 
     def test_comparisons_pair_the_turns(self):
         mine, theirs = Book("a", {}), Book("b", {})
@@ -489,7 +489,7 @@ class BookTest(unittest.TestCase):
             mine.figure("rate", "pps", "higher", 3 - turn)
             theirs.figure("rate", "pps", "higher", 1.5 - turn / 2)
         theirs.figure("other", "pps", "higher", 1)
-        (found,) = comparisons(mine, theirs, 1)
+        (found,) = comparisons(mine, theirs)
         self.assertAlmostEqual(found["ratio"], 2)
         self.assertEqual((found["pairs"], found["device"], found["peer"], found["verdict"]), (3, "a", "b", "better"))
 
@@ -503,7 +503,7 @@ class BookTest(unittest.TestCase):
                 theirs.percentiles(FakeDevice(1e9, delay=1000 * 2 ** turn).trial(100, 1.0).latency)
             theirs.figure("rate", "pps", "higher", 1 / 2 ** turn)
             mine.percentiles(FakeDevice(1e9, delay=1000 * 2 ** turn).trial(100, 1.0).latency)
-        for found in comparisons(mine, theirs, 1):
+        for found in comparisons(mine, theirs):
             self.assertAlmostEqual(found["ratio"], 3 if found["metric"] == "rate" else 1, places=2)
             self.assertEqual(found["pairs"], 4)
             self.assertIn("4 of 5 turns have both", found["method"])
@@ -514,7 +514,7 @@ class BookTest(unittest.TestCase):
             for value in values:
                 one.begin_turn()
                 one.figure("rate", "pps", "higher", value, bound)
-        return comparisons(*books, 1)
+        return comparisons(*books)
 
     def test_there_is_no_verdict_where_a_limit_was_not_the_subjects(self):
         for mine, bounds, expected, said in ((2, ("generator", "subject"), "unclear", "the generator was the limit"),
@@ -536,7 +536,7 @@ class BookTest(unittest.TestCase):
         for one, other in ((mine, theirs), (theirs, mine)):
             one.begin_turn(), other.begin_turn()
             one.figure("rate", "pps", "higher", 1)
-        (found,) = comparisons(mine, theirs, 1)
+        (found,) = comparisons(mine, theirs)
         self.assertEqual((found["ratio"], found["pairs"], found["verdict"]), (None, 0, "unclear"))
 
     def test_two_figures_of_zero_are_no_comparison(self):

@@ -34,7 +34,7 @@ class Messages(unittest.TestCase):
         one.latency(FakeDevice(1e9, delay=2_000_000).trial(1000, 1.0), FakeBench(None))
         self.result = {"name": "self_test", "digest": "0" * 64, "partial": False, "seed": 1, "command": "penstock-lab run x",
                        "stability": {"trusted": True, "reasons": [], "checks": []}, "started": "2026-01-01T00:00:00Z",
-                       "seconds": 90.5, "figures": one.figures_of_result(1), "latencies": one.latencies_of_result(),
+                       "seconds": 90.5, "figures": one.figures_of_result(), "latencies": one.latencies_of_result(),
                        "scenario": {"clients": {"target": "192.0.2.1:80", "connections": 64, "arrivals": {"open": {"rate": 5000}},
                                                 "request": {"path": "/128", "headers": {"host": "shop"}}}}}
 
