@@ -11,6 +11,7 @@ from .histogram import Histogram
 
 
 LOADS_DIFFER = 0.02      # two loads, before what happened at them is no comparison
+BEYOND = 10              # values of each turn beyond a percentile, before turns are compared by it: of fewer it is all but their maximum
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
 
 
@@ -28,6 +29,7 @@ class Figure:
     bounds: list = dataclasses.field(default_factory=list)
     notes: list = dataclasses.field(default_factory=list)
     value: float | None = None
+    whole: bool = False      # of all turns together, and not to be compared
 
     def add(self, sample, turn, load, bound, note):
         self.samples.append(float(sample))
@@ -75,7 +77,7 @@ class Book:
 
     def figures(self):
         """Figures by metric and conditions. A percentile is there when the values can carry it: the p99.99 of a thousand would be
-        their maximum under another name."""
+        their maximum under another name. Where only all turns together can, it is one sample, which nothing is compared with."""
         found = dict(self._figures)
         for conditions, turns in self._tails.values():
             total = Histogram()
@@ -84,9 +86,7 @@ class Book:
             for name, share in (*PERCENTILES, ("max", 1)):
                 if name == "max" or total.count * (1 - share) >= 1:
                     key = self._key(f"latency_{name}", conditions)[0]
-                    found[key] = Figure(f"latency_{name}", "ns", "lower", conditions, value=float(total.percentile(share)))
-                    for histogram, *place in turns:
-                        found[key].add(histogram.percentile(share), *place)
+                    found[key] = _tail(Figure(f"latency_{name}", "ns", "lower", conditions, value=float(total.percentile(share))), share, turns)
         return found
 
     def latency(self, trial, bench, /, **conditions):
@@ -135,6 +135,17 @@ class Book:
         return (metric, *sorted((name, str(value)) for name, value in conditions.items())), conditions
 
 
+def _tail(figure, share, turns):
+    """The percentile with a sample for each turn, or a single one of all where some turn has too few values beyond it."""
+    figure.whole = share < 1 and any(histogram.count * (1 - share) < BEYOND * (1 - 1e-9) for histogram, *_ in turns)
+    for histogram, *place in turns:
+        figure.add(histogram.percentile(share), *place)
+    if figure.whole:
+        figure.samples, figure.turns, figure.loads = [figure.value], figure.turns[:1], figure.loads[:1]
+        figure.notes.append(f"of all turns together, and not compared: some turn has fewer than {BEYOND} values beyond it")
+    return figure
+
+
 def worst_bound(bounds):
     """One turn in which the generator was the limit makes the figure the generator's."""
     for bound in ("generator", "unknown", "device"):
@@ -149,7 +160,7 @@ def comparisons(device, peer):
     pairs = [(mine, theirs_by_key[key]) for key, mine in device.figures().items() if key in theirs_by_key]
     return [{"metric": mine.metric, "unit": mine.unit, "conditions": mine.conditions, "device": device.subject, "peer": peer.subject,
              "level": stats.LEVEL, **_compared(mine, theirs, turns)}
-            for mine, theirs in pairs if mine.unit == theirs.unit and any((*mine.samples, *theirs.samples))]
+            for mine, theirs in pairs if mine.unit == theirs.unit and not (mine.whole or theirs.whole) and any((*mine.samples, *theirs.samples))]
 
 
 def _compared(mine, theirs, turns):
