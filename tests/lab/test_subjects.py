@@ -14,6 +14,7 @@ sys.path.insert(0, str(ROOT / "perf"))
 from penstock_lab import inputs, subjects, wiring  # noqa: E402
 from penstock_lab.subjects import dpdk, kernel_time, tunnel  # noqa: E402
 from penstock_lab.subjects.base import Missing  # noqa: E402
+from penstock_lab.subjects.penstock import Penstock  # noqa: E402
 
 
 def stream(size=64, source="10.0.0.1", destination="198.18.1.1", protocol="udp", **ports):
@@ -227,6 +228,22 @@ class Inputs(unittest.TestCase):
         self.assertEqual(inputs.check([many, many]), ["streams: 300000 frames of all together are more than the 200000 of a file"])
         self.assertEqual(len(inputs.check([])), 1)
         self.assertEqual(inputs.check([stream(), stream("imix", protocol="tcp")]), [])
+
+
+class Counted(unittest.TestCase):
+    def test_cycles_are_of_rounds_with_packets(self):
+        subject = Penstock({})
+        subject._busy_seconds = lambda busy, idle: 1.0
+        subject._stats = lambda: {"time": "5000000000", "ports": [], "drops": [{"reason": "no_route", "packets": "7"}],
+                                  "workers": [{"busyCycles": "400", "idleCycles": "1300000"}]}
+        sample = subject.sample()
+        self.assertEqual((sample.cycles, sample.drops), (400, {"no_route": 7}))
+
+    def test_who_cannot_tell_idle_rounds_has_no_cycles(self):
+        program = dpdk.DpdkProgram()
+        program._ports, program._busy_seconds = range(1), lambda: 1.0
+        program._telemetry = mock.Mock(ask=lambda _: {name: 1 for name in ("opackets", "ipackets", "imissed", "oerrors", "rx_nombuf")})
+        self.assertEqual((program.sample().cycles, program.sample().polls), (None, True))
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class Port:
 @dataclasses.dataclass(frozen=True)
 class Sample:
     """Counted so far, at `time` (seconds of a clock that only grows): packets out of the subject and into it, packets it
-    dropped by name, seconds it was busy, cycles its cores have spent. None: this subject cannot tell. `polls`: rounds without
-    packets are among its busy seconds."""
+    dropped by name, seconds it was busy, cycles its cores have spent in rounds with packets. None: this subject cannot tell, and for
+    cycles that is so when it cannot tell idle rounds from others. `polls`: rounds without packets are among its busy seconds."""
     time: float
     sent: int | None = None
     received: int | None = None

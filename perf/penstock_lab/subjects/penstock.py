@@ -2,7 +2,7 @@
 
 `config` says what it does (penstock_objects.py). Packets are those of its ports; drops those it names. Busy seconds: over replay
 and memif what the worker's thread ran, times its share of cycles in rounds with packets; over veth its process, and the kernel
-that moves packets on its behalf (kernel_time.py). Cycles are the worker's, idle rounds included.
+that moves packets on its behalf (kernel_time.py). Cycles are the worker's, of rounds with packets.
 """
 import pathlib
 import shutil
@@ -94,7 +94,7 @@ class Penstock(Subject):
         busy, idle = (sum(int(w[name]) for w in workers) for name in ("busyCycles", "idleCycles"))
         drops = {d["reason"]: int(d["packets"]) for d in stats.get("drops", []) if int(d.get("packets", 0))}
         packets = lambda way: sum(int(p.get(way, {}).get("packets", 0)) for p in ports)   # noqa: E731
-        return Sample(int(stats["time"]) / 1e9, packets("tx"), packets("rx"), drops, self._busy_seconds(busy, idle), busy + idle)
+        return Sample(int(stats["time"]) / 1e9, packets("tx"), packets("rx"), drops, self._busy_seconds(busy, idle), busy)
 
     def _stats(self):
         try:
