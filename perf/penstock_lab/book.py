@@ -12,6 +12,7 @@ from .histogram import Histogram
 
 LOADS_DIFFER = 0.02      # two loads, before what happened at them is no comparison
 BEYOND = 10              # values of each turn beyond a percentile, before turns are compared by it: of fewer it is all but their maximum
+REST = "receive, send and the loop around"      # what the cycles of a packet are beside the stages
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
 
 
@@ -127,8 +128,15 @@ class Book:
                 for one in self.latencies.values() if one["histogram"].count]
 
     def stages_of_result(self):
-        return [{"subject": self.subject, "conditions": conditions, "stages": {name: stats.median(v) for name, v in stages.items()}}
+        return [{"subject": self.subject, "conditions": conditions,
+                 "stages": self._with_rest(conditions, {name: stats.median(v) for name, v in stages.items()})}
                 for conditions, stages in self._stages.values() if stages]
+
+    def _with_rest(self, conditions, stages):
+        """With what is left of the figure `cycles`, so that the sum is the figure; where there is none, the stages alone."""
+        figure = self._figures.get(self._key("cycles", conditions)[0])
+        rest = stats.median(figure.samples) - sum(stages.values()) if figure else 0
+        return {**stages, REST: rest} if rest > 0 else stages
 
     def _key(self, metric, conditions):
         conditions = {**self.conditions, **conditions}

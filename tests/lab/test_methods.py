@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeBench, FakeDevice  # noqa: E402
 from penstock_lab import stats, trial  # noqa: E402
 from penstock_lab.bench import Bench  # noqa: E402
-from penstock_lab.book import Book, comparisons  # noqa: E402
+from penstock_lab.book import REST, Book, comparisons  # noqa: E402
 from penstock_lab.errors import Broken  # noqa: E402
 from penstock_lab.fields import Reader  # noqa: E402
 from penstock_lab.methods import METHODS  # noqa: E402
@@ -349,7 +349,7 @@ class WorkTest(unittest.TestCase):
         self.assertEqual(figures["cycles",]["value"], 1000)
         for cycles in (50.0, 60.0):
             book.stage_cycles({"parse": cycles})
-        self.assertEqual([one["stages"] for one in book.stages_of_result()], [{"parse": 50.0}])
+        self.assertEqual([one["stages"] for one in book.stages_of_result()], [{"parse": 50.0, REST: 950.0}])
 
     def test_idle_rounds_of_a_drain_are_nobodys_work(self):
         """Who polls is busy for all of the 1.25 s; a million packets of one second are counted. Who is busy with packets only is left alone."""

@@ -10,6 +10,7 @@ from unittest import mock
 
 import samples
 from penstock_lab import result
+from penstock_lab.book import REST
 from penstock_lab.histogram import Histogram
 from penstock_lab.report import facts, html, markdown, markup, pictures, plot, scales, theme, timeline, units
 
@@ -174,6 +175,13 @@ class Pictures(unittest.TestCase):
             self.assertIn(units.quantity(figure["value"], figure["unit"]), told)
         for c in made["comparisons"]:
             self.assertIn(units.ratio(c["ratio"]), told)
+
+    def test_stages_say_what_they_leave_out(self):
+        for cycles, said in (({"parse": 40.0, "route": 133.7, REST: 226.2}, "2 stages and the rest, 399.9 cycles in all"),
+                             ({"parse": 40.0, "route": 133.7}, "173.7 cycles in 2 stages; what is around them is left out")):
+            made = samples.partial()
+            made["stages"] = [{"subject": "penstock", "conditions": {}, "stages": cycles}]
+            self.assertIn(said, "".join(html.page([made])))
 
     def test_strange_results_are_drawn_too(self):
         made = samples.partial()

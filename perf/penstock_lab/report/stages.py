@@ -1,4 +1,8 @@
-"""Where the cycles of a packet go: the stages of a device one after the other, each starting where the one before ended."""
+"""Where the cycles of a packet go: the stages of a device one after the other, each starting where the one before ended. What the
+stages leave of all its cycles is the last bar, where it is known.
+"""
+from penstock_lab.book import REST
+
 from . import facts, units
 from .plot import WIDE, Plot, Table, fit, text_width
 from .scales import Linear
@@ -15,7 +19,8 @@ def _picture(result, styles, entry, name):
     subject, stages = entry["subject"], list(entry["stages"].items())
     total = sum(cycles for _, cycles in stages)
     title = " · ".join(filter(None, ["Cycles per packet", facts.short(subject), units.conditions(entry["conditions"])]))
-    about = f"{len(stages)} stages, {units.number(total)} cycles in all"
+    about = f"{len(stages) - 1} stages and the rest, {units.number(total)} cycles in all" if REST in entry["stages"] else \
+        f"{units.number(total)} cycles in {len(stages)} stages; what is around them is left out"
     plot = Plot(name, title, about, facts.cautions(result), (), styles, width=WIDE, height=ROW * len(stages) + 8, margins=(190, 90))
     x = Linear(total or 1, plot.left, plot.right, most=8)
     plot.put_text(0, plot.top - 14, "stage", class_="p-quiet axis-label")
