@@ -96,6 +96,10 @@ class Bench:
         self._progress.trial(done, self.unit)
         return done
 
+    @property
+    def generator_pids(self):
+        return (self._generator.pid,) if self._generator else ()
+
     def tell_background(self, book):
         """Its figures of all trials so far, if there is one."""
         if self._background:

@@ -12,6 +12,7 @@ from .bench import Bench
 from .errors import Interrupted, LabFault, unforeseen
 from .interruption import ignored, interruptible
 from .laboratory import Lab, LabError
+from .others import Watch
 from .stability import Stability
 from .subjects.base import SubjectError
 
@@ -30,7 +31,7 @@ class Run:
     def run(self):
         started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
         first = self.variants[0]
-        cores = sorted({*first.cores["generator"], *first.cores["subject"]})
+        cores = _cores(first)
         self._versions = {spec.name: _driver(spec).version() for spec in first.subjects}
         facts = machine.facts(first.cores)
         lab = Lab("perf")
@@ -66,12 +67,17 @@ class Run:
 
     def _turn(self, variant, spec, one, lab):
         conditions = " ".join(f"{name}={value}" for name, value in variant.conditions.items())
-        self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
+        called = " ".join(filter(None, (variant.name, conditions, one.subject)))
+        self.progress.turn(called)
         one.begin_turn()
         if unsigned.counted_at(variant.streams) is not None:
             one.note(unsigned.NOTE)
         with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor, spec.background) as bench:
-            variant.method.run(bench, one)
+            watch = Watch(_cores(variant), bench.generator_pids)
+            try:
+                variant.method.run(bench, one)
+            finally:
+                self._stability.turn(f"turn {one.turns} of {called}", _cores(variant), _asked(variant, watch.shares()))
             bench.tell_background(one)
         self.progress.turn_done()
 
@@ -95,6 +101,15 @@ class Run:
             "latencies": [made for one in books for made in one.latencies_of_result()],
             "series": [made for one in books for made in one.series], "stages": [made for one in books for made in one.stages_of_result()],
             "notes": notes}
+
+
+def _cores(variant):
+    return sorted({*variant.cores["generator"], *variant.cores["subject"]})
+
+
+def _asked(variant, shares):
+    """Only a generator of packets has its core for itself: clients, servers and a background may share theirs, and wait by that."""
+    return shares if variant.traffic == "packets" else {"others": shares["others"]}
 
 
 def _driver(spec):

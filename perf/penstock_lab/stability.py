@@ -1,4 +1,5 @@
-"""Is this testbed fit to measure? Asked before the first trial and, of what the host took away, again after the last.
+"""Is this testbed fit to measure? Asked before the first trial; of who else was on the cores, in each turn; and of what the host took
+away, after the last.
 
 Each check is {name, value, unit, limit, ok, about}; `about` of a failed one is the reason why the result is not trusted. The limits are
 the lab's own: a core that stands still for half a millisecond delays 5,000 of 10 million packets a second.
@@ -12,6 +13,7 @@ from .histogram import Histogram
 
 STEAL_LIMIT = 0.01            # share of time
 OTHERS_LIMIT = 0.10
+WAITED_LIMIT = 0.01           # share of time, of a generator that polls
 GAP_LIMIT = 500.0             # µs
 DRIFT_LIMIT = 100.0           # ppm
 RATE_LIMIT = 0.001            # share: the exactness the lab promises below saturation
@@ -25,6 +27,7 @@ class Stability:
 
     def __init__(self):
         self.checks, self.floor, self._before = [], None, None
+        self._turns = []       # (which, cores, shares)
 
     def add(self, name, value, unit, limit, ok, about):
         self.checks.append({"name": name, "value": value, "unit": unit, "limit": limit, "ok": bool(ok), "about": about})
@@ -55,8 +58,22 @@ class Stability:
         self.add("cores_apart", len(shared), "cores", 0, not shared,
                  f"generator and subject share cores {shared}: each takes time from the other" if shared else "of generator and subject")
 
+    def turn(self, which, cores, shares):
+        """What others.Watch saw in a turn; `which`: how a person calls it. Without "waited" nobody asks for it."""
+        self._turns.append((which, cores, shares))
+
+    def _tell_turns(self):
+        for name, check, limit, what in (("others", "others_in_turns", OTHERS_LIMIT, "others used {:.1%} of cores {}"),
+                                         ("waited", "generator_waited", WAITED_LIMIT, "the generator waited {:.1%} of the time for cores {}")):
+            seen = [(shares[name], f"{which}: {what.format(shares[name], cores)}") for which, cores, shares in self._turns if name in shares]
+            if seen:
+                bad = [text for share, text in seen if share > limit]
+                self.add(check, round(max(share for share, _ in seen), 4), "share", limit, not bad,
+                         "; ".join(bad) or f"the worst of {len(seen)} turns")
+
     def after_run(self, cores):
-        """What the hypervisor took away while it was measured."""
+        """Who was on the cores while it was measured, and what the hypervisor took away."""
+        self._tell_turns()
         if self._before is None:
             return
         after = core_times(cores)

@@ -1,12 +1,14 @@
 """The checks of the testbed: each sees what it is for."""
+import os
 import pathlib
 import sys
+import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeDevice  # noqa: E402
-from penstock_lab import machine, result, stability  # noqa: E402
+from penstock_lab import machine, others, result, stability  # noqa: E402
 
 STAT = """cpu  300 0 0 0 0 0 0 0 0 0
 cpu0 100 10 20 500 5 1 2 40 0 0
@@ -78,6 +80,42 @@ class StabilityTest(unittest.TestCase):
         told = made.to_json()
         self.assertEqual(told["trusted"], not told["reasons"])
         self.assertEqual(len(told["reasons"]), sum(not check["ok"] for check in told["checks"]))
+
+    def test_a_turn_whose_core_was_shared_is_not_trusted(self):
+        made = stability.Stability()
+        made.turn("turn 1 of x dut", [0, 1], {"others": 0.02, "waited": 0.001})
+        made.turn("turn 2 of x dut", [0, 1], {"others": 0.35, "waited": 0.001})
+        made.turn("turn 1 of x peer", [0, 1], {"others": 0.0, "waited": 0.2})
+        made.after_run([0])
+        self.assertEqual({name: check["value"] for name, check in self.checks(made).items()}, {"others_in_turns": 0.35, "generator_waited": 0.2})
+        self.assertEqual(made.to_json()["reasons"], ["turn 2 of x dut: others used 35.0% of cores [0, 1]",
+                                                     "turn 1 of x peer: the generator waited 20.0% of the time for cores [0, 1]"])
+
+    def test_others_are_told_from_ours(self):
+        """Two cores for ten seconds; ours ran for 900 ticks and a thread of the kernel for 50, which leaves 250 of 2000 to others."""
+        with tempfile.TemporaryDirectory() as directory:
+            proc = pathlib.Path(directory)
+            self.write_proc(proc, busy=0, ours=5, kernel=0, waited=0)
+            watch = others.Watch([0, 1], [7], root=7, proc=proc)
+            self.write_proc(proc, busy=600, ours=905, kernel=50, waited=30_000_000)
+            watch._began -= 10
+            shares = watch.shares()
+        self.assertAlmostEqual(shares["others"], 250 / 2000)
+        self.assertAlmostEqual(shares["waited"], 0.003, places=4)
+
+    def write_proc(self, proc, busy, ours, kernel, waited):
+        """Process 7, its child 8 and the kernel's 9 on core 1, and 4, which is a stranger's; 8 has a thread on core 5."""
+        for pid, parent, ticks, core in ((7, 4, 0, 0), (8, 7, ours, 1), (9, 2, kernel, 1), (4, 1, 3 * ours, 0)):
+            for path, where in ((proc / str(pid), core), (proc / str(pid) / "task" / str(pid), core), (proc / str(pid) / "task" / f"{pid}0", 5)):
+                path.mkdir(parents=True, exist_ok=True)
+                fields = ["S", str(parent), *["0"] * 9, str(ticks), "0", *["0"] * 23, str(where)]
+                (path / "stat").write_text(f"{pid} (a) b) {' '.join(fields)}\n")
+        (proc / "7" / "schedstat").write_text(f"0 {waited} 9\n")
+        (proc / "stat").write_text("".join(f"cpu{core} {busy} 0 0 {1000 - busy if busy else 0} 0 0 0 0 0 0\n" for core in (0, 1)))
+
+    def test_a_watch_of_this_machine(self):
+        shares = others.Watch([0], [os.getpid()]).shares()
+        self.assertTrue(all(0 <= share <= 1 for share in shares.values()), shares)
 
     def test_a_core_that_stands_still_is_noticed(self):
         self.assertGreater(stability.longest_gap(0, 0.02), 0)
