@@ -25,7 +25,7 @@ PORT_FIELDS = ("device", "mac", "address", "gateway", "answers")
 
 
 class Bench:
-    """`floor`: percentiles of the generator's own latency, where it was measured; `unit`: of loads and rates; `beside`: with the
+    """`under_load`: seconds of all trials so far; `resolution`: the worst of theirs; `floor`: percentiles of the generator's own latency, where it was measured; `unit`: of loads and rates; `beside`: with the
     scenario's background, if it has one."""
 
     def __init__(self, scenario, subject, lab, progress, floor=None, beside=True):
@@ -35,6 +35,7 @@ class Bench:
         self.unit = "requests/s" if self.traffic == "requests" else "pps"
         self._lab, self._progress, self._stack = lab, progress, contextlib.ExitStack()
         self._generator = None
+        self.under_load, self.resolution = 0.0, None
 
     def __enter__(self):
         try:
@@ -93,6 +94,9 @@ class Bench:
             done = trial.of_requests(event, samples)
         if self._background and not self._background.end():
             done = dataclasses.replace(done, generator_bound=True, refused=False)
+        self.under_load += done.seconds
+        if done.resolution is not None:
+            self.resolution = max(done.resolution, self.resolution or 0)
         self._progress.trial(done, self.unit)
         return done
 
@@ -116,6 +120,7 @@ class Bench:
 
     def sleep(self, seconds):
         time.sleep(seconds)
+        self.under_load += seconds
 
 
 def _counted(beside, warmup):

@@ -102,8 +102,9 @@ class Book:
         self.curves.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "points": points})
 
     def samples(self, trial, interval, /, **conditions):
-        """The samples of a trial as a time series."""
-        points = [{name: sample.get(name, 0) for name in ("t", "sent", "received", "lost", "p50", "p99")} for sample in trial.samples]
+        """The samples of a trial as a time series, to the end of sending: in the drain the rate falls to zero, and no device died of it."""
+        points = [{name: sample.get(name, 0) for name in ("t", "sent", "received", "lost", "p50", "p99")} for sample in trial.samples
+                  if sample.get("t", 0) <= trial.seconds + interval / 10]
         if points:
             self.series.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "interval": interval,
                                 "points": points})

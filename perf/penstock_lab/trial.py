@@ -54,6 +54,7 @@ class Trial:
     connections: int = 0
     opened: int = 0
     samples: tuple = ()
+    resolution: int | None = None  # nanoseconds: the 99th percentile of the lengths of the loop's rounds, to which times are exact; requests
 
     @property
     def bound(self):
@@ -122,7 +123,8 @@ def of_requests(event, samples=()):
         raise Broken(f"generator: trial.inTime is {in_time}, of {good} good requests")
     return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
                  bytes=_count(event, "bytes"), in_time=in_time, errors=errors,
-                 connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples))
+                 connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples),
+                 resolution=_resolution(event))
 
 
 def _common(event):
@@ -153,6 +155,11 @@ def _at_ports(stream, event, names):
     came = sum(_count(port, "foreign", "ports") for port in _list(event, "ports") if not names or port.get("name") in names)
     received = min(stream.sent, came)
     return dataclasses.replace(stream, received=received, lost=stream.sent - received, signed=False)
+
+
+def _resolution(event):
+    told = event.get("resolutionNanos")
+    return _count(told, "p99", "resolutionNanos") if isinstance(told, dict) and "p99" in told else None
 
 
 def _list(event, name):

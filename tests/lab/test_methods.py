@@ -490,6 +490,19 @@ class BookTest(unittest.TestCase):
         compared = {one["metric"]: one["verdict"] for one in comparisons(*books)}
         self.assertEqual(compared, {f"latency_{name}": "better" for name in ("p50", "p90", "p99", "max")})
 
+    def test_a_course_ends_with_the_sending(self):
+        """Of a trial of a second, the last samples are of the drain."""
+        book = Book("dut", {})
+        samples = tuple({"t": (n + 1) / 10, "sent": 100 if n < 10 else 0, "received": 100 if n < 10 else 0} for n in range(12))
+        book.samples(dataclasses.replace(FakeDevice(1e9).trial(1000, 1.0), samples=samples), 0.1)
+        (found,) = book.series
+        self.assertEqual([point["sent"] for point in found["points"]], [100] * 10)
+
+    def test_the_resolution_of_requests_is_kept(self):
+        event = FakeDevice(1e9).requests_event(1000, 1.0)
+        self.assertIsNone(trial.of_requests(event).resolution)
+        self.assertEqual(trial.of_requests({**event, "resolutionNanos": {"p99": 900, "max": 80000}}).resolution, 900)
+
     def test_one_turn_limited_by_the_generator_is_enough(self):
         book = Book("dut", {})
         for bound in ("subject", "generator", "unknown", "subject"):

@@ -86,7 +86,10 @@ class StabilityTest(unittest.TestCase):
         made.turn("turn 1 of x dut", [0, 1], {"others": 0.02, "waited": 0.001})
         made.turn("turn 2 of x dut", [0, 1], {"others": 0.35, "waited": 0.001})
         made.turn("turn 1 of x peer", [0, 1], {"others": 0.0, "waited": 0.2})
+        made.turn("turn 2 of x peer", [0, 1], {"others": 0.0, "resolution": 1500})
         made.after_run([0])
+        self.assertEqual(self.checks(made).pop("generator_resolution")["value"], 1.5)
+        made.checks = [check for check in made.checks if check["name"] != "generator_resolution"]
         self.assertEqual({name: check["value"] for name, check in self.checks(made).items()}, {"others_in_turns": 0.35, "generator_waited": 0.2})
         self.assertEqual(made.to_json()["reasons"], ["turn 2 of x dut: others used 35.0% of cores [0, 1]",
                                                      "turn 1 of x peer: the generator waited 20.0% of the time for cores [0, 1]"])
