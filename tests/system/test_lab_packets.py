@@ -15,7 +15,9 @@ from rig.packet_generator import ANYWHERE, Built, Generator, counts, ipv4, spec,
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
 from penstock_lab import wiring  # noqa: E402
+from penstock_lab.histogram import Histogram  # noqa: E402
 
+RATE_TRIES = 10      # of a second, until one had its core for itself
 FLOOD = """
 import socket
 with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as out:
@@ -76,6 +78,12 @@ class Stages(Built):
         # Nothing is faster than the stage, and the fastest is as fast as without it: within the histogram's 1/128.
         self.assertGreaterEqual(delayed["min"], 5_000_000)
         self.assertLessEqual(delayed["min"], 5_000_000 + plain["min"] + 100_000)
+        # What the stage adds is the same for all: the distribution is that without it, later by the delay, as far as a bucket tells.
+        # A machine that stands still shifts both tails at will, so it is asked of the half of the packets that it left alone.
+        for share in (0.1, 0.25, 0.5):
+            without, within = (Histogram.from_json(latency).percentile(share) for latency in (plain, delayed))
+            self.assertGreaterEqual(within, 5_000_000)
+            self.assertLessEqual(within, (5_000_000 + without) * (1 + 1 / 128) + 100_000, share)
 
     def test_all_at_once(self):
         stage = {"from": "left", "to": "right", "drop": {"every": 10}, "duplicate": {"every": 16}, "corrupt": {"every": 27}}
@@ -299,18 +307,26 @@ class Veth(Built):
 
     def test_rates_are_kept_and_the_kernel_counts_the_same(self):
         for pps in (2000, 7777, 20000):
-            with Generator(spec(ports=self.ports()), self.mine) as generator:
+            with self.subTest(pps=pps), Generator(spec(ports=self.ports()), self.mine) as generator:
                 generator.ready()
-                before = self.counter(self.mine, "left", "tx_packets"), self.counter(self.router, "rleft", "rx_packets")
-                result = generator.trial(pps=pps, seconds=2, drain=0.3)
-                after = self.counter(self.mine, "left", "tx_packets"), self.counter(self.router, "rleft", "rx_packets")
-            port = result["ports"][0]
-            self.assertEqual([a - b for a, b in zip(after, before)], [port["sent"] + port["answered"]] * 2)
-            self.assertEqual(port["sent"], result["sent"])
-            rate = result["sent"] / result["seconds"]
-            if result["bound"] == "none":   # else it says itself that it did not keep it
-                self.assertLessEqual(abs(rate - pps) / pps, 0.001)
-            self.assertLessEqual(rate, pps * 1.001)
+                bounds = []
+                while "none" not in bounds:   # else it says itself that it did not keep the rate
+                    if len(bounds) == RATE_TRIES:
+                        self.skipTest(f"none of {RATE_TRIES} trials at {pps} packets a second had its core for itself")
+                    result = self.counted(generator, pps)
+                    bounds.append(result["bound"])
+                self.assertLessEqual(abs(result["sent"] / result["seconds"] - pps) / pps, 0.001)
+
+    def counted(self, generator, pps):
+        """A trial, of which the kernel counted the same at both ends, and which was not faster than it should."""
+        before = self.counter(self.mine, "left", "tx_packets"), self.counter(self.router, "rleft", "rx_packets")
+        result = generator.trial(pps=pps, seconds=1, drain=0.3)
+        after = self.counter(self.mine, "left", "tx_packets"), self.counter(self.router, "rleft", "rx_packets")
+        port = result["ports"][0]
+        self.assertEqual([a - b for a, b in zip(after, before)], [port["sent"] + port["answered"]] * 2)
+        self.assertEqual(port["sent"], result["sent"])
+        self.assertLessEqual(result["sent"] / result["seconds"], pps * 1.001)
+        return result
 
     def test_a_router_is_measured(self):
         with Generator(spec(ports=self.ports()), self.mine) as generator:
