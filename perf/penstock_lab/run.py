@@ -26,10 +26,10 @@ class Run:
         self.variants, self.whole, self.progress = variants, whole, progress
         self.command, self.short = command, short
         self.error, self.result = None, None
-        self._books, self._versions, self._stability = [], {}, Stability()
+        self._books, self._versions, self._stability, self._turns = [], {}, Stability(), []
 
     def run(self):
-        started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+        started, clock = _now(), time.monotonic()
         first = self.variants[0]
         cores = _cores(first)
         self._versions = {spec.name: _driver(spec).version() for spec in first.subjects}
@@ -73,11 +73,18 @@ class Run:
         if unsigned.counted_at(variant.streams) is not None:
             one.note(unsigned.NOTE)
         with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor, spec.background) as bench:
+            started, clock, drops = _now(), time.monotonic(), _drops(bench)
             watch = Watch(_cores(variant), bench.generator_pids)
             try:
                 variant.method.run(bench, one)
             finally:
-                self._stability.turn(f"turn {one.turns} of {called}", _cores(variant), _asked(variant, watch.shares()))
+                shares = {**_asked(variant, watch.shares()), "resolution": bench.resolution}
+                self._stability.turn(f"turn {one.turns} of {called}", _cores(variant), shares)
+                self._turns.append({"subject": spec.name, "conditions": variant.conditions, "started": started,
+                                    "seconds": round(time.monotonic() - clock, 6), "under_load": round(bench.under_load, 6)})
+            for reason, count in _drops(bench).items():
+                if count > drops.get(reason, 0):
+                    one.figure("dropped", "packets", "lower", count - drops.get(reason, 0), reason=reason)
             bench.tell_background(one)
         self.progress.turn_done()
 
@@ -90,7 +97,7 @@ class Run:
             notes.append("interrupted" if isinstance(self.error, Interrupted) else f"ended early: {self.error}")
         return {
             "schema": "penstock-lab/1", "name": first.name, "about": first.about,
-            "started": started.isoformat(timespec="seconds").replace("+00:00", "Z"), "seconds": round(seconds, 3),
+            "started": started, "seconds": round(seconds, 3),
             "partial": self.error is not None, "short": self.short, "command": self.command, "seed": first.seed,
             "scenario": self.whole, "digest": scenarios.digest(self.whole), "machine": facts,
             "versions": {**machine.versions(), **self._versions}, "stability": self._stability.to_json(),
@@ -100,7 +107,20 @@ class Run:
             "curves": [made for one in books for made in one.curves],
             "latencies": [made for one in books for made in one.latencies_of_result()],
             "series": [made for one in books for made in one.series], "stages": [made for one in books for made in one.stages_of_result()],
-            "notes": notes}
+            "turns": self._turns, "notes": notes}
+
+
+def _now():
+    """RFC 3339."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _drops(bench):
+    """Of the subject by reason, so far; a restart begins anew. One that is silent by now has none to tell."""
+    try:
+        return bench.sample().drops
+    except SubjectError:
+        return {}
 
 
 def _cores(variant):

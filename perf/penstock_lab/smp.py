@@ -33,19 +33,23 @@ def _config(result, identity):
               "endpoint_url": [f"http://{clients['target']}{request.get('path', '/')}"] if "target" in clients else []}
     return {"smp_version": VERSION, "id": identity, "name": result["name"],
             "labels": {"penstock.digest": result["digest"], "penstock.seed": str(result["seed"]), "penstock.command": result["command"]},
-            "clients": [client], "duration": f"{result['seconds']:g}s"}
+            "clients": [client], "duration": f"{_under_load(result):g}s"}
 
 
 def _result(result, identity, subject, conditions):
-    started = datetime.datetime.fromisoformat(result["started"].replace("Z", "+00:00"))
     figures = {(one["metric"], one["unit"]): one["value"] for one in result["figures"] if _of(one, subject, conditions)}
     labels = {"penstock.subject": subject, "penstock.trusted": str(result["stability"]["trusted"]).lower(),
               "penstock.partial": str(result["partial"]).lower(), **{f"penstock.{name}": str(value) for name, value in conditions.items()}}
     for name, (metrics, unit) in EXTENSIONS.items():
         for value in (figures[metric, unit] for metric in metrics if (metric, unit) in figures):
             labels[f"penstock.{name}"] = repr(value / 1e6 if name.endswith("_ms") else value)
+    drops = _drops(result, subject, conditions)
+    labels.update({f"penstock.drops.{reason}": repr(value) for reason, value in drops.items()})
+    if drops:
+        labels["penstock.drops"] = repr(sum(drops.values()))
+    began, ended = _times(result, subject, conditions)
     message = {"smp_version": VERSION, "id": str(uuid.uuid5(NAMESPACE, f"{identity} {subject} {sorted(conditions.items())}")),
-               "labels": labels, "start_time": _time(started), "end_time": _time(started + datetime.timedelta(seconds=result["seconds"])),
+               "labels": labels, "start_time": _time(began), "end_time": _time(ended),
                "testId": identity}
     rate = next((figures[metric, "requests/s"] for metric in ("rate", "requests_rate") if (metric, "requests/s") in figures), None)
     if rate is not None:
@@ -56,6 +60,24 @@ def _result(result, identity, subject, conditions):
     return message
 
 
+def _drops(result, subject, conditions):
+    """{reason: packets} that the subject dropped in a turn of these conditions: its own word, beside what the generator missed."""
+    return {one["conditions"]["reason"]: one["value"] for one in result["figures"] if one["metric"] == "dropped" and
+            one["subject"] == subject and set(one["conditions"].items()) - {("reason", one["conditions"]["reason"])} <= set(conditions.items())}
+
+
+def _times(result, subject, conditions):
+    """From the beginning of its first turn to the end of its last; of the whole run where a result does not know its turns."""
+    turns = [one for one in result.get("turns", ()) if one["subject"] == subject and set(one["conditions"].items()) <= set(conditions.items())]
+    spans = [(datetime.datetime.fromisoformat(one["started"].replace("Z", "+00:00")), datetime.timedelta(seconds=one["seconds"]))
+             for one in turns or [result]]
+    return min(start for start, _ in spans), max(start + length for start, length in spans)
+
+
+def _under_load(result):
+    return sum(one["under_load"] for one in result["turns"]) if result.get("turns") else result["seconds"]
+
+
 def _latencies(histogram):
     values = {"min": histogram.min or 0, "average": histogram.sum / histogram.count if histogram.count else 0,
               **{name: histogram.percentile(share) for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))}, "max": histogram.max}
@@ -64,7 +86,7 @@ def _latencies(histogram):
 
 def _groups(result):
     seen = {}
-    for one in (*result["figures"], *result["latencies"]):
+    for one in (*(figure for figure in result["figures"] if figure["metric"] != "dropped"), *result["latencies"]):
         seen.setdefault((one["subject"], *sorted((name, str(v)) for name, v in one["conditions"].items())),
                         (one["subject"], one["conditions"]))
     return seen.values()

@@ -68,6 +68,19 @@ class Json(Messages):
                          ("http", 64, 5000, ["http://192.0.2.1:80/128"]))
         self.assertEqual(message["testId"], told["config"]["id"])
 
+    def test_drops_by_reason_and_the_times_of_turns(self):
+        figure = {**self.result["figures"][0], "metric": "dropped", "unit": "packets"}
+        self.result["figures"] += [{**figure, "conditions": {"size": 64, "reason": reason}, "value": value}
+                                   for reason, value in (("no_route", 5.0), ("ttl", 2.0))]
+        self.result["turns"] = [{"subject": subject, "conditions": {"size": 64}, "started": f"2026-01-01T00:00:{second}Z", "seconds": 3,
+                                 "under_load": 2.5} for subject, second in (("dut", "10.500"), ("peer", "14.000"), ("dut", "20.000"))]
+        told = smp.document(self.result)
+        self.assertEqual(told["config"]["duration"], "7.5s")
+        (message,) = told["results"]
+        labels = message["labels"]
+        self.assertEqual([labels[f"penstock.drops{name}"] for name in ("", ".no_route", ".ttl")], ["7.0", "5.0", "2.0"])
+        self.assertEqual((message["start_time"], message["end_time"]), ("2026-01-01T00:00:10.500Z", "2026-01-01T00:00:23.000Z"))
+
     def test_the_same_result_has_the_same_identity(self):
         self.assertEqual(smp.document(self.result), smp.document(self.result))
 
