@@ -55,7 +55,7 @@ void fault(const config::Fault& fault, const http::RequestHead& head, http::Resp
 bool redirect(const config::Redirect& redirect, const RequestAt& at, const http::RequestHead& head,
               http::ResponseHead& answer, FilterVerdict& verdict) {
   PathBuffer buffer;
-  const auto location = route::compose_location(redirect, head, at.listener_port, at.prefix_bytes, buffer);
+  const auto location = route::compose_location(redirect, head, at.port, at.prefix_bytes, buffer);
   answer_with(redirect.status, answer, verdict);
   return location && answer.fields.add(http::FieldId::kLocation, *location) == http::Fault::kNone;
 }

@@ -22,7 +22,7 @@
 namespace penstock::proxy {
 
 struct RequestAt {
-  uint16_t listener_port = 0;
+  uint16_t port = 0;          // that the client used
   uint32_t prefix_bytes = 0;  // of the match, route::Candidate
   http::PathPolicy path;
 };

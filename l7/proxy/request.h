@@ -138,7 +138,10 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   x.backend_timeout = action.timeouts.backend;
   x.retry.set(action.retry);
 
-  const RequestAt at{listener.port, found->prefix_bytes, limits_.codec.path};
+  const http::Entrance entrance =
+      http::client_entrance(head.fields, {http::Scheme::kHttp, listener.port}, listener.forwarding);
+  head.scheme = entrance.scheme;
+  const RequestAt at{entrance.port, found->prefix_bytes, limits_.codec.path};
   base::Nanos delay = 0;
   bool goes_on = run_filters(x, action.filters, at, delay, true);
   if (goes_on) {
@@ -200,8 +203,7 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
 template <Net N>
 http::Arrival Proxy<N>::arrival_of(const Exchange& x) const {
   const proxy_protocol::Endpoints& origin = client_of(x).origin;
-  return {origin.source, origin.destination, origin.source_port, origin.destination_port,
-          messages_.at(x.message).request.scheme};
+  return {origin.source, origin.destination, origin.source_port, origin.destination_port};
 }
 
 template <Net N>

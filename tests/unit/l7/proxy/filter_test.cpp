@@ -73,6 +73,33 @@ TEST(Filter, RedirectAndRewrite) {
   EXPECT_EQ(rig.record().path.view(), "/api/users");
 }
 
+// Port 80 has no TLS: nobody gets "https" by writing it into the target.
+TEST(Filter, ASchemeInTheTargetIsNotBelieved) {
+  Rig rig;
+  const uint32_t client = rig.client();
+  rig.send(client, "GET https://shop.example/a HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+  EXPECT_TRUE(has(rig.take(rig.backend()), "x-forwarded-proto: http\r\n"));
+  rig.send(rig.backend(), answer(200, ""));
+
+  const auto away = [](http::ForwardingPolicy forwarding) {
+    ConfigBuilder builder;
+    config::Filters filters;
+    filters.redirect = config::Redirect{.hostname = "other.example"};
+    builder.http().forwarding = forwarding;
+    builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1), builder.filters(filters))));
+    return builder.build();
+  };
+  Rig edge(away({}));
+  const uint32_t second = edge.client();
+  edge.send(second, "GET https://shop.example/a HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+  EXPECT_TRUE(has(edge.take(second), "location: http://other.example/a\r\n"));
+
+  Rig behind(away({.x_forwarded = http::Chain::kAppend, .trusted_hops = 1}));
+  const uint32_t third = behind.client();
+  behind.send(third, get("/a", "X-Forwarded-Proto: https\r\n"));
+  EXPECT_TRUE(has(behind.take(third), "location: https://other.example/a\r\n"));
+}
+
 TEST(Filter, ADirectResponseAsLargeAsItIs) {
   config::Filters filters;
   filters.direct = std::make_shared<const config::DirectResponse>(
