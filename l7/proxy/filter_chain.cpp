@@ -70,8 +70,8 @@ bool rewrite(const config::Rewrite& rewrite, const RequestAt& at, http::RequestH
   if (!rewrite.hostname.empty() && head.set_authority(rewrite.hostname) != http::Fault::kNone) return false;
   if (rewrite.path.kind == config::PathModifier::Kind::kNone || !head.path().starts_with('/')) return true;
   PathBuffer buffer;
-  const auto path = route::modify_path(rewrite.path, head.path(), at.prefix_bytes, buffer);
-  return path && head.set_path(*path, at.path) == http::Fault::kNone;
+  const auto path = route::modify_path(rewrite.path, at.path, at.prefix_bytes, buffer);
+  return path && head.set_path(*path, at.policy) == http::Fault::kNone;
 }
 
 }  // namespace

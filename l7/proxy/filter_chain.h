@@ -23,8 +23,9 @@ namespace penstock::proxy {
 
 struct RequestAt {
   uint16_t port = 0;          // that the client used
-  uint32_t prefix_bytes = 0;  // of the match, route::Candidate
-  http::PathPolicy path;
+  std::string_view path;      // that was matched: a backend's rewrite is about it, too, and replaces the rule's
+  uint32_t prefix_bytes = 0;  // of it, route::Candidate
+  http::PathPolicy policy;
 };
 
 struct FilterVerdict {

@@ -141,7 +141,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   const http::Entrance entrance =
       http::client_entrance(head.fields, {http::Scheme::kHttp, listener.port}, listener.forwarding);
   head.scheme = entrance.scheme;
-  const RequestAt at{entrance.port, found->prefix_bytes, limits_.codec.path};
+  const RequestAt at{entrance.port, head.path(), found->prefix_bytes, limits_.codec.path};
   base::Nanos delay = 0;
   bool goes_on = run_filters(x, action.filters, at, delay, true);
   if (goes_on) {

@@ -286,6 +286,39 @@ TEST(Filter, OfABackendAlone) {
   EXPECT_TRUE(has(response, "x-by: backend\r\n") && has(response, "x-rule: yes\r\n"));
 }
 
+// A backend's rewrite is about the path that was matched, not about what the rule's made of it.
+TEST(Filter, ABackendsRewriteReplacesTheRules) {
+  using Path = config::PathModifier::Kind;
+  struct Case {
+    config::Rewrite rule, backend;
+    const char* seen;
+  };
+  const Case cases[] = {
+      {{"", {Path::kPrefixMatch, "/longer/prefix"}},
+       {"", {Path::kPrefixMatch, "/B"}},
+       "GET /B/x?q HTTP/1.1\r\nhost: shop."},
+      {{"", {Path::kPrefixMatch, "/"}}, {"", {Path::kPrefixMatch, "/longer/prefix"}}, "GET /longer/prefix/x?q "},
+      {{"", {Path::kFullPath, "/"}}, {"", {Path::kPrefixMatch, "/B"}}, "GET /B/x?q "},
+      {{"", {Path::kPrefixMatch, "/A"}}, {"", {Path::kFullPath, "/B"}}, "GET /B?q "},
+      {{"a.example", {Path::kPrefixMatch, "/A"}}, {"b.example", {}}, "GET /A/x?q HTTP/1.1\r\nhost: b.example\r\n"},
+      {{"a.example", {}}, {"", {Path::kPrefixMatch, "/B"}}, "GET /B/x?q HTTP/1.1\r\nhost: a.example\r\n"},
+  };
+  for (const Case& each : cases) {
+    ConfigBuilder builder;
+    config::Filters rule, backend;
+    rule.rewrite = each.rule;
+    backend.rewrite = each.backend;
+    config::Action action;
+    action.filters = builder.filters(rule);
+    action.backends = {{builder.cluster(1), 1, builder.filters(backend)}};
+    builder.route("/p", builder.action(action));
+    Rig rig(builder.build());
+    rig.send(rig.client(), get("/p/x?q"));
+    const std::string asked = rig.take(rig.backend());
+    EXPECT_TRUE(asked.starts_with(each.seen)) << asked;
+  }
+}
+
 TEST(Filter, AChangeThatDoesNotFitIsA500) {
   config::Filters filters;
   for (int i = 0; i < 40; ++i)
