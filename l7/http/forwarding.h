@@ -58,7 +58,8 @@ struct Entrance {
 };
 Entrance client_entrance(const Fields& fields, const Entrance& arrived, const ForwardingPolicy& policy);
 
-// Writes the fields into a request on its way to a server. Before it, nothing of them is changed by a codec.
+// Writes the fields into a request on its way to a server, before any filter changes it: the host is the one that the
+// client sent. Before it, nothing of them is changed by a codec.
 Fault add_forwarding_fields(RequestHead& head, const Arrival& arrival, const ForwardingPolicy& policy);
 
 // The request's id: the one it brought if the policy keeps it and it is usable (visible characters, bounded), else a

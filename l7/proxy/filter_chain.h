@@ -3,6 +3,7 @@
 //   request:   CORS preflight (answers) → fault (delays, resets, aborts, slows down) → redirect (answers) → direct
 //   response (answers)
 //              → header changes → host and path
+//   Forwarding fields (l7/http/forwarding.h) are written before, so that header changes may change them.
 //   response:  header changes → CORS
 //
 // Each filter that answers ends the chain. CORS comes first, as in Envoy, so that a browser is told even when the

@@ -143,7 +143,8 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   head.scheme = entrance.scheme;
   const RequestAt at{entrance.port, head.path(), found->prefix_bytes, limits_.codec.path};
   base::Nanos delay = 0;
-  bool goes_on = run_filters(x, action.filters, at, delay, true);
+  // Before the filters: the host is the one that the client sent, and what a route says of these fields stands.
+  bool goes_on = prepare_forwarding(x, listener) && run_filters(x, action.filters, at, delay, true);
   if (goes_on) {
     const config::Backend* backend = choose_backend(x, action);
     x.cluster =
@@ -153,10 +154,11 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
       answer(x, 500, kNoCluster);
     else
       follow_cluster(x, action.retry);
-    if (goes_on) goes_on = run_filters(x, backend->filters, at, delay, false) && prepare_forwarding(x, listener);
+    if (goes_on) goes_on = run_filters(x, backend->filters, at, delay, false);
     if (goes_on) hash_exchange(x, &head);
   }
   x.record.cluster = x.cluster;
+  x.record.request_id.set(head.fields.value_of(http::FieldId::kXRequestId));
   if (delay != 0) {
     x.answer_ready = !goes_on;
     x.phase = Phase::kDelayed;
@@ -219,7 +221,6 @@ bool Proxy<N>::prepare_forwarding(Exchange& x, const config::Listener& listener)
     answer(x, 500, 0);
     return false;
   }
-  x.record.request_id.set(head.fields.value_of(http::FieldId::kXRequestId));
   return true;
 }
 

@@ -286,6 +286,45 @@ TEST(Filter, OfABackendAlone) {
   EXPECT_TRUE(has(response, "x-by: backend\r\n") && has(response, "x-rule: yes\r\n"));
 }
 
+TEST(Filter, ForwardingFieldsTellOfTheClientUnlessTheRouteSaysOtherwise) {
+  const auto config = [](config::Filters rule, config::Filters of_backend) {
+    ConfigBuilder builder;
+    builder.http().forwarding.forwarded = http::Chain::kReplace;
+    config::Action action;
+    action.filters = builder.filters(std::move(rule));
+    action.backends = {{builder.cluster(1), 1, builder.filters(std::move(of_backend))}};
+    builder.route("/", builder.action(action));
+    return builder.build();
+  };
+  config::Filters rewrite;
+  rewrite.rewrite = config::Rewrite{"inside.example", {}};
+  Rig rig(config(rewrite, rewrite));
+  rig.send(rig.client(), get("/"));
+  std::string asked = rig.take(rig.backend());
+  EXPECT_TRUE(has(asked, "\r\nhost: inside.example\r\n")) << asked;
+  EXPECT_TRUE(has(asked, "x-forwarded-host: shop.example\r\n")) << asked;
+  EXPECT_TRUE(has(asked, ";host=\"shop.example\"\r\n")) << asked;
+
+  config::Filters rule, backend;
+  rule.request = {{Kind::kSet, "x-forwarded-proto", "https"},
+                  {Kind::kSet, "x-forwarded-for", "192.0.2.1"},
+                  {Kind::kRemove, "via", ""},
+                  {Kind::kRemove, "forwarded", ""},
+                  {Kind::kSet, "x-request-id", "of-the-rule"}};
+  backend.request = {{Kind::kAdd, "x-forwarded-for", "192.0.2.2"}, {Kind::kSet, "x-forwarded-host", "said.example"}};
+  Rig changed(config(rule, backend));
+  const uint32_t client = changed.client();
+  changed.send(client, get("/"));
+  asked = changed.take(changed.backend());
+  for (const char* field :
+       {"x-forwarded-proto: https\r\n", "x-forwarded-for: 192.0.2.1\r\n", "x-forwarded-for: 192.0.2.2\r\n",
+        "x-forwarded-host: said.example\r\n", "x-request-id: of-the-rule\r\n"})
+    EXPECT_TRUE(has(asked, field)) << field << asked;
+  EXPECT_FALSE(has(asked, "via: ") || has(asked, "\r\nforwarded: ") || has(asked, "198.51.100.7")) << asked;
+  changed.send(changed.backend(), answer(200, ""));
+  EXPECT_EQ(changed.record().request_id.view(), "of-the-rule");
+}
+
 // A backend's rewrite is about the path that was matched, not about what the rule's made of it.
 TEST(Filter, ABackendsRewriteReplacesTheRules) {
   using Path = config::PathModifier::Kind;
