@@ -133,6 +133,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   const config::Action& action = config_->actions[found->action];
   x.record.route = slot;
   x.record.rule = found->rule;
+  follow_rule(x, action.filters);
   if (!admit(x, listener, *found) || !admit_request(x, found)) return;
   if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
   x.backend_timeout = action.timeouts.backend;
@@ -141,7 +142,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   const http::Entrance entrance =
       http::client_entrance(head.fields, {http::Scheme::kHttp, listener.port}, listener.forwarding);
   head.scheme = entrance.scheme;
-  const RequestAt at{entrance.port, head.path(), found->prefix_bytes, limits_.codec.path};
+  const RequestAt at{entrance.port, head.path(), found->prefix_bytes, limits_.codec.path, x.origin};
   base::Nanos delay = 0;
   // Before the filters: the host is the one that the client sent, and what a route says of these fields stands.
   bool goes_on = prepare_forwarding(x, listener) && run_filters(x, action.filters, at, delay, true);
@@ -168,6 +169,14 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   }
 }
 
+// What the rule does with answers, whoever answers: known before anybody may refuse the request.
+template <Net N>
+void Proxy<N>::follow_rule(Exchange& x, uint32_t number) {
+  if (number == config::kNoFilters || !filters_responses(config_->filters[number])) return;
+  x.rule_filters = &config_->filters[number];
+  if (x.rule_filters->cors) x.origin = allowed_origin(*x.rule_filters->cors, message_of(x).request);
+}
+
 // False: the exchange has its answer.
 template <Net N>
 bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, base::Nanos& delay, bool of_rule) {
@@ -189,13 +198,11 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
   }
   if (verdict.answered) {
     if (verdict.body) x.body_filters = &filters;
+    if (verdict.preflight) x.rule_filters = nullptr;
     begin_answer(x);
     return false;
   }
-  if (filters_responses(filters)) {
-    (of_rule ? x.rule_filters : x.backend_filters) = &filters;
-    (of_rule ? x.rule_origin : x.backend_origin) = verdict.origin;
-  }
+  if (!of_rule && filters_responses(filters)) x.backend_filters = &filters;
   // A trailer must not say what a filter sets or removes.
   x.without_trailers = x.without_trailers || !filters.request.empty();
   choose_mirrors(x, filters);
@@ -376,6 +383,7 @@ void Proxy<N>::begin_answer(Exchange& x) {
   write_limit_fields(x);
   x.head_waits = x.interim_waits = false;
   x.own_answer = true;
+  if (!filter_answer(x)) counters_.count(Count::filters_failed);
   x.try_until = 0;
   x.phase = Phase::kAnswering;
 }

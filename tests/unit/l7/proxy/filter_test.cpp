@@ -325,6 +325,81 @@ TEST(Filter, ForwardingFieldsTellOfTheClientUnlessTheRouteSaysOtherwise) {
   EXPECT_EQ(changed.record().request_id.view(), "of-the-rule");
 }
 
+// Else a browser would hide from the page what went wrong, and redirects would come without what a rule adds.
+TEST(Filter, AnswersOfTheGatewayAreAnswersOfTheRule) {
+  config::Filters both;
+  both.response = {{Kind::kSet, "x-rule", "yes"}};
+  both.cors = config::Cors{.origins = {"https://a.example"}};
+  config::Filters fault = both, redirect = both, direct = both;
+  fault.fault = config::Fault{.abort_status = 503, .abort_per_million = 1'000'000};
+  redirect.redirect = config::Redirect{.hostname = "other.example"};
+  direct.direct = std::make_shared<const config::DirectResponse>(config::DirectResponse{.status = 418, .body = "tea"});
+  config::Filters backend;
+  backend.response = {{Kind::kSet, "x-backend", "yes"}};
+  ConfigBuilder builder;
+  const uint32_t empty = builder.cluster(0), slow = builder.cluster(1), one = builder.cluster(1);
+  config::Action late = ConfigBuilder::to(slow, builder.filters(both));
+  late.timeouts.request = 100 * kMs;
+  late.backends[0].filters = builder.filters(backend);
+  config::Action nowhere = ConfigBuilder::to(config::kNoCluster, builder.filters(both));
+  builder.route("/fault", builder.action(ConfigBuilder::to(one, builder.filters(fault))));
+  builder.route("/redirect", builder.action(ConfigBuilder::to(one, builder.filters(redirect))));
+  builder.route("/direct", builder.action(ConfigBuilder::to(one, builder.filters(direct))));
+  builder.route("/empty", builder.action(ConfigBuilder::to(empty, builder.filters(both))));
+  builder.route("/nowhere", builder.action(nowhere));
+  builder.route("/late", builder.action(late));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  const std::string origin = "Origin: https://a.example\r\n";
+  for (const auto& [path, status] : {std::pair{"/fault", 503}, std::pair{"/redirect", 302}, std::pair{"/direct", 418},
+                                     std::pair{"/empty", 503}, std::pair{"/nowhere", 500}, std::pair{"/late", 504}}) {
+    rig.send(client, get(path, origin));
+    rig.pass(101 * kMs);
+    const std::string response = rig.take(client);
+    EXPECT_EQ(status_of(response), status) << path;
+    EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n")) << path << response;
+    EXPECT_TRUE(has(response, "vary: origin\r\n")) << path << response;
+    EXPECT_TRUE(has(response, "x-rule: yes\r\n")) << path << response;
+    EXPECT_EQ(has(response, "x-backend: yes\r\n"), status == 504) << path << response;
+  }
+  rig.send(client, get("/redirect"));
+  const std::string stranger = rig.take(client);
+  EXPECT_TRUE(has(stranger, "x-rule: yes\r\n") && has(stranger, "location: http://other.example/redirect\r\n"));
+  EXPECT_FALSE(has(stranger, "access-control")) << stranger;
+  EXPECT_EQ(rig.proxy.counters().of(Count::filters_failed), 0u);
+
+  // A preflight is answered by CORS alone.
+  rig.send(client, "OPTIONS /redirect HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\n" + origin + "\r\n");
+  const std::string preflight = rig.take(client);
+  EXPECT_EQ(status_of(preflight), 204);
+  EXPECT_FALSE(has(preflight, "x-rule")) << preflight;
+}
+
+// A literal "*" would mean nothing to a browser that sent credentials.
+TEST(Filter, WithCredentialsAllIsNamed) {
+  config::Filters filters;
+  filters.cors = config::Cors{.origins = {"https://a.example"},
+                              .methods = {"*"},
+                              .request_headers = {"*"},
+                              .expose_headers = {"*"},
+                              .credentials = true};
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  const std::string origin = "Origin: https://a.example\r\n";
+  const std::string response =
+      rig.exchange(client, get("/", origin), answer(200, "", "X-Total: 7\r\nSet-Cookie: a=b\r\n"));
+  EXPECT_TRUE(has(response, "access-control-expose-headers: x-total, via, vary\r\n")) << response;
+  rig.send(client, "OPTIONS / HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\n" + origin + "\r\n");
+  const std::string preflight = rig.take(client);
+  EXPECT_TRUE(has(preflight, "access-control-allow-methods: PUT\r\n")) << preflight;
+  EXPECT_FALSE(has(preflight, "access-control-allow-headers")) << preflight;
+
+  filters.cors->credentials = false;
+  Rig open(with(filters));
+  EXPECT_TRUE(
+      has(open.exchange(open.client(), get("/", origin), answer(200, "")), "access-control-expose-headers: *\r\n"));
+}
+
 // A backend's rewrite is about the path that was matched, not about what the rule's made of it.
 TEST(Filter, ABackendsRewriteReplacesTheRules) {
   using Path = config::PathModifier::Kind;
