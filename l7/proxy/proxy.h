@@ -24,6 +24,7 @@
 
 #include <unordered_map>
 
+#include "l7/http/date.h"
 #include "l7/limit/limiter.h"
 #include "l7/proxy/clusters.h"
 #include "l7/proxy/cors.h"
@@ -140,6 +141,7 @@ class Proxy {
   Ran on_interim(Exchange& x);
   Ran on_response_head(Exchange& x);
   bool filter_answer(Exchange& x);
+  bool date_answer(http::ResponseHead& head);
   Ran send_response_head(Exchange& x);
   Ran end_response(Exchange& x);
   Ran on_broken_response(Exchange& x);
@@ -264,6 +266,7 @@ class Proxy {
   Random random_;
   Counters counters_;
   AccessLog log_;
+  http::DateText date_;
   size_t scratch_size_;
   std::unique_ptr<uint8_t[]> scratch_;  // a head on its way out
 };

@@ -383,7 +383,7 @@ void Proxy<N>::begin_answer(Exchange& x) {
   write_limit_fields(x);
   x.head_waits = x.interim_waits = false;
   x.own_answer = true;
-  if (!filter_answer(x)) counters_.count(Count::filters_failed);
+  if (!date_answer(head) || !filter_answer(x)) counters_.count(Count::filters_failed);
   x.try_until = 0;
   x.phase = Phase::kAnswering;
 }

@@ -102,7 +102,7 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
   const config::Listener* listener = listener_of(client_of(x));
   bool fits =
       listener == nullptr || http::add_via(head.fields, head.version, listener->forwarding.via) == http::Fault::kNone;
-  fits &= filter_answer(x);
+  fits &= date_answer(head) && filter_answer(x);
   if (!fits) {
     counters_.count(Count::filters_failed);
     leave_backend(x, false);
@@ -110,6 +110,15 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
     return Ran::kMoved;
   }
   return send_response_head(x);
+}
+
+// RFC 9110 6.6.1: who has a clock says when, also in place of an endpoint that did not. The second is the one that the
+// control thread wrote down; without it nothing is said. False: no room.
+template <Net N>
+bool Proxy<N>::date_answer(http::ResponseHead& head) {
+  const uint32_t now = config_->session_keys.now();
+  if (now == 0 || head.fields.has(http::FieldId::kDate)) return true;
+  return head.fields.add(http::FieldId::kDate, date_.of(now)) == http::Fault::kNone;
 }
 
 // What the route does with an answer, of an endpoint or of the gateway's own. False: not all of it fits.

@@ -444,6 +444,26 @@ TEST(Filter, AChangeThatDoesNotFitIsA500) {
   EXPECT_EQ(rig.proxy.counters().of(Count::filters_failed), 1u);
 }
 
+// RFC 9110 6.6.1.
+TEST(Date, OfTheGatewayWhereTheEndpointGaveNone) {
+  const auto clock = std::make_shared<std::atomic<uint32_t>>(784111777);
+  ConfigBuilder builder;
+  builder.config().session_keys.clock = clock;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  EXPECT_TRUE(has(rig.exchange(client, get("/"), answer(200, "")), "\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+  clock->store(784111778);
+  EXPECT_TRUE(has(rig.exchange(client, get("/"), answer(200, "")), "\r\ndate: Sun, 06 Nov 1994 08:49:38 GMT\r\n"));
+  const std::string theirs = rig.exchange(client, get("/"), answer(200, "", "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
+  EXPECT_TRUE(has(theirs, "\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n")) << theirs;
+  EXPECT_FALSE(has(theirs, "1994")) << theirs;
+  rig.send(client, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+  EXPECT_TRUE(has(rig.take(client), "\r\ndate: Sun, 06 Nov 1994 08:49:38 GMT\r\n"));
+  clock->store(0);  // nobody said what time it is
+  EXPECT_FALSE(has(rig.exchange(client, get("/"), answer(200, "")), "date"));
+}
+
 TEST(Filter, MaxForwardsEndsHere) {
   Rig rig;
   const uint32_t client = rig.client();
