@@ -101,7 +101,10 @@ void Proxy<N>::on_request_head(Exchange& x) {
     case http::Hop::kForward:
       return route_request(x, *listener);
     case http::Hop::kAnswer:
-      return answer(x, head.method == http::Method::kOptions ? 200 : 405, 0);
+      answer(x, head.method == http::Method::kOptions ? 200 : 405, 0);
+      // RFC 9110 15.5.6 and 9.3.7: with what may be asked here. Of a fresh head: it fits.
+      (void)message_of(x).response.fields.set("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+      return;
     case http::Hop::kRefuse:
       return answer(x, 400, kDownstreamProtocol);
   }
