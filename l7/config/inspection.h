@@ -14,7 +14,11 @@ constexpr size_t kMaxInspections = 256;
 constexpr size_t kMaxInspectionPatterns = 4096;       // of one inspection: one database
 constexpr size_t kMaxInspectionPatternsOfAll = 4096;  // twenty seconds of the control thread
 constexpr size_t kMaxInspectedHeaders = 16;           // that one pattern names
-constexpr uint32_t kMaxInspectedBody = 64 * 1024;     // what is held back of a request's content
+constexpr uint32_t kMaxInspectedBody = 64 * 1024;     // what is looked at of a request's content
+
+// What is held of compressed content to look at so much of it: honest encoders need an eighth more for what cannot be
+// compressed, a few bytes for each flush, and a header with a file's name.
+constexpr uint32_t encoded_room(uint32_t bytes) { return bytes + bytes / 4 + 1024; }
 
 enum InspectedPart : uint8_t {
   kInspectPath = 1 << 0,     // normalised, and decoded as often as it was encoded
