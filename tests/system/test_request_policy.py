@@ -1,7 +1,9 @@
 """What stands before requests: access rules, that no spelling of a path gets around; patterns that are looked for, in
 content too; how both are counted and logged."""
+import gzip
 import json
 import re
+import zlib
 
 import rig
 from rig import LAN4, VIP4, WAN4, objects
@@ -140,6 +142,46 @@ class Inspection(RequestPolicy):
         self.assertEqual((lines[0]["response_flags"], lines[0]["inspection"], lines[0]["inspection_pattern"]), ("AD", "default/look", "sql"))
         self.assertEqual([line["finding"] for line in lines if "finding" in line and line["response_code"] != 403],
                          ["default/look/agent", "default/look/hot"])
+
+    def send(self, content, *encodings):
+        path = self.lab.dir / "content"
+        path.write_bytes(content)
+        fields = [word for each in encodings for word in ("-H", f"Content-Encoding: {each}")]
+        return self.fetch("/", "-H", "Content-Type: application/json", *fields, "--data-binary", f"@{path}")
+
+    def test_patterns_in_compressed_contents(self):
+        """What Python compresses is seen; what cannot be seen is denied, or passes where that was asked for."""
+        sql = {"name": "sql", "expression": "union\\s+select", "in": ["body"], "action": "deny"}
+        self.serve(inspection(sql, bodyBytes=8192))
+        bare = zlib.compressobj(wbits=-15)
+        evil, good = b"x" * 8000 + b" union select", b"x" * 20_000 + b" union select"
+        deflate = bare.compress(evil) + bare.flush()
+        for content, encodings in (
+                (gzip.compress(evil), ["gzip"]), (gzip.compress(evil, 0), ["X-GZip"]), (zlib.compress(evil), ["deflate"]),
+                (deflate, ["Deflate"]), (zlib.compress(gzip.compress(evil)), ["gzip, identity", "deflate"]),
+                (b"".join(gzip.compress(evil[i:i + 100]) for i in range(0, len(evil), 100)), ["gzip"]),
+                (evil, ["gzip"]), (evil, ["br"])):
+            self.assertEqual(self.send(content, *encodings), 403, encodings)
+        self.assertEqual(self.found("sql", "deny"), 8)
+        for content, encoding in ((gzip.compress(good), "gzip"), (zlib.compress(b"union"), "deflate"), (gzip.compress(b""), "gzip")):
+            self.assertNotEqual(self.send(content, encoding), 403, encoding)
+        unseen = ((b"whatever", "br"), (gzip.compress(b"cut")[:-4], "gzip"), (gzip.compress(b"and") + b"more", "gzip"),
+                  (gzip.compress(b"") * 5000, "gzip"))
+        for content, encoding in unseen:
+            self.assertEqual(self.send(content, encoding), 403, content[:20])
+        # Two of the eight above, whose content was plain, are among them.
+        self.assertEqual(self.found("(uninspectable)", "deny"), len(unseen) + 2)
+        metrics = self.gateway.metrics()
+        for name, n in (("uninspectable_coding", 2), ("uninspectable_corrupt", 3), ("uninspectable_sparse", 1), ("contents_cut", 1)):
+            self.assertRegex(metrics, rf"(?m)^penstock_l7_{name}_total {n}$")
+        rig.wait_until(lambda: len(self.lines()) >= 15, 20, what=self.lines)
+        line = self.lines()[-1]
+        self.assertEqual((line["inspection"], line["inspection_pattern"]), ("default/look", "(uninspectable)"))
+
+        self.serve(inspection(sql, bodyBytes=8192, onUninspectable="log"))
+        for content, encoding in unseen:
+            self.assertNotEqual(self.send(content, encoding), 403, content[:20])
+        self.assertEqual(self.found("(uninspectable)", "log"), len(unseen))
 
     def test_what_is_no_pattern_is_refused_with_its_place(self):
         with self.assertRaises(Exception) as refused:
