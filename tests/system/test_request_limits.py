@@ -28,9 +28,9 @@ class Echo(socketserver.BaseRequestHandler):
                 data += self.request.recv(65536)
             self.request.sendall(b"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
             data = data.partition(b"\r\n\r\n")[2]
-        while data:
+        while data := data or self.request.recv(65536):
             self.request.sendall(data)
-            data = self.request.recv(65536)
+            data = b""
 
 
 class RequestLimits(rig.Story):

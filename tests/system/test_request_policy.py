@@ -59,6 +59,12 @@ class RequestPolicy(rig.Story):
         self.assertTrue(found, labels)
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)
 
+    def found(self, pattern, action):
+        found = [line for line in self.gateway.metrics().splitlines() if line.startswith("penstock_l7_inspection_total")
+                 and f'inspection="default/look",pattern="{pattern}",action="{action}"' in line]
+        self.assertEqual(len(found), 1, (pattern, action))
+        return float(found[0].rsplit(" ", 1)[1])
+
 
 class Access(RequestPolicy):
 
@@ -114,12 +120,6 @@ class Access(RequestPolicy):
 
 class Inspection(RequestPolicy):
 
-    def found(self, pattern, action):
-        found = [line for line in self.gateway.metrics().splitlines() if line.startswith("penstock_l7_inspection_total")
-                 and f'inspection="default/look",pattern="{pattern}",action="{action}"' in line]
-        self.assertEqual(len(found), 1, (pattern, action))
-        return float(found[0].rsplit(" ", 1)[1])
-
     def test_patterns_in_heads_and_contents(self):
         many = [{"name": f"w{i}", "expression": f"worm-{i}\\b", "in": ["path", "query"], "action": "deny"} for i in range(200)]
         self.serve(inspection(
@@ -142,6 +142,15 @@ class Inspection(RequestPolicy):
         self.assertEqual((lines[0]["response_flags"], lines[0]["inspection"], lines[0]["inspection_pattern"]), ("AD", "default/look", "sql"))
         self.assertEqual([line["finding"] for line in lines if "finding" in line and line["response_code"] != 403],
                          ["default/look/agent", "default/look/hot"])
+
+    def test_what_is_no_pattern_is_refused_with_its_place(self):
+        with self.assertRaises(Exception) as refused:
+            self.serve(inspection({"name": "a", "expression": "a", "in": ["path"], "action": "log"},
+                                  {"name": "b", "expression": "b*", "in": ["path"], "action": "log"}))
+        self.assertRegex(str(refused.exception), re.escape("spec.patterns[1].expression"))
+
+
+class Compressed(RequestPolicy):
 
     def send(self, content, *encodings):
         path = self.lab.dir / "content"
@@ -182,12 +191,6 @@ class Inspection(RequestPolicy):
         for content, encoding in unseen:
             self.assertNotEqual(self.send(content, encoding), 403, content[:20])
         self.assertEqual(self.found("(uninspectable)", "log"), len(unseen))
-
-    def test_what_is_no_pattern_is_refused_with_its_place(self):
-        with self.assertRaises(Exception) as refused:
-            self.serve(inspection({"name": "a", "expression": "a", "in": ["path"], "action": "log"},
-                                  {"name": "b", "expression": "b*", "in": ["path"], "action": "log"}))
-        self.assertRegex(str(refused.exception), re.escape("spec.patterns[1].expression"))
 
 
 if __name__ == "__main__":
