@@ -75,7 +75,7 @@ class L7Compiler {
         limits_(limits),
         part_(part),
         view_(model::view_of(round.state)),
-        guards_(round, part.guards, part.workers) {}
+        guards_(round, limits, part.guards, part.workers) {}
 
   void run() {
     const std::vector<Door> doors = doors_of(view_);

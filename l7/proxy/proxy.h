@@ -118,10 +118,17 @@ class Proxy {
   void proceed(Exchange& x);
   Ran hold_content(Exchange& x);
   void inspect_content(Exchange& x);
+  guard::Inflation read_content(const Exchange& x, base::Bytes held);
   Ran send_held(Exchange& x);
   void drop_held(Exchange& x);
   // rate_limit.h
+  using FoundLimits = std::array<uint32_t, config::kMaxFoundLimits>;
   bool admit_request(Exchange& x, const route::Candidate* found);
+  bool admit_findings(Exchange& x);
+  void join_limits(Exchange& x);
+  bool pass_limits(Exchange& x, const limit::Lists& lists);
+  void note_limit(Exchange& x, uint32_t slot);
+  std::span<const uint32_t> take_found(Exchange& x, FoundLimits& numbers);
   void refuse_limited(Exchange& x, const limit::Decision& decision);
   void say_limit(Exchange& x, const limit::Decision& decision);
   void write_limit_fields(Exchange& x);
@@ -204,7 +211,7 @@ class Proxy {
   void begin_tcp(uint32_t client, const config::Listener& listener);
   void begin_tunnel(Exchange& x);
   Ran pump_tunnel(Exchange& x);
-  Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, uint64_t& bytes);
+  Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, Paced& pace, uint64_t& bytes);
 
   // mirror.h
   void choose_mirrors(Exchange& x, const config::Filters& filters);

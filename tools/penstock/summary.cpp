@@ -117,6 +117,8 @@ std::string target_text(const v1alpha1::LimitTarget& target) {
       return "HTTPRoute " + section_text(target.http_route());
     case v1alpha1::LimitTarget::kGateway:
       return "Gateway " + section_text(target.gateway());
+    case v1alpha1::LimitTarget::kFindings:
+      return "findings";
     case v1alpha1::LimitTarget::TARGET_NOT_SET:
       break;
   }
