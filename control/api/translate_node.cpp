@@ -278,6 +278,7 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
   object.zone = beginning_of(spec.zone(), 64);
   object.session_key_file = spec.sessions().key_file();
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
+  if (spec.tcp().has_pacing()) object.tcp_pacing = spec.tcp().pacing();
 }
 
 void to_message(const model::Node& object, v1alpha1::Node& message) {
@@ -300,6 +301,7 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
   spec.set_zone(object.zone);
   if (!object.session_key_file.empty()) spec.mutable_sessions()->set_key_file(object.session_key_file);
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
+  if (object.tcp_pacing != defaults.tcp_pacing) spec.mutable_tcp()->set_pacing(object.tcp_pacing);
 }
 
 }  // namespace penstock::api

@@ -46,6 +46,7 @@ flow::Settings settings_of(const model::State& state, bool draining) {
   out.fragment_timeout_ms = node.fragment_timeout_milliseconds;
   out.fragment_datagrams = node.fragment_datagrams;
   out.poll = node.workers.idle == model::IdlePolicy::kPoll;
+  out.tcp_pacing = node.tcp_pacing;
   return out;
 }
 

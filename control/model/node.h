@@ -130,6 +130,7 @@ struct Node {
   std::vector<EncryptRule> encrypt;
   std::vector<std::string> crypto_devices;  // devargs or PCI addresses, best first; beside those in software
   uint32_t drain_seconds = 30;              // SIGTERM: how long established flows may go on
+  bool tcp_pacing = true;                   // of connections that end here
 
   bool operator==(const Node&) const = default;
 };

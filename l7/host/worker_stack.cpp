@@ -108,6 +108,7 @@ void WorkerStack::adopt(const flow::Generation& generation) {
     }
   }
   look_at_ports();
+  stack_.shared().tuning.pacing = generation.settings.tcp_pacing;
   proxy_.adopt(config, worker_.id);
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;

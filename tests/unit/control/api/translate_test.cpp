@@ -76,6 +76,7 @@ model::Node full_node() {
   node.fragment_datagrams = 5;
   node.session_key_file = "/etc/penstock/session.keys";
   node.drain_seconds = 0;
+  node.tcp_pacing = false;
   return node;
 }
 

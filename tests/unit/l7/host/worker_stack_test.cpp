@@ -256,6 +256,15 @@ TEST(WorkerStack, WhatOnePortWouldFinishDoesNotLeaveByAnother) {
   EXPECT_EQ(g.world.drops(flow::DropReason::offload_refused), 1u);
 }
 
+TEST(WorkerStack, PacingIsSwitchedWhileConnectionsAreOpen) {
+  Gateway g;
+  g.connect();
+  EXPECT_TRUE(g.stack().shared().tuning.pacing);
+  g.world.next.settings.tcp_pacing = false;
+  g.world.publish();
+  EXPECT_FALSE(g.stack().shared().tuning.pacing);
+}
+
 TEST(WorkerStack, AListenerThatWentAcceptsNoMoreAndItsConnectionsEndInPeace) {
   Gateway g;
   const uint32_t next = g.connect();
