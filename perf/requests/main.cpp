@@ -95,7 +95,9 @@ class Generator {
       take("clients.connections", spec_.clients->connections);
     if (!spec_.servers || spec_.servers->stack != StackKind::kKernel) return;
     const uint64_t wanted = spec_.servers->connections;
-    served_ = static_cast<uint32_t>(spec_.servers->connections_asked ? wanted : std::clamp<uint64_t>(left, 1, wanted));
+    const uint64_t least = spec_.threads();  // each serves some
+    served_ =
+        static_cast<uint32_t>(spec_.servers->connections_asked ? wanted : std::clamp<uint64_t>(left, least, wanted));
     take("servers.connections", served_);
   }
 
@@ -117,10 +119,12 @@ class Generator {
       own_.push_back(std::make_unique<StackTransport>(ports_->number(i), spec_.ports[i], ports_->pool(),
                                                       connections + kLingering, now));
       sides_.push_back(&own_.back()->side());
-      if (client)
+      if (client) {
         add_clients(*own_.back());
-      else
-        own_.back()->listen_on(spec_.servers->listen), add_servers(*own_.back());
+      } else {
+        own_.back()->listen_on(spec_.servers->listen);
+        add_servers(*own_.back());
+      }
     }
   }
 
