@@ -24,6 +24,7 @@ class ClusterCompiler {
     const ServiceInput input = input_of(services_, service);
     config::Cluster cluster;
     cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
+    cluster.id = static_cast<uint32_t>(name_hash(cluster.name));
     if (input.policy) {
       cluster.proxy_header = input.policy->proxy_header;
       cluster.resilience = input.policy->resilience;
