@@ -144,10 +144,13 @@ def background_specification(scenario, ports):
 
 
 def common(scenario, role="clients"):
-    """Requests are made by one core and served by one: the first, and the last if there are several."""
+    """Requests are made by the first half of the cores and served by the other; on the own stack, by one core each."""
     cores = scenario.cores["generator"]
     if scenario.traffic == "requests":
-        cores = cores[-1:] if role == "servers" else cores[:1]
+        half = (len(cores) + 1) // 2
+        cores = cores[half:] or cores if role == "servers" else cores[:half]
+        if (getattr(scenario, role) or {}).get("stack") == "own":
+            cores = cores[-1:] if role == "servers" else cores[:1]
     return {"cores": cores, "huge": scenario.huge, "memoryMegabytes": scenario.megabytes,
             "prefix": f"lab{os.getpid()}-{next(_count)}", "seed": scenario.seed}
 
