@@ -12,17 +12,7 @@ namespace penstock::compile {
 
 namespace {
 
-template <typename T>
-bool differ(const model::Objects<T>& before, const model::Objects<T>& after) {
-  bool changed = false;
-  model::for_each_change(before, after, [&changed](const auto&, const auto&) { changed = true; });
-  return changed;
-}
-
-// Maps whose objects carry no name.
-bool differ(const model::Objects<HealthView::Endpoints>& a, const model::Objects<HealthView::Endpoints>& b) {
-  return !std::equal(a.begin(), a.end(), b.begin(), b.end());
-}
+using model::differ;
 
 // Limits of packets are no business of L7.
 bool request_limits_differ(const model::State& before, const model::State& after) {
@@ -166,7 +156,7 @@ class L7Compiler {
     std::vector<ClusterKey> wanted;
     const auto want = [&](const char* kind, const std::string& space, const model::BackendObject& object) {
       if (model::judge(round_.state, kind, space, object) == model::BackendAnswer::kFound)
-        wanted.emplace_back(object.name, object.port);
+        wanted.push_back(key_of(object));
     };
     const auto want_mirrors = [&](const std::string& space, const model::RouteFilters& filters) {
       for (const model::MirrorFilter& mirror : filters.mirrors) want("HTTPRoute", space, mirror.backend);
@@ -189,9 +179,13 @@ class L7Compiler {
     }
   }
 
+  static ClusterKey key_of(const model::BackendObject& object) {
+    return {model::names_subset(object), object.name, object.port};
+  }
+
   uint32_t cluster_of(const char* kind, const std::string& space, const model::BackendObject& object) const {
     if (model::judge(round_.state, kind, space, object) != model::BackendAnswer::kFound) return config::kNoCluster;
-    return cluster_of_.at({object.name, object.port});
+    return cluster_of_.at(key_of(object));
   }
 
   void add_actions() {
@@ -454,6 +448,8 @@ bool L7Part::has_changed(const Round& round, const ServicePart& services) const 
          differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
          differ(state.request_inspections, now.request_inspections) || differ(state.services, now.services) ||
          differ(state.slices, now.slices) || differ(state.service_policies, now.service_policies) ||
+         differ(state.service_subsets, now.service_subsets) ||
+         (!now.service_subsets.empty() && differ(state.workloads, now.workloads)) ||
          differ(down, services.down) || !same_reach;
 }
 

@@ -22,13 +22,22 @@
 
 namespace penstock::compile {
 
-using ClusterKey = std::pair<model::Name, uint16_t>;  // a Service and its port
+struct ClusterKey {  // a Service, or a ServiceSubset, and a port of the Service
+  bool subset = false;
+  model::Name name;
+  uint16_t port = 0;
+  auto operator<=>(const ClusterKey&) const = default;
+  // "Service/namespace/name:port"
+  std::string to_string() const;
+};
 using Clusters = std::map<ClusterKey, std::shared_ptr<const config::Cluster>>;
 
 // A returned slot rests: what a worker counted for the old owner must not be taken for the new one's.
 struct ClusterPart {  // l7_clusters.cpp
   Slots slots{config::kMaxClusters, 1024}, endpoint_slots{config::kMaxClusterEndpoints, 4096};
   std::shared_ptr<const Clusters> clusters = std::make_shared<Clusters>();
+  model::Objects<model::Workload> workloads;            // what `labels` were made from
+  std::shared_ptr<const model::WorkloadLabels> labels;  // made when a ServiceSubset first asks
 
   // From now on these are the clusters.
   void update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted);

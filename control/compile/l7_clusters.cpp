@@ -1,9 +1,10 @@
-// Services as clusters: the endpoints of one port, with stable slots.
+// Services and ServiceSubsets as clusters: the endpoints of one port, with stable slots.
 #include <algorithm>
 
 #include "control/compile/l7.h"
 #include "control/compile/l7_balancing.h"
 #include "control/compile/service_entries.h"
+#include "control/model/diff.h"
 
 namespace penstock::compile {
 
@@ -17,16 +18,28 @@ class ClusterCompiler {
   }
 
   std::shared_ptr<const config::Cluster> compile(const ClusterKey& key, const config::Cluster* old) {
-    const model::Service& service = *round_.state.services.at(key.first);
+    const auto subset = key.subset ? round_.state.service_subsets.at(key.name) : nullptr;
+    const model::Service& service = *round_.state.services.at(subset ? subset->service : key.name);
     const auto port = std::find_if(service.ports.begin(), service.ports.end(), [&](const model::ServicePort& each) {
-      return each.protocol == 6 && each.port == key.second;
+      return each.protocol == 6 && each.port == key.port;
     });
-    const ServiceInput input = input_of(services_, service);
+    // Weights and health are the Service's; what is said of requests, its own or the ServiceSubset's.
+    ServiceInput input = input_of(services_, service);
+    ServicePart::Slices selected;
+    if (subset) {
+      selected.list = selected_of(*subset, input);
+      input.slices = &selected;
+    }
+    ServiceInput terms = input;
+    if (subset)
+      if (const auto own = services_.subset_policies.find(key.name); own != services_.subset_policies.end())
+        terms.policy = own->second.get();
     config::Cluster cluster;
-    cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
-    if (input.policy) {
-      cluster.proxy_header = input.policy->proxy_header;
-      cluster.resilience = input.policy->resilience;
+    cluster.name = key.to_string();
+    cluster.service = service.name.to_string();
+    if (terms.policy) {
+      cluster.proxy_header = terms.policy->proxy_header;
+      cluster.resilience = terms.policy->resilience;
     }
     if (cluster.resilience.retry) cluster.resilience.retry->seal();
     const auto slot = old ? std::optional(old->slot) : part_.slots.take(round_.retired);
@@ -47,8 +60,8 @@ class ClusterCompiler {
       const bool usable = each.state == flow::EndpointState::kReady && each.weight != 0;
       cluster.endpoints.push_back({each.address, each.port, each.weight, 0, usable});
     }
-    set_balancing(input, round_.state, endpoints, cluster);
-    if (!make_hash_tables(input, round_, old, cluster)) return nullptr;
+    set_balancing(terms, round_.state, endpoints, cluster);
+    if (!make_hash_tables(terms, round_, old, cluster)) return nullptr;
     return assign_slots(cluster, old) ? std::make_shared<const config::Cluster>(std::move(cluster)) : nullptr;
   }
 
@@ -58,6 +71,11 @@ class ClusterCompiler {
   }
 
  private:
+  model::SliceList selected_of(const model::ServiceSubset& subset, const ServiceInput& input) const {
+    static const model::SliceList kNone;
+    return model::select(subset, input.slices ? input.slices->list : kNone, *part_.labels).slices;
+  }
+
   // Both lists are sorted by address and port: those that stay keep their slot.
   bool assign_slots(config::Cluster& cluster, const config::Cluster* old) {
     static const std::vector<config::Endpoint> kNone;
@@ -95,7 +113,16 @@ class ClusterCompiler {
 
 }  // namespace
 
+std::string ClusterKey::to_string() const {
+  return (subset ? "ServiceSubset/" : "Service/") + name.to_string() + ":" + std::to_string(port);
+}
+
 void ClusterPart::update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted) {
+  const bool select = std::any_of(wanted.begin(), wanted.end(), [](const ClusterKey& key) { return key.subset; });
+  if (select && (!labels || model::differ(workloads, round.state.workloads))) {
+    workloads = round.state.workloads;
+    labels = std::make_shared<const model::WorkloadLabels>(workloads);
+  }
   ClusterCompiler compiler(round, services, *this);
   auto next = std::make_shared<Clusters>();
   for (const ClusterKey& key : wanted) {
