@@ -36,7 +36,7 @@ struct Door {
   std::vector<base::IpAddress> addresses;
 };
 
-// Addresses with the same listeners behind a port are one door. In the order of ports, then of addresses.
+// Addresses with the same listeners behind a port are one door. In the order of ports, then of addresses; without names.
 std::vector<Door> doors_of(const model::GatewayView& view) {
   std::map<std::pair<uint16_t, base::IpAddress>, std::vector<const model::ListenerView*>> behind;
   for (const model::ListenerView& listener : view.listeners)
@@ -44,17 +44,42 @@ std::vector<Door> doors_of(const model::GatewayView& view) {
       behind[{listener.listener->port, address}].push_back(&listener);
   std::map<std::pair<uint16_t, std::vector<const model::ListenerView*>>, size_t> numbers;
   std::vector<Door> doors;
-  std::set<std::string> names;
   for (auto& [place, listeners] : behind) {
     const auto [at, fresh] = numbers.try_emplace({place.first, listeners}, doors.size());
-    if (fresh) {
-      std::string name = listeners.front()->name();
-      if (!names.insert(name).second) names.insert(name += "@" + place.second.to_string());
-      doors.push_back({std::move(name), listeners.front()->listener->protocol, place.first, std::move(listeners), {}});
-    }
+    if (fresh)
+      doors.push_back({"", listeners.front()->listener->protocol, place.first, std::move(listeners), {}});
     doors[at->second].addresses.push_back(place.second);
   }
   return doors;
+}
+
+// Whether the door may be called so: "Gateway/ns/name/listener", as a listener behind it, or that with "@address".
+bool may_have(const Door& door, const std::string& name) {
+  return std::any_of(door.listeners.begin(), door.listeners.end(), [&](const model::ListenerView* each) {
+    const std::string own = each->name();
+    return name.starts_with(own) && (name.size() == own.size() || name[own.size()] == '@');
+  });
+}
+
+// A door keeps the name that it had, at one of its addresses, while the listener that it was named after is behind it:
+// counters go by it, and a listener that joins must not change it, however old its Gateway is. Others are named after
+// the first listener behind them.
+void name_doors(const route::L7Config* before, std::vector<Door>& doors) {
+  std::set<std::string> names;
+  for (Door& door : doors) {
+    for (size_t i = 0; before != nullptr && i < before->listeners.size() && door.name.empty(); ++i) {
+      const config::Listener& old = before->listeners[i];
+      const bool same = old.port == door.port && old.protocol == door.protocol && may_have(door, old.name) &&
+                        std::find_first_of(old.addresses.begin(), old.addresses.end(), door.addresses.begin(),
+                                           door.addresses.end()) != old.addresses.end();
+      if (same && names.insert(old.name).second) door.name = old.name;
+    }
+  }
+  for (Door& door : doors) {
+    if (!door.name.empty()) continue;
+    door.name = door.listeners.front()->name();
+    if (!names.insert(door.name).second) names.insert(door.name += "@" + door.addresses.front().to_string());
+  }
 }
 
 class L7Compiler {
@@ -68,7 +93,8 @@ class L7Compiler {
         guards_(round, part.guards, part.workers) {}
 
   void run() {
-    const std::vector<Door> doors = doors_of(view_);
+    std::vector<Door> doors = doors_of(view_);
+    name_doors(part_.config.get(), doors);
     if (doors.size() > config::kMaxListeners) {
       round_.errors.push_back({"bundle", "",
                                std::to_string(doors.size()) +
