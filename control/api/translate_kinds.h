@@ -6,6 +6,7 @@
 #include "control/api/kinds.pb.h"
 #include "control/api/kubernetes.pb.h"
 #include "control/api/listener_policy.pb.h"
+#include "control/api/rate_limit.pb.h"
 #include "control/api/request_policy.pb.h"
 #include "control/api/subset.pb.h"
 #include "control/api/translate_fields.h"
