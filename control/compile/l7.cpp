@@ -1,85 +1,24 @@
 #include "control/compile/l7.h"
 
 #include <algorithm>
-#include <set>
 
 #include "control/compile/l7_balancing.h"
+#include "control/compile/l7_doors.h"
 #include "control/compile/l7_listener.h"
-#include "control/model/diff.h"
 #include "l7/config/hostname.h"
 
 namespace penstock::compile {
 
 namespace {
 
-using model::differ;
-
-// Limits of packets are no business of L7.
-bool request_limits_differ(const model::State& before, const model::State& after) {
-  bool changed = false;
-  model::for_each_change(before.rate_limits, after.rate_limits, [&changed](const auto& old, const auto& now) {
-    changed |= (old && model::limits_requests(*old)) || (now && model::limits_requests(*now));
-  });
-  return changed;
-}
-
 std::string rule_name(const model::HttpRoute& route, size_t rule) {
   return route.name.to_string() + "/" + std::to_string(rule);
 }
 
-// Listeners of one address and port: one to TCP, told apart by the Host of requests.
-struct Door {
-  std::string name;
-  config::Protocol protocol = config::Protocol::kHttp;
-  uint16_t port = 0;
-  std::vector<const model::ListenerView*> listeners;
-  std::vector<base::IpAddress> addresses;
-};
-
-// Addresses with the same listeners behind a port are one door. In the order of ports, then of addresses; without names.
-std::vector<Door> doors_of(const model::GatewayView& view) {
-  std::map<std::pair<uint16_t, base::IpAddress>, std::vector<const model::ListenerView*>> behind;
-  for (const model::ListenerView& listener : view.listeners)
-    for (const base::IpAddress& address : listener.addresses)
-      behind[{listener.listener->port, address}].push_back(&listener);
-  std::map<std::pair<uint16_t, std::vector<const model::ListenerView*>>, size_t> numbers;
-  std::vector<Door> doors;
-  for (auto& [place, listeners] : behind) {
-    const auto [at, fresh] = numbers.try_emplace({place.first, listeners}, doors.size());
-    if (fresh)
-      doors.push_back({"", listeners.front()->listener->protocol, place.first, std::move(listeners), {}});
-    doors[at->second].addresses.push_back(place.second);
-  }
-  return doors;
-}
-
-// Whether the door may be called so: "Gateway/ns/name/listener", as a listener behind it, or that with "@address".
-bool may_have(const Door& door, const std::string& name) {
-  return std::any_of(door.listeners.begin(), door.listeners.end(), [&](const model::ListenerView* each) {
-    const std::string own = each->name();
-    return name.starts_with(own) && (name.size() == own.size() || name[own.size()] == '@');
-  });
-}
-
-// A door keeps the name that it had, at one of its addresses, while the listener that it was named after is behind it:
-// counters go by it, and a listener that joins must not change it, however old its Gateway is. Others are named after
-// the first listener behind them.
-void name_doors(const route::L7Config* before, std::vector<Door>& doors) {
-  std::set<std::string> names;
-  for (Door& door : doors) {
-    for (size_t i = 0; before != nullptr && i < before->listeners.size() && door.name.empty(); ++i) {
-      const config::Listener& old = before->listeners[i];
-      const bool same = old.port == door.port && old.protocol == door.protocol && may_have(door, old.name) &&
-                        std::find_first_of(old.addresses.begin(), old.addresses.end(), door.addresses.begin(),
-                                           door.addresses.end()) != old.addresses.end();
-      if (same && names.insert(old.name).second) door.name = old.name;
-    }
-  }
-  for (Door& door : doors) {
-    if (!door.name.empty()) continue;
-    door.name = door.listeners.front()->name();
-    if (!names.insert(door.name).second) names.insert(door.name += "@" + door.addresses.front().to_string());
-  }
+// In the order of their keys: with the same keys each keeps its number.
+void put_clusters(const Clusters& clusters, route::L7Config& out) {
+  out.clusters.clear();
+  for (const auto& [key, each] : clusters) out.clusters.push_back(*each.cluster);
 }
 
 class L7Compiler {
@@ -93,8 +32,7 @@ class L7Compiler {
         guards_(round, part.guards, part.workers) {}
 
   void run() {
-    std::vector<Door> doors = doors_of(view_);
-    name_doors(part_.config.get(), doors);
+    const std::vector<Door> doors = doors_of(view_, part_.config.get());
     if (doors.size() > config::kMaxListeners) {
       round_.errors.push_back({"bundle", "",
                                std::to_string(doors.size()) +
@@ -199,10 +137,9 @@ class L7Compiler {
     for (const auto& [name, route] : tcp_)
       for (const model::BackendRef& backend : route->backends) want("TCPRoute", name.space, backend.object);
     part_.clusters.update(round_, services_, wanted);
-    for (const auto& [key, cluster] : *part_.clusters.clusters) {
-      cluster_of_[key] = static_cast<uint32_t>(out_.clusters.size());
-      out_.clusters.push_back(*cluster);
-    }
+    put_clusters(*part_.clusters.clusters, out_);
+    for (const auto& [key, each] : *part_.clusters.clusters)
+      cluster_of_.emplace(key, static_cast<uint32_t>(cluster_of_.size()));
   }
 
   static ClusterKey key_of(const model::BackendObject& object) {
@@ -456,6 +393,7 @@ std::shared_ptr<const flow::ListenerTable> places_of(const route::L7Config* conf
   table->seal();
   return table;
 }
+
 }  // namespace
 
 model::FieldError split(const std::string& error) {
@@ -464,33 +402,32 @@ model::FieldError split(const std::string& error) {
   return {error.substr(0, blank), error.substr(blank + 1, colon - blank - 1), error.substr(colon + 2)};
 }
 
-bool L7Part::has_changed(const Round& round, const ServicePart& services) const {
-  const model::State& now = round.state;
-  const bool same_reach = reach == services.reach || (reach && services.reach && *reach == *services.reach);
-  return state.node != now.node || differ(state.gateways, now.gateways) || differ(state.http_routes, now.http_routes) ||
-         differ(state.tcp_routes, now.tcp_routes) || differ(state.grants, now.grants) ||
-         differ(state.faults, now.faults) || request_limits_differ(state, now) ||
-         differ(state.listener_policies, now.listener_policies) ||
-         differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
-         differ(state.request_inspections, now.request_inspections) || differ(state.services, now.services) ||
-         differ(state.slices, now.slices) || differ(state.service_policies, now.service_policies) ||
-         differ(state.service_subsets, now.service_subsets) ||
-         (!now.service_subsets.empty() && differ(state.workloads, now.workloads)) ||
-         differ(down, services.down) || !same_reach;
+void L7Part::update_clusters(const Round& round, const ServicePart& services) {
+  std::vector<ClusterKey> same;
+  for (const auto& [key, each] : *clusters.clusters) same.push_back(key);
+  const auto before = clusters.clusters;
+  clusters.update(round, services, same);
+  if (!round.errors.empty() || clusters.clusters == before) return;
+  auto next = std::make_shared<route::L7Config>(*config);
+  put_clusters(*clusters.clusters, *next);
+  config = std::move(next);
 }
 
 void L7Part::update(const Round& round, const ServicePart& services, const LimitPart& limit_part) {
-  if (!has_changed(round, services)) return;
+  const bool routing = routing_changed(round);
+  if (!routing && !backends_changed(round, services)) return;
   // Without a Node the workers stay as they are.
   if (round.state.node) workers = std::max<size_t>(1, round.state.node->workers.cores.size());
   if (round.state.gateways.empty()) {
     clusters.update(round, services, {});
     tables = std::make_shared<Tables>();
     config = nullptr;
-  } else {
+  } else if (routing || !config) {
     L7Compiler(round, services, limit_part, *this).run();
+  } else {
+    update_clusters(round, services);
   }
-  places = places_of(config.get());
+  if (routing) places = places_of(config.get());
   state = round.state;
   down = services.down;
   reach = services.reach;

@@ -17,23 +17,35 @@ class ClusterCompiler {
     for (const base::IpAddress& address : model::own_addresses(round.state)) (address.is_v4() ? v4_ : v6_) = true;
   }
 
-  std::shared_ptr<const config::Cluster> compile(const ClusterKey& key, const config::Cluster* old) {
-    const auto subset = key.subset ? round_.state.service_subsets.at(key.name) : nullptr;
-    const model::Service& service = *round_.state.services.at(subset ? subset->service : key.name);
+  ClusterInput input_of(const ClusterKey& key) const {
+    ClusterInput from;
+    from.node = round_.state.node;
+    from.subset = key.subset ? round_.state.service_subsets.at(key.name) : nullptr;
+    const model::Name& service = from.subset ? from.subset->service : key.name;
+    from.service = round_.state.services.at(service);
+    from.policy = find(services_.policies, service);
+    from.slices = find(services_.slices, service);
+    from.down = find(services_.down, service);
+    from.reach = services_.reach;
+    if (!from.subset) return from;
+    from.subset_policy = find(services_.subset_policies, key.name);
+    from.labels = part_.labels;
+    return from;
+  }
+
+  std::shared_ptr<const config::Cluster> compile(const ClusterKey& key, const ClusterInput& from,
+                                                 const config::Cluster* old) {
+    const model::Service& service = *from.service;
     const auto port = std::find_if(service.ports.begin(), service.ports.end(), [&](const model::ServicePort& each) {
       return each.protocol == 6 && each.port == key.port;
     });
-    // Weights and health are the Service's; what is said of requests, its own or the ServiceSubset's.
-    ServiceInput input = input_of(services_, service);
     ServicePart::Slices selected;
-    if (subset) {
-      selected.list = selected_of(*subset, input);
-      input.slices = &selected;
-    }
+    if (from.subset) selected.list = selected_of(from);
+    const ServicePart::Slices* slices = from.subset ? &selected : from.slices.get();
+    // Weights and health are the Service's; what is said of requests, its own or the ServiceSubset's.
+    const ServiceInput input{service, from.policy.get(), slices, from.down.get(), nullptr, from.reach.get()};
     ServiceInput terms = input;
-    if (subset)
-      if (const auto own = services_.subset_policies.find(key.name); own != services_.subset_policies.end())
-        terms.policy = own->second.get();
+    if (from.subset_policy) terms.policy = from.subset_policy.get();
     config::Cluster cluster;
     cluster.name = key.to_string();
     cluster.service = service.name.to_string();
@@ -71,9 +83,15 @@ class ClusterCompiler {
   }
 
  private:
-  model::SliceList selected_of(const model::ServiceSubset& subset, const ServiceInput& input) const {
+  template <typename T>
+  static std::shared_ptr<const T> find(const model::Objects<T>& objects, const model::Name& name) {
+    const auto at = objects.find(name);
+    return at == objects.end() ? nullptr : at->second;
+  }
+
+  static model::SliceList selected_of(const ClusterInput& from) {
     static const model::SliceList kNone;
-    return model::select(subset, input.slices ? input.slices->list : kNone, *part_.labels).slices;
+    return model::select(*from.subset, from.slices ? from.slices->list : kNone, *from.labels).slices;
   }
 
   // Both lists are sorted by address and port: those that stay keep their slot.
@@ -127,14 +145,19 @@ void ClusterPart::update(const Round& round, const ServicePart& services, const 
   auto next = std::make_shared<Clusters>();
   for (const ClusterKey& key : wanted) {
     if (next->contains(key)) continue;
+    ClusterInput from = compiler.input_of(key);
     const auto old = clusters->find(key);
-    auto cluster = compiler.compile(key, old == clusters->end() ? nullptr : old->second.get());
+    if (old != clusters->end() && old->second.from == from) {
+      next->insert(*old);
+      continue;
+    }
+    auto cluster = compiler.compile(key, from, old == clusters->end() ? nullptr : old->second.cluster.get());
     if (!cluster) return;
-    next->emplace(key, std::move(cluster));
+    next->emplace(key, CompiledCluster{std::move(from), std::move(cluster)});
   }
-  for (const auto& [key, cluster] : *clusters)
-    if (!next->contains(key)) compiler.release(*cluster);
-  clusters = std::move(next);
+  for (const auto& [key, each] : *clusters)
+    if (!next->contains(key)) compiler.release(*each.cluster);
+  if (*next != *clusters) clusters = std::move(next);
 }
 
 }  // namespace penstock::compile
