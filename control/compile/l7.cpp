@@ -355,7 +355,7 @@ class L7Compiler {
   void finish() {
     out_.guards = guards_.take();
     out_.scratches.resize(part_.workers);
-    out_.session_key = {round_.secret.word[0] ^ kSessionUse, round_.secret.word[1] ^ kSessionUse};
+    out_.session_keys = round_.sessions;
     for (const auto& table : tables_) {
       out_.first_route.push_back(static_cast<uint32_t>(out_.routes.size()));
       out_.routes.insert(out_.routes.end(), table->routes.begin(), table->routes.end());
@@ -366,8 +366,7 @@ class L7Compiler {
     part_.config = std::make_shared<const route::L7Config>(std::move(out_));
   }
 
-  static constexpr uint64_t kSessionUse = 0x73657373696f6e73;  // what the secret is used for here
-  static constexpr const char* kRefused = "";                  // the action of what no route serves
+  static constexpr const char* kRefused = "";  // the action of what no route serves
 
   const Round& round_;
   const ServicePart& services_;
@@ -431,6 +430,7 @@ void L7Part::update(const Round& round, const ServicePart& services, const Limit
   state = round.state;
   down = services.down;
   reach = services.reach;
+  sessions = round.sessions;
 }
 
 }  // namespace penstock::compile

@@ -119,6 +119,7 @@ struct L7Part {  // l7.cpp
   model::State state;  // inputs
   model::Objects<HealthView::Endpoints> down;
   std::shared_ptr<const PeerReach> reach;
+  config::SessionKeys sessions;
   std::shared_ptr<const route::L7Config> config;
   std::shared_ptr<const flow::ListenerTable> places = std::make_shared<const flow::ListenerTable>();
 

@@ -46,7 +46,7 @@ bool L7Part::routing_changed(const Round& round) const {
          differ(state.listener_policies, now.listener_policies) ||
          differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
          differ(state.request_inspections, now.request_inspections) ||
-         differ(state.service_subsets, now.service_subsets);
+         differ(state.service_subsets, now.service_subsets) || sessions != round.sessions;
 }
 
 // What clusters are made from: ClusterInput.

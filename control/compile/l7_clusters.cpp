@@ -48,6 +48,7 @@ class ClusterCompiler {
     if (from.subset_policy) terms.policy = from.subset_policy.get();
     config::Cluster cluster;
     cluster.name = key.to_string();
+    cluster.id = static_cast<uint32_t>(name_hash(cluster.name));
     cluster.service = service.name.to_string();
     if (terms.policy) {
       cluster.proxy_header = terms.policy->proxy_header;

@@ -42,6 +42,7 @@ struct Round {
   uint64_t retired;  // no worker reads this or an older one
   base::Cycles hz;
   flow::HashSecret secret;
+  const config::SessionKeys& sessions;
   model::FieldErrors& errors;
 
   void fault(model::Kind kind, const model::Name& name, std::string path, std::string reason) const {

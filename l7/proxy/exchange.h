@@ -125,7 +125,8 @@ struct ExchangeState {
   uint32_t endpoint = kNone;                                // slot, of the running or last try
   uint32_t avoid = kNone;                                   // slot, of the try that failed
   uint32_t session = kNone;                                 // slot, of the endpoint that the client's session has
-  uint32_t session_born = 0;                                // seconds
+  uint32_t session_born = 0;                                // seconds since 1970
+  uint32_t session_cluster = 0;                             // config::Cluster::id
   uint64_t hash = 0;                                        // for the cluster's policy
   uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster; in kHead, by age
 
@@ -166,10 +167,11 @@ struct ExchangeState {
   bool client_finished = false;  // kTunnel: the end was passed on
   bool backend_finished = false;
   bool mirrors_begun = false;
-  bool hashed = false;         // the request has what the cluster's policy hashes
-  bool session_moved = false;  // it had an endpoint
-  bool aside_session = false;  // `aside` is to the session's endpoint
-  bool reset_wanted = false;   // by a fault filter: in place of an answer
+  bool hashed = false;           // the request has what the cluster's policy hashes
+  bool session_moved = false;    // it had an endpoint
+  bool session_renewed = false;  // its token is told anew
+  bool aside_session = false;    // `aside` is to the session's endpoint
+  bool reset_wanted = false;     // by a fault filter: in place of an answer
 
   Paced request_pace, response_pace;
 

@@ -6,7 +6,8 @@
 namespace penstock::proxy {
 
 template <Net N>
-Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter)
+Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter,
+                std::shared_ptr<OutlierTable> outliers)
     : net_(net),
       limits_(limits),
       listener_numbers_(limits.listener_slots, kNone),
@@ -17,7 +18,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, li
       held_bodies_(limits.held_bodies),
       sides_(limits.connections, kNone),
       clusters_(limits, counters_),
-      outliers_(limits, clusters_),
+      outliers_(limits, clusters_, std::move(outliers)),
       budgets_(limits),
       pool_(clusters_, upstreams_),
       wheel_(now),

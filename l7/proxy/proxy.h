@@ -41,7 +41,8 @@ namespace penstock::proxy {
 template <Net N>
 class Proxy {
  public:
-  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter());
+  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter(),
+        std::shared_ptr<OutlierTable> outliers = nullptr);
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
 
@@ -145,10 +146,11 @@ class Proxy {
 
   // affinity.h: sessions and hashes
   const config::Backend* choose_backend(Exchange& x, const config::Action& action);
+  const config::Backend* find_session(Exchange& x, const config::Action& action,
+                                      const config::SessionPersistence& how) const;
   const config::SessionPersistence* session_persistence(uint32_t filters) const;
   void hash_exchange(Exchange& x, const http::RequestHead* head);
   bool tell_session(Exchange& x, http::ResponseHead& head);
-  uint32_t seconds_now() const { return static_cast<uint32_t>(now_ / base::kNanosPerSecond); }
 
   // upstream.h: endpoints and connections to them
   void start_try(Exchange& x);
@@ -185,6 +187,7 @@ class Proxy {
   void follow_cluster(Exchange& x, const config::Retry& of_route);
   void judge(const Exchange& x, Outcome outcome);
   void judge_endpoint(uint32_t cluster, uint32_t endpoint, Outcome outcome);
+  void learn_ejections(uint32_t cluster);
   void arm_cluster(uint32_t cluster);
   void on_cluster_time(uint32_t cluster);
   void on_ejections(const config::Cluster& cluster);

@@ -78,7 +78,7 @@ class Schedule {
       }
     }
     const auto nanos = static_cast<long double>(round_) * replay_->period() + replay_->nanos(index_);
-    next_ = start_ + static_cast<Cycles>(nanos * cycles_per_nano_);
+    next_ = start_ + static_cast<Cycles>(nanos * cycles_per_nano_ + 0.5L);  // the nearest, as above
   }
 
   Spacing spacing_;

@@ -1,6 +1,7 @@
 """Which endpoint serves a request, and how many at a time: sessions, hashes, pools, zones, subsets; as users write them."""
 import concurrent.futures
 import json
+import secrets
 
 import rig
 from rig import LAN4, objects
@@ -8,7 +9,7 @@ import test_http
 from test_http import HERE4, SERVED, URL, Http
 
 
-class Balancing(Http):
+class Endpoints(Http):
     servers = 3
 
     @classmethod
@@ -18,6 +19,9 @@ class Balancing(Http):
             for endpoint, zone in zip(made[1]["endpoints"], zones):
                 endpoint["zone"] = zone
         return [*made, objects.service_policy("web", **policy)]
+
+
+class Balancing(Endpoints):
 
     def apply(self, services, zone=None, **rule):
         self.gateway.replace(type(self).node(**({"zone": zone} if zone else {})), *services,
@@ -38,7 +42,7 @@ class Balancing(Http):
         self.apply(self.web(1, 2, 3), **session)
         _, headers, body = self.curl(f"{URL}/")
         name, _, token = headers["set-cookie"].split(";")[0].partition("=")
-        self.assertEqual((name, len(token)), ("id", 48))
+        self.assertEqual((name, len(token)), ("id", 80))
         first = json.loads(body)["server"]
         cookie = ("-H", f"Cookie: id={token}")
         self.assertEqual({self.server(*cookie) for _ in range(6)}, {first})
@@ -212,6 +216,100 @@ class Subsets(Http):
         self.assertEqual(ejected(), 2)
         with self.assertRaisesRegex(rig.CliError, "spec.weights: a ServiceSubset has none of its own"):
             self.gateway.apply({**policy, "spec": {**policy["spec"], "weights": [{"address": LAN4.format(11), "weight": 1}]}})
+
+
+class Sessions(Endpoints):
+    """What a client's cookie means after the gateway that wrote it."""
+
+    def setUp(self):
+        self.store = self.gateway.store
+        self.keys = self.lab.dir / "session.keys"
+        self.write(secrets.token_hex(16))
+
+    def tearDown(self):
+        if not self.gateway.process.running():
+            self.gateway.store = self.store
+            self.write(secrets.token_hex(16))
+            self.gateway.start()
+        super().tearDown()
+
+    def write(self, *lines, mode=0o600):
+        fresh = self.keys.with_suffix(".new")
+        fresh.touch(mode)
+        fresh.chmod(mode)
+        fresh.write_text("".join(f"{line}\n" for line in lines))
+        fresh.rename(self.keys)
+
+    def serve(self, *numbers, shared=False):
+        session = {"sessionPersistence": {"sessionName": "id", "type": "Cookie"}}
+        node = self.node(**({"sessions": {"keyFile": str(self.keys)}} if shared else {}))
+        self.gateway.replace(node, *self.web(*numbers), objects.gateway("edge", [HERE4], objects.listener("web", 80)),
+                             objects.http_route("shop", "edge", objects.http_rule(objects.backend("web", SERVED), **session)))
+
+    def begin(self):
+        """A cookie and the server that it stands for; not the first in any order."""
+        while True:
+            _, headers, body = self.curl(f"{URL}/")
+            if json.loads(body)["server"] == "s2":
+                return ("-H", "Cookie: " + headers["set-cookie"].split(";")[0]), "s2"
+
+    def holds(self, cookie, server):
+        for _ in range(6):
+            _, headers, body = self.curl(f"{URL}/", *cookie)
+            self.assertEqual(json.loads(body)["server"], server)
+            self.assertNotIn("set-cookie", headers)
+
+    def test_the_same_endpoint_after_a_restart(self):
+        self.serve(1, 2)
+        cookie, server = self.begin()
+        self.gateway.stop()
+        self.gateway.start()
+        self.holds(cookie, server)
+        self.gateway.kill()
+        self.gateway.start()
+        self.serve(3, 2)   # and where it stands among the others does not matter
+        self.holds(cookie, server)
+        # It goes: another endpoint, and another cookie.
+        self.serve(1, 3)
+        _, headers, _ = self.curl(f"{URL}/", *cookie)
+        self.assertIn("set-cookie", headers)
+
+    def test_two_gateways_with_one_key(self):
+        self.serve(1, 2, shared=True)
+        cookie, server = self.begin()
+        self.gateway.stop()
+        self.gateway.store = self.lab.dir / "other.db"   # another gateway: nothing of the first but the file
+        self.gateway.start()
+        self.serve(3, 2, 1)
+        _, headers, _ = self.curl(f"{URL}/", *cookie)
+        self.assertIn("set-cookie", headers, "it has other keys")
+        self.serve(3, 2, 1, shared=True)
+        self.holds(cookie, server)
+        # The key is exchanged while it runs: what the old one sealed is believed, and told anew.
+        old = self.keys.read_text().strip()
+        self.write(secrets.token_hex(16), old)
+        rig.wait_until(lambda: "set-cookie" in self.curl(f"{URL}/", *cookie)[1], 10, what="the new key")
+        _, headers, body = self.curl(f"{URL}/", *cookie)
+        self.assertEqual(json.loads(body)["server"], server)
+        self.holds(("-H", "Cookie: " + headers["set-cookie"].split(";")[0]), server)
+
+    def test_a_wrong_key_file_is_an_error_by_name(self):
+        self.serve(1, 2, shared=True)
+        cookie, server = self.begin()
+        good = self.keys.read_text().strip()
+        self.write("password")
+        self.serve(1, 2, 3, shared=True)   # a change of something else: the keys from before go on
+        self.holds(cookie, server)
+        self.gateway.stop()
+        for lines, mode, what in ((["password"], 0o600, "keyFile.*line 1: want a key of 32 hexadecimal digits"),
+                                  ([good], 0o644, "keyFile.*chmod 600"), ([], 0o600, "keyFile.*has no key")):
+            self.write(*lines, mode=mode)
+            process = self.gateway.launch()
+            self.assertNotEqual(process.wait(20), 0)
+            self.assertRegex(process.output(), what)
+        self.write(good)
+        self.gateway.start()
+        self.holds(cookie, server)
 
 
 del Http   # its stories are told in test_http.py

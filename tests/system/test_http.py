@@ -577,5 +577,47 @@ class TwoWorkers(Http):
         self.assertTrue(all(int(w) for w in self.gateway.workers("terminated")), "one worker did everything")
 
 
+class Small(Http):
+    """A gateway that was told to be small."""
+    workers = {"connections": 1024, "requests": 64, "streamMebibytes": 8, "halfOpen": 16}
+
+    @classmethod
+    def build(cls):
+        super().build()
+        cls.route(objects.http_rule(objects.backend("one", SERVED)))
+
+    def refused(self):
+        found = re.search(r"^penstock_l7_connections_refused_total (\S+)", self.gateway.metrics(), re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    def test_as_many_connections_as_it_has_room_for(self):
+        self.assertEqual(self.refused(), 0)
+        held = [self.connect() for _ in range(530)]
+        try:
+            rig.wait_until(lambda: self.refused() >= 18, 10, what=lambda: f"{self.refused()} connections refused")
+            held[0].sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")   # who is in is served
+            self.assertTrue(held[0].recv(100).startswith(b"HTTP/1.1 200"))
+        finally:
+            for connection in held:
+                connection.close()
+        rig.wait_until(lambda: self.client.run("curl", "-sf", f"{URL}/", check=False).returncode == 0, 10, what="room again")
+
+    def test_more_bytes_than_it_has_memory_for(self):
+        path = self.lab.dir / "body"
+        path.write_bytes(os.urandom(1 << 20) * 30)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        _, _, body = self.curl("--data-binary", f"@{path}", f"{URL}/", timeout=60)
+        self.assertEqual(body.split(), [str(30 << 20), digest])
+
+    def test_other_sizes_need_a_restart(self):
+        node = self.node()
+        node["spec"]["workers"]["connections"] = 2048
+        with self.assertRaisesRegex(rig.CliError, "spec.workers: .*restart"):
+            self.gateway.apply(node)
+        node["spec"]["workers"]["connections"] = 1000
+        with self.assertRaisesRegex(rig.CliError, r"spec.workers.connections: 1000 is out of range \(want 1024 to 4194304"):
+            self.gateway.apply(node)
+
+
 if __name__ == "__main__":
     rig.main()

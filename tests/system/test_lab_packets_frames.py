@@ -79,7 +79,7 @@ class Frames(Built):
                 rate = {"rate": {"pps": 400}} if timing["timing"] == "rate" else {}
                 replayed = {"name": "r", "from": "left", "pcap": {"file": file.name, **timing}, **rate}
                 packets = self.sent(replayed)
-                self.assertTrue(10 <= len(packets) <= expected, timing)
+                self.assertTrue(10 <= len(packets) <= expected, (timing, len(packets)))
                 for n, packet in enumerate(packets):
                     self.assertEqual(bytes(packet), bytes(recorded[n % 10]).ljust(60, b"\0"))
 

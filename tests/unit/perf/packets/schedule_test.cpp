@@ -127,6 +127,13 @@ TEST(Schedule, RecordedTimesAreKeptScaledAndRepeated) {
       schedule.advance();
     }
   }
+  // A round begins at the cycle nearest to its time, whatever the clock's rate: n rounds hold 3n packets.
+  for (Cycles hz = 2'400'000'001; hz < 2'400'000'200; ++hz) {
+    Schedule schedule;
+    schedule.start(spec, 3.0 * 1e9 / 6e6, kStart, hz, 1);
+    for (int i = 0; i < 300; ++i) schedule.advance();
+    EXPECT_EQ(schedule.next() - kStart, (hz * 6 + 5) / 10) << hz;  // 100 rounds of 6 ms
+  }
   spec.loop = false;
   Schedule once;
   once.start(spec, 500, kStart, kHz, 1);
