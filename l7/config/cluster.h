@@ -59,7 +59,7 @@ struct Cluster {
   ProxyHeader proxy_header = ProxyHeader::kNone;
   Balance balance;
   Resilience resilience;
-  uint32_t id = 0;  // of the name alone: what tokens of sessions say, the same in every gateway and process
+  uint32_t id = 0;      // of the name alone: what tokens of sessions say, the same in every gateway and process
   std::string service;  // "namespace/name" of the Service whose endpoints they are
   bool operator==(const Cluster&) const = default;
 };
