@@ -211,9 +211,9 @@ class Subsets(Http):
         self.apply(self.split(1, 0), extra=[policy])
         for _ in range(4):
             self.curl(f"{URL}/status/500")
-        ejected = lambda: sum(self.value("ejected_workers", service=f"ServiceSubset/default/v1:{SERVED}",   # noqa: E731
+        ejected = lambda: sum(self.value("ejected", service=f"ServiceSubset/default/v1:{SERVED}",   # noqa: E731
                                          endpoint=f"{LAN4.format(10 + n)}:{SERVED}") for n in (1, 2, 3))
-        self.assertEqual(ejected(), 2)
+        rig.wait_until(lambda: ejected() == 2, 10, what=lambda: f"two ejected endpoints, not {ejected()}")
         with self.assertRaisesRegex(rig.CliError, "spec.weights: a ServiceSubset has none of its own"):
             self.gateway.apply({**policy, "spec": {**policy["spec"], "weights": [{"address": LAN4.format(11), "weight": 1}]}})
 
