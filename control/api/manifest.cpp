@@ -210,6 +210,7 @@ const std::vector<KindInfo>& kinds() {
       {"DirectResponse", "penstock.io/v1alpha1", "direct_response"},
       {"RequestAccessPolicy", "penstock.io/v1alpha1", "request_access_policy"},
       {"RequestInspection", "penstock.io/v1alpha1", "request_inspection"},
+      {"ServiceSubset", "penstock.io/v1alpha1", "service_subset"},
   };
   return kAll;
 }

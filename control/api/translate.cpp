@@ -103,6 +103,8 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
     case v1::Object::kRequestInspection:
       return translate<model::RequestInspection>(message.request_inspection(), model::Kind::kRequestInspection, object,
                                                  errors);
+    case v1::Object::kServiceSubset:
+      return translate<model::ServiceSubset>(message.service_subset(), model::Kind::kServiceSubset, object, errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -132,6 +134,7 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::DirectResponse& o) { write(o, *message.mutable_direct_response()); }
     void operator()(const model::RequestAccessPolicy& o) { write(o, *message.mutable_request_access_policy()); }
     void operator()(const model::RequestInspection& o) { write(o, *message.mutable_request_inspection()); }
+    void operator()(const model::ServiceSubset& o) { write(o, *message.mutable_service_subset()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -220,6 +223,8 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.request_access, key.name, object);
     case model::Kind::kRequestInspection:
       return find_in(state.request_inspections, key.name, object);
+    case model::Kind::kServiceSubset:
+      return find_in(state.service_subsets, key.name, object);
   }
   return false;
 }

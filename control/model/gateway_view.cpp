@@ -185,8 +185,13 @@ std::vector<base::IpAddress> own_addresses(const State& state) {
   return {all.begin(), all.end()};
 }
 
+bool names_subset(const BackendObject& object) {
+  return object.group == kPenstockGroup && object.kind == "ServiceSubset";
+}
+
 BackendAnswer judge(const State& state, std::string_view kind, const std::string& space, const BackendObject& object) {
-  if (!object.group.empty() || object.kind != "Service") return BackendAnswer::kInvalidKind;
+  const bool part = names_subset(object);
+  if (!part && (!object.group.empty() || object.kind != "Service")) return BackendAnswer::kInvalidKind;
   // Before it is looked for: nobody is to learn by this what other namespaces have.
   if (object.name.space != space) {
     bool permitted = false;
@@ -194,12 +199,15 @@ BackendAnswer judge(const State& state, std::string_view kind, const std::string
       permitted |= name.space == object.name.space && permits(*grant, kind, space, object);
     if (!permitted) return BackendAnswer::kNotPermitted;
   }
-  const auto service = state.services.find(object.name);
-  if (service == state.services.end()) return BackendAnswer::kNotFound;
+  const auto subset = state.service_subsets.find(object.name);
+  if (part && subset == state.service_subsets.end()) return BackendAnswer::kNotFound;
+  const BackendAnswer missing = part ? BackendAnswer::kServiceNotFound : BackendAnswer::kNotFound;
+  const auto service = state.services.find(part ? subset->second->service : object.name);
+  if (service == state.services.end()) return missing;
   const auto& ports = service->second->ports;
   const bool has = std::any_of(ports.begin(), ports.end(),
                                [&](const ServicePort& port) { return port.protocol == 6 && port.port == object.port; });
-  return has ? BackendAnswer::kFound : BackendAnswer::kNotFound;
+  return has ? BackendAnswer::kFound : missing;
 }
 
 }  // namespace penstock::model

@@ -20,6 +20,8 @@ struct Name {  // namespace and name; "default" when YAML gives none
   std::string to_string() const { return space + "/" + name; }
 };
 
+using Labels = std::map<std::string, std::string>;
+
 struct ServicePort {
   std::string name;
   uint8_t protocol = 6;  // TCP 6, UDP 17, SCTP 132
@@ -56,6 +58,7 @@ struct EndpointPort {
 struct EndpointSlice {
   Name name;
   Name service;       // label kubernetes.io/service-name; empty: belongs to none, as Kubernetes allows
+  Labels labels;      // the others: its endpoints carry them (subset.h)
   bool fqdn = false;  // of addressType FQDN, which proxies of L4 pass over: its endpoints are not kept
   std::vector<Endpoint> endpoints;
   std::vector<EndpointPort> ports;
@@ -85,7 +88,8 @@ struct HealthCheck {
 
 struct ServicePolicy {
   Name name;
-  Name service;  // spec.targetRef
+  Name service;  // spec.targetRef; without a name: `subset` is meant
+  Name subset;   // a ServiceSubset; then nothing of packets and health checks is given
   ServiceMode mode = ServiceMode::kNat;
   Balancing balancing = Balancing::kMaglev;
   uint32_t maglev_table_size = 0;  // 0: the first prime of at least 100 × the number of endpoints; else a prime

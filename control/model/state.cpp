@@ -24,6 +24,7 @@ Objects<ListenerPolicy>& objects_of(State& s, const ListenerPolicy*) { return s.
 Objects<DirectResponse>& objects_of(State& s, const DirectResponse*) { return s.direct_responses; }
 Objects<RequestAccessPolicy>& objects_of(State& s, const RequestAccessPolicy*) { return s.request_access; }
 Objects<RequestInspection>& objects_of(State& s, const RequestInspection*) { return s.request_inspections; }
+Objects<ServiceSubset>& objects_of(State& s, const ServiceSubset*) { return s.service_subsets; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -94,6 +95,8 @@ bool remove(State& state, const ObjectKey& key) {
       return state.request_access.erase(key.name) != 0;
     case Kind::kRequestInspection:
       return state.request_inspections.erase(key.name) != 0;
+    case Kind::kServiceSubset:
+      return state.service_subsets.erase(key.name) != 0;
   }
   return false;
 }
@@ -140,6 +143,8 @@ const char* to_string(Kind kind) {
       return "RequestAccessPolicy";
     case Kind::kRequestInspection:
       return "RequestInspection";
+    case Kind::kServiceSubset:
+      return "ServiceSubset";
   }
   return "?";
 }

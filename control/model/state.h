@@ -16,6 +16,7 @@
 #include "control/model/policy.h"
 #include "control/model/request_policy.h"
 #include "control/model/service.h"
+#include "control/model/subset.h"
 #include "control/model/workload.h"
 
 namespace penstock::model {
@@ -39,9 +40,10 @@ enum class Kind : uint8_t {
   kListenerPolicy,
   kDirectResponse,
   kRequestAccessPolicy,
-  kRequestInspection
+  kRequestInspection,
+  kServiceSubset
 };
-constexpr size_t kKinds = 19;
+constexpr size_t kKinds = 20;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
 
@@ -65,11 +67,12 @@ struct State {
   Objects<DirectResponse> direct_responses;
   Objects<RequestAccessPolicy> request_access;
   Objects<RequestInspection> request_inspections;
+  Objects<ServiceSubset> service_subsets;
 };
 
 using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer,
                             Workload, Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault, ListenerPolicy,
-                            DirectResponse, RequestAccessPolicy, RequestInspection>;
+                            DirectResponse, RequestAccessPolicy, RequestInspection, ServiceSubset>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

@@ -13,8 +13,9 @@
 // the connection. tunnel.h carries upgrades, CONNECT and TCP listeners, mirror.h copies.
 //
 // Configuration: L7Config stays alive until the next adopt() has returned. After its head is sent an exchange carries
-// only numbers, and a copy of the filters that its answer still needs if they vanish. Connections of a listener that
-// vanished get Connection: close with their next answer, idle ones are closed; connections to endpoints that vanished
+// only numbers, and a copy of the filters that its answer still needs if they vanish. Connections belong to whoever
+// has their address, port and protocol; where nobody has, they get Connection: close with their next answer, and idle
+// ones are closed; connections to endpoints that vanished
 // are closed when they are idle.
 //
 // Memory: bounded by Limits, allocated when first needed. Thread: the worker's; counters() and log() also for the
@@ -224,8 +225,9 @@ class Proxy {
 
   // lifecycle.h: configuration, time
   void keep_filters();
-  void adopt_clients(const std::vector<bool>& gone);
-  void adopt_terms(uint32_t slot, const config::Listener& listener, bool other_proxies);
+  void adopt_clients(const std::vector<const config::Listener*>& changed);
+  const config::Listener* listener_at(const config::Listener& was, const base::IpAddress& address) const;
+  void adopt_terms(uint32_t index, const config::Listener& was, const config::Listener& is);
   void adopt_upstreams();
   void arm(uint32_t member, base::Nanos at);
   void arm_client(uint32_t client);

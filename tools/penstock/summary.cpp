@@ -57,6 +57,7 @@ std::string summary(const kubernetes::EndpointSlice& slice) {
 
 std::string summary(const v1alpha1::ServicePolicy& policy) {
   const auto& spec = policy.spec();
+  if (spec.target_ref().kind() == "ServiceSubset") return "requests to ServiceSubset " + spec.target_ref().name();
   return spec.target_ref().name() + ": " + (spec.has_mode() ? spec.mode() : "nat") + ", " +
          (spec.has_balancing() ? spec.balancing() : "maglev") + (spec.has_health_check() ? ", checked" : "");
 }
@@ -95,6 +96,19 @@ std::string summary(const v1alpha1::Workload& workload) {
   const auto& spec = workload.spec();
   return spec.identity() + " behind " + spec.interface() + (spec.has_mac() ? ", " + spec.mac() : "") +
          (spec.addresses().empty() ? "" : ", " + joined(spec.addresses()));
+}
+
+std::string summary(const v1alpha1::ServiceSubset& subset) {
+  const auto& selector = subset.spec().selector();
+  const std::map<std::string, std::string> labels(selector.match_labels().begin(), selector.match_labels().end());
+  google::protobuf::RepeatedPtrField<std::string> all;
+  for (const auto& [key, value] : labels) *all.Add() = key + "=" + value;
+  for (const auto& each : selector.match_expressions()) {
+    const std::string values = each.values().empty() ? "" : " (" + joined(each.values()) + ")";
+    *all.Add() = each.key() + " " + each.operator_() + values;
+  }
+  return "of " + subset.spec().service() + ": " + joined(all) + "; " + std::to_string(subset.status().ready()) +
+         " of " + counted(static_cast<int>(subset.status().endpoints()), "endpoint") + " ready";
 }
 
 std::string section_text(const v1alpha1::SectionRef& ref) {
@@ -171,6 +185,8 @@ std::string summary_of(const v1::Object& object) {
       return summary(object.peer());
     case v1::Object::kWorkload:
       return summary(object.workload());
+    case v1::Object::kServiceSubset:
+      return summary(object.service_subset());
     case v1::Object::OBJECT_NOT_SET:
       break;
   }

@@ -1,0 +1,102 @@
+#include "control/model/subset.h"
+
+#include <algorithm>
+
+namespace penstock::model {
+
+namespace {
+
+// What both say.
+void keep_common(Labels& labels, const Labels& others) {
+  std::erase_if(labels, [&](const auto& label) {
+    const auto other = others.find(label.first);
+    return other == others.end() || other->second != label.second;
+  });
+}
+
+bool meets(const LabelRequirement& requirement, const std::string* value) {
+  const auto is_listed = [&] {
+    return std::find(requirement.values.begin(), requirement.values.end(), *value) != requirement.values.end();
+  };
+  switch (requirement.is) {
+    case LabelRequirement::Operator::kIn:
+      return value && is_listed();
+    case LabelRequirement::Operator::kNotIn:  // Kubernetes: also what has no such label
+      return !value || !is_listed();
+    case LabelRequirement::Operator::kExists:
+      return value != nullptr;
+    case LabelRequirement::Operator::kDoesNotExist:
+      return value == nullptr;
+  }
+  return false;
+}
+
+}  // namespace
+
+WorkloadLabels::WorkloadLabels(const Objects<Workload>& workloads) {
+  const bool any =
+      std::any_of(workloads.begin(), workloads.end(), [](const auto& each) { return !each.second->labels.empty(); });
+  if (!any) return;
+  for (const auto& [name, workload] : workloads) {
+    for (const base::Prefix& prefix : workload->addresses) {
+      (prefix.is_v4() ? lengths4_ : lengths6_).insert(prefix.length);
+      const auto [at, fresh] = by_prefix_.try_emplace({name.space, prefix}, workload->labels);
+      if (!fresh) keep_common(at->second, workload->labels);
+    }
+  }
+}
+
+const Labels* WorkloadLabels::of(const std::string& space, const base::IpAddress& address) const {
+  for (const uint8_t length : address.is_v4() ? lengths4_ : lengths6_)
+    if (const auto at = by_prefix_.find({space, base::Prefix{address, length}.network()}); at != by_prefix_.end())
+      return &at->second;
+  return nullptr;
+}
+
+const std::string* EndpointLabels::find(const std::string& key) const {
+  if (workload)
+    if (const auto at = workload->find(key); at != workload->end()) return &at->second;
+  const auto at = slice.find(key);
+  return at == slice.end() ? nullptr : &at->second;
+}
+
+bool selects(const ServiceSubset& subset, const EndpointLabels& labels) {
+  const auto has = [&](const auto& label) {
+    const std::string* value = labels.find(label.first);
+    return value && *value == label.second;
+  };
+  const auto met = [&](const LabelRequirement& requirement) {
+    return meets(requirement, labels.find(requirement.key));
+  };
+  return std::all_of(subset.labels.begin(), subset.labels.end(), has) &&
+         std::all_of(subset.requirements.begin(), subset.requirements.end(), met);
+}
+
+Selection select(const ServiceSubset& subset, const SliceList& slices, const WorkloadLabels& labels) {
+  Selection out;
+  std::set<base::IpAddress> all, ready;
+  for (const auto& slice : slices) {
+    std::vector<Endpoint> chosen;
+    for (const Endpoint& endpoint : slice->endpoints) {
+      Endpoint part = endpoint;
+      std::erase_if(part.addresses, [&](const base::IpAddress& address) {
+        return !selects(subset, {slice->labels, labels.of(subset.service.space, address)});
+      });
+      if (part.addresses.empty()) continue;
+      all.insert(part.addresses.begin(), part.addresses.end());
+      if (part.ready) ready.insert(part.addresses.begin(), part.addresses.end());
+      chosen.push_back(std::move(part));
+    }
+    if (chosen.empty()) continue;
+    EndpointSlice part = {slice->name, slice->service, slice->labels, slice->fqdn, std::move(chosen), slice->ports};
+    out.slices.push_back(std::make_shared<const EndpointSlice>(std::move(part)));
+  }
+  out.endpoints = all.size();
+  out.ready = ready.size();
+  if (subset.fallback == SubsetFallback::kNone || out.ready != 0) return out;
+  out.fallen_back = true;
+  out.slices = slices;
+  return out;
+}
+
+}  // namespace penstock::model
