@@ -25,9 +25,9 @@ demo=(python3 python3-yaml python3-scapy procps nginx-light curl iputils-ping ip
 test=(
   clang libclang-rt-14-dev clang-format clang-tidy valgrind
   iputils-tracepath traceroute nftables slowhttptest socat tshark prometheus python3-cryptography user-mode-linux kmod
-  python3-jsonschema python3-numpy python3-websockets chromium librsvg2-bin
+  python3-jsonschema python3-numpy python3-websockets python3-protobuf chromium librsvg2-bin
 )
-perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk python3-numpy python3-jsonschema python3-yaml chromium librsvg2-bin)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
+perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk python3-numpy python3-jsonschema python3-yaml python3-protobuf chromium librsvg2-bin)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
 services=(nginx prometheus haproxy)   # brought by packages above
 
 list_only=0

@@ -25,6 +25,7 @@ constexpr double kHighestRate = 1e9;  // packets a second
 struct PortSpec : Station {
   std::string name, device;
   std::optional<unsigned> loop_to;  // "loop:NAME": the port where packets arrive
+  std::optional<unsigned> ring_to;  // "ring:NAME": the same, through the forwarder
   std::optional<base::MacAddress> mac;
   double line_rate = 0;  // bits/s, 0: unknown
 };
@@ -74,10 +75,12 @@ struct StreamSpec {
 
 struct Spec {
   unsigned core = 0;
+  std::optional<unsigned> forwarder_core;  // there are ring ports
   bool huge = true;
   unsigned memory_megabytes = 512;
   std::string prefix;
   uint64_t seed = 1;
+  unsigned rest_micros = 0;  // sleep after a round without work; 0: never
   std::vector<PortSpec> ports;
   std::vector<StageSpec> stages;
   std::vector<StreamSpec> streams;

@@ -4,10 +4,11 @@ to its servers through the loop-back interface of a namespace of their own (kern
 import contextlib
 
 from . import trial
-from .bench import common, specifications
+from .background import Background
+from .bench import background_specification, common, specifications
 from .generators import Generator
 from .subjects.base import Port
-from .subjects.loop import Loop
+from .subjects.loop import Loop, beside_port
 
 CLIENTS = {4: ("198.51.100.2", 24), 6: ("2001:db8::2", 64)}      # and the length of the network of both
 ANY, SELF = {4: "0.0.0.0", 6: "[::]"}, {4: "127.0.0.1", 6: "[::1]"}
@@ -25,15 +26,26 @@ def alone(scenario, lab):
         with Generator(kind, spec, lab.dir, namespace) as generator:
             yield lambda load, seconds: trial.of_packets(
                 generator.trial({"seconds": seconds, "drain": 0.05, "pps": load or MOST_PACKETS})[0])
+    elif scenario.background:
+        # What it takes from the requests' generator is the lab's own, too.
+        kind, spec, _ = background_specification(scenario, [beside_port()])
+        with Generator(kind, spec, lab.dir) as generator:
+            beside = Background(generator)
+            yield lambda load, seconds: _requests(scenario, lab, load, seconds, beside)
     else:
         yield lambda load, seconds: _requests(scenario, lab, load, seconds)
 
 
-def _requests(scenario, lab, load, seconds):
+def _requests(scenario, lab, load, seconds, beside=None):
     """A process for each trial: whether the loop is open or closed is for its whole life."""
     spec, namespace = _request_specification(scenario, lab, {"open": {"rate": load}} if load else {"closed": {}})
     with Generator("requests", spec, lab.dir, namespace) as generator:
-        return trial.of_requests(generator.trial({"seconds": seconds, "drain": 0.2, "warmup": 0.1})[0])
+        if beside:
+            beside.begin(seconds)
+        done = trial.of_requests(generator.trial({"seconds": seconds, "drain": 0.2, "warmup": 0.1})[0])
+        if beside:
+            beside.end()
+        return done
 
 
 def _request_specification(scenario, lab, arrivals):
