@@ -79,7 +79,7 @@ class Guards {
   std::vector<config::AccessPolicy> policies;
   config::Inspection inspection;
   std::vector<config::RequestLimit> limits;  // attached to nothing: found patterns name them
-  config::Filters filters;  // of the rule
+  config::Filters filters;                   // of the rule
   unsigned trusted_hops = 0;
 
  private:
