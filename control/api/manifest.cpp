@@ -211,6 +211,7 @@ const std::vector<KindInfo>& kinds() {
       {"RequestAccessPolicy", "penstock.io/v1alpha1", "request_access_policy"},
       {"RequestInspection", "penstock.io/v1alpha1", "request_inspection"},
       {"ServiceSubset", "penstock.io/v1alpha1", "service_subset"},
+      {"Namespace", "v1", "namespace"},
   };
   return kAll;
 }

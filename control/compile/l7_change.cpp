@@ -42,7 +42,8 @@ bool L7Part::routing_changed(const Round& round) const {
   });
   return other_backends || state.node != now.node || differ(state.gateways, now.gateways) ||
          differ(state.http_routes, now.http_routes) || differ(state.tcp_routes, now.tcp_routes) ||
-         differ(state.grants, now.grants) || differ(state.faults, now.faults) || request_limits_differ(state, now) ||
+         differ(state.grants, now.grants) || differ(state.namespaces, now.namespaces) ||
+         differ(state.faults, now.faults) || request_limits_differ(state, now) ||
          differ(state.listener_policies, now.listener_policies) ||
          differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
          differ(state.request_inspections, now.request_inspections) ||

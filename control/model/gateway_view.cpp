@@ -10,6 +10,8 @@ namespace penstock::model {
 
 namespace {
 
+constexpr const char* kNameLabel = "kubernetes.io/metadata.name";  // Kubernetes gives it to every namespace
+
 const char* kind_of(const HttpRoute&) { return "HTTPRoute"; }
 const char* kind_of(const TcpRoute&) { return "TCPRoute"; }
 
@@ -109,13 +111,30 @@ class Viewer {
                            (parent.port == 0 || parent.port == listener.listener->port);
         if (!meant) continue;
         at_least(ParentAnswer::kNotAllowedByListeners);
-        const bool from_here = listener.listener->all_namespaces || route.name.space == listener.gateway->name.space;
-        if (!from_here || !listener.takes(kind_of(route))) continue;
+        if (!takes_from(listener, route.name.space) || !listener.takes(kind_of(route))) continue;
         at_least(attach_to(listener, route, counted.insert(gateway->second + i).second));
       }
       out.push_back(answer);
     }
     return out;
+  }
+
+  bool takes_from(const ListenerView& listener, const std::string& space) const {
+    switch (listener.listener->from) {
+      case RoutesFrom::kAll:
+        return true;
+      case RoutesFrom::kSame:
+        return space == listener.gateway->name.space;
+      case RoutesFrom::kSelector:
+        break;
+    }
+    const auto found = state_.namespaces.find({.name = space});
+    return selects(listener.listener->namespaces, [&](const std::string& key) -> const std::string* {
+      if (key == kNameLabel) return &space;
+      if (found == state_.namespaces.end()) return nullptr;
+      const auto at = found->second->labels.find(key);
+      return at == found->second->labels.end() ? nullptr : &at->second;
+    });
   }
 
   ParentAnswer attach_to(ListenerView& listener, const HttpRoute& route, bool fresh) {

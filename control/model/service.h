@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "control/model/balancing.h"
+#include "control/model/labels.h"
 #include "l7/config/cluster.h"
 
 namespace penstock::model {
@@ -19,8 +20,6 @@ struct Name {  // namespace and name; "default" when YAML gives none
   auto operator<=>(const Name&) const = default;
   std::string to_string() const { return space + "/" + name; }
 };
-
-using Labels = std::map<std::string, std::string>;
 
 struct ServicePort {
   std::string name;

@@ -41,11 +41,13 @@ enum class Kind : uint8_t {
   kDirectResponse,
   kRequestAccessPolicy,
   kRequestInspection,
-  kServiceSubset
+  kServiceSubset,
+  kNamespace
 };
-constexpr size_t kKinds = 20;
+constexpr size_t kKinds = 21;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
+bool is_namespaced(Kind kind);     // others have no namespace of their own
 
 struct State {
   std::shared_ptr<const Node> node;  // null until one is applied
@@ -68,11 +70,12 @@ struct State {
   Objects<RequestAccessPolicy> request_access;
   Objects<RequestInspection> request_inspections;
   Objects<ServiceSubset> service_subsets;
+  Objects<Namespace> namespaces;
 };
 
 using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer,
                             Workload, Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault, ListenerPolicy,
-                            DirectResponse, RequestAccessPolicy, RequestInspection, ServiceSubset>;
+                            DirectResponse, RequestAccessPolicy, RequestInspection, ServiceSubset, Namespace>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

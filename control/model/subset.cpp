@@ -14,23 +14,6 @@ void keep_common(Labels& labels, const Labels& others) {
   });
 }
 
-bool meets(const LabelRequirement& requirement, const std::string* value) {
-  const auto is_listed = [&] {
-    return std::find(requirement.values.begin(), requirement.values.end(), *value) != requirement.values.end();
-  };
-  switch (requirement.is) {
-    case LabelRequirement::Operator::kIn:
-      return value && is_listed();
-    case LabelRequirement::Operator::kNotIn:  // Kubernetes: also what has no such label
-      return !value || !is_listed();
-    case LabelRequirement::Operator::kExists:
-      return value != nullptr;
-    case LabelRequirement::Operator::kDoesNotExist:
-      return value == nullptr;
-  }
-  return false;
-}
-
 }  // namespace
 
 WorkloadLabels::WorkloadLabels(const Objects<Workload>& workloads) {
@@ -53,23 +36,11 @@ const Labels* WorkloadLabels::of(const std::string& space, const base::IpAddress
   return nullptr;
 }
 
-const std::string* EndpointLabels::find(const std::string& key) const {
+const std::string* EndpointLabels::operator()(const std::string& key) const {
   if (workload)
     if (const auto at = workload->find(key); at != workload->end()) return &at->second;
   const auto at = slice.find(key);
   return at == slice.end() ? nullptr : &at->second;
-}
-
-bool selects(const ServiceSubset& subset, const EndpointLabels& labels) {
-  const auto has = [&](const auto& label) {
-    const std::string* value = labels.find(label.first);
-    return value && *value == label.second;
-  };
-  const auto met = [&](const LabelRequirement& requirement) {
-    return meets(requirement, labels.find(requirement.key));
-  };
-  return std::all_of(subset.labels.begin(), subset.labels.end(), has) &&
-         std::all_of(subset.requirements.begin(), subset.requirements.end(), met);
 }
 
 Selection select(const ServiceSubset& subset, const SliceList& slices, const WorkloadLabels& labels) {
@@ -80,7 +51,7 @@ Selection select(const ServiceSubset& subset, const SliceList& slices, const Wor
     for (const Endpoint& endpoint : slice->endpoints) {
       Endpoint part = endpoint;
       std::erase_if(part.addresses, [&](const base::IpAddress& address) {
-        return !selects(subset, {slice->labels, labels.of(subset.service.space, address)});
+        return !selects(subset.selector, EndpointLabels{slice->labels, labels.of(subset.service.space, address)});
       });
       if (part.addresses.empty()) continue;
       all.insert(part.addresses.begin(), part.addresses.end());

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "control/model/labels.h"
 #include "control/model/objects.h"
 #include "control/model/service.h"
 #include "control/model/workload.h"
@@ -24,28 +25,15 @@ namespace penstock::model {
 constexpr const char* kPenstockGroup = "penstock.io";
 
 constexpr size_t kMaxSubsets = 4096;          // each is asked about each endpoint of its Service at each change
-constexpr size_t kMaxLabels = 64;             // of one object, matchLabels included
-constexpr size_t kMaxLabelRequirements = 16;  // matchExpressions
-constexpr size_t kMaxLabelValues = 64;        // of one of them
 constexpr size_t kMaxSubsetsOfService = 256;  // of 4096 endpoints: a quarter of a second of the control thread
-
-// Kubernetes' LabelSelectorRequirement.
-struct LabelRequirement {
-  enum class Operator : uint8_t { kIn, kNotIn, kExists, kDoesNotExist };
-  std::string key;
-  Operator is = Operator::kIn;
-  std::vector<std::string> values;  // of kIn and kNotIn
-  bool operator==(const LabelRequirement&) const = default;
-};
 
 // What serves while the slices call none of the subset's endpoints ready. Envoy's names (LbSubsetConfig).
 enum class SubsetFallback : uint8_t { kNone, kAnyEndpoint };
 
 struct ServiceSubset {
   Name name;
-  Name service;                                // spec.service, in the same namespace
-  Labels labels;                               // selector.matchLabels
-  std::vector<LabelRequirement> requirements;  // selector.matchExpressions
+  Name service;  // spec.service, in the same namespace
+  LabelSelector selector;
   SubsetFallback fallback = SubsetFallback::kNone;
   bool operator==(const ServiceSubset&) const = default;
 };
@@ -67,10 +55,8 @@ struct EndpointLabels {
   const Labels& slice;
   const Labels* workload;  // null: none
 
-  const std::string* find(const std::string& key) const;  // null: it carries none
+  const std::string* operator()(const std::string& key) const;  // null: it carries none
 };
-
-bool selects(const ServiceSubset& subset, const EndpointLabels& labels);
 
 using SliceList = std::vector<std::shared_ptr<const EndpointSlice>>;
 

@@ -14,12 +14,12 @@ const std::string* unknown_key(const ServiceSubset& subset, const SliceList& sli
     for (const auto& slice : slices)
       for (const Endpoint& endpoint : slice->endpoints)
         for (const base::IpAddress& address : endpoint.addresses)
-          if (EndpointLabels{slice->labels, labels.of(subset.service.space, address)}.find(key)) return true;
+          if (EndpointLabels{slice->labels, labels.of(subset.service.space, address)}(key)) return true;
     return false;
   };
-  for (const auto& [key, value] : subset.labels)
+  for (const auto& [key, value] : subset.selector.labels)
     if (!is_carried(key)) return &key;
-  for (const LabelRequirement& each : subset.requirements) {
+  for (const LabelRequirement& each : subset.selector.requirements) {
     const bool demanded = each.is == LabelRequirement::Operator::kIn || each.is == LabelRequirement::Operator::kExists;
     if (demanded && !is_carried(each.key)) return &each.key;
   }

@@ -184,8 +184,9 @@ struct ExchangeState {
   const config::Filters* backend_filters = nullptr;  // likewise
   const config::Filters* body_filters = nullptr;     // whose direct response's body is sent
   size_t body_at = 0;
-  std::string_view rule_origin, backend_origin;  // of CORS, in the request's arena
-  std::string_view limit_policy, limit_state;    // of the response fields of rate limits, likewise
+  std::string_view origin;                     // that the rule's CORS allows, in the request's arena
+  std::string_view limit_policy, limit_state;  // of the response fields of rate limits, likewise
+  uint64_t retry_after = 0;                    // seconds, of a request that a rate limit refused
   std::optional<http::InterimGate> gate;
   std::array<MirrorCopy, kMaxMirrors> mirrors;
 

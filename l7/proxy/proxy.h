@@ -25,8 +25,10 @@
 
 #include <unordered_map>
 
+#include "l7/http/date.h"
 #include "l7/limit/limiter.h"
 #include "l7/proxy/clusters.h"
+#include "l7/proxy/cors.h"
 #include "l7/proxy/counters.h"
 #include "l7/proxy/exchange.h"
 #include "l7/proxy/filter_chain.h"
@@ -97,6 +99,7 @@ class Proxy {
   Ran read_head(Exchange& x);
   void on_request_head(Exchange& x);
   void route_request(Exchange& x, const config::Listener& listener);
+  void follow_rule(Exchange& x, uint32_t filters);
   bool run_filters(Exchange& x, uint32_t number, const RequestAt& at, base::Nanos& delay, bool of_rule);
   http::Arrival arrival_of(const Exchange& x) const;
   bool prepare_forwarding(Exchange& x, const config::Listener& listener);
@@ -145,6 +148,8 @@ class Proxy {
   Ran stream_response(Exchange& x);
   Ran on_interim(Exchange& x);
   Ran on_response_head(Exchange& x);
+  bool filter_answer(Exchange& x);
+  bool date_answer(http::ResponseHead& head);
   Ran send_response_head(Exchange& x);
   Ran end_response(Exchange& x);
   Ran on_broken_response(Exchange& x);
@@ -270,6 +275,7 @@ class Proxy {
   Random random_;
   Counters counters_;
   AccessLog log_;
+  http::DateText date_;
   size_t scratch_size_;
   std::unique_ptr<uint8_t[]> scratch_;  // a head on its way out
 };

@@ -90,11 +90,8 @@ constexpr uint64_t whole_seconds(base::Nanos time) {  // rounded up
 template <Net N>
 void Proxy<N>::refuse_limited(Exchange& x, const limit::Decision& decision) {
   if (decision.table_full) counters_.count(Count::limit_table_full);
+  x.retry_after = std::max<uint64_t>(1, whole_seconds(decision.retry_after));
   answer(x, 429, kRateLimited);
-  http::Text<20> seconds;
-  seconds.put_number(std::max<uint64_t>(1, whole_seconds(decision.retry_after)));
-  // Of a fresh head: a line that does not fit is left out.
-  (void)message_of(x).response.fields.set("retry-after", seconds.view());
 }
 
 // Kept in the request's arena until its answer is written: the configuration may be another one by then.
@@ -116,8 +113,13 @@ void Proxy<N>::say_limit(Exchange& x, const limit::Decision& decision) {
 
 template <Net N>
 void Proxy<N>::write_limit_fields(Exchange& x) {
-  if (x.limit_policy.empty()) return;
   http::Fields& fields = message_of(x).response.fields;
+  if (x.retry_after != 0) {
+    http::Text<20> seconds;
+    seconds.put_number(x.retry_after);
+    (void)fields.set(http::FieldId::kRetryAfter, seconds.view());
+  }
+  if (x.limit_policy.empty()) return;
   (void)fields.set("ratelimit-policy", x.limit_policy);
   (void)fields.set("ratelimit", x.limit_state);
 }

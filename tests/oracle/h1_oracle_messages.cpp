@@ -91,7 +91,7 @@ std::string H1Oracle::response_head(const h1::Asked& asked, bool& interim) {
   if (space == std::string::npos) refuse("bad_status_line");
   const std::string spoken = version(text.substr(0, space));
   const std::string rest = text.substr(space + 1);
-  if (rest.size() < 4 || rest[3] != ' ') refuse("bad_status_line");
+  if (rest.size() != 3 && (rest.size() < 4 || rest[3] != ' ')) refuse("bad_status_line");
   for (int i = 0; i < 3; ++i)
     if (!isdigit(static_cast<unsigned char>(rest[static_cast<size_t>(i)]))) refuse("bad_status_line");
   status_ = std::stoi(rest.substr(0, 3));

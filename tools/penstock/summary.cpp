@@ -98,11 +98,20 @@ std::string summary(const v1alpha1::Workload& workload) {
          (spec.addresses().empty() ? "" : ", " + joined(spec.addresses()));
 }
 
+// In the order of keys.
+google::protobuf::RepeatedPtrField<std::string> texts_of(
+    const google::protobuf::Map<std::string, std::string>& labels) {
+  google::protobuf::RepeatedPtrField<std::string> all;
+  for (const auto& [key, value] : std::map<std::string, std::string>(labels.begin(), labels.end()))
+    *all.Add() = key + "=" + value;
+  return all;
+}
+
+std::string summary(const kubernetes::Namespace& space) { return joined(texts_of(space.metadata().labels())); }
+
 std::string summary(const v1alpha1::ServiceSubset& subset) {
   const auto& selector = subset.spec().selector();
-  const std::map<std::string, std::string> labels(selector.match_labels().begin(), selector.match_labels().end());
-  google::protobuf::RepeatedPtrField<std::string> all;
-  for (const auto& [key, value] : labels) *all.Add() = key + "=" + value;
+  auto all = texts_of(selector.match_labels());
   for (const auto& each : selector.match_expressions()) {
     const std::string values = each.values().empty() ? "" : " (" + joined(each.values()) + ")";
     *all.Add() = each.key() + " " + each.operator_() + values;
@@ -187,6 +196,8 @@ std::string summary_of(const v1::Object& object) {
       return summary(object.workload());
     case v1::Object::kServiceSubset:
       return summary(object.service_subset());
+    case v1::Object::kNamespace:
+      return summary(object.namespace_());
     case v1::Object::OBJECT_NOT_SET:
       break;
   }

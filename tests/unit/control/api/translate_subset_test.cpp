@@ -23,10 +23,10 @@ spec:
   const auto subset = one<model::ServiceSubset>(yaml);
   EXPECT_EQ(subset.name.to_string(), "shop/canary");
   EXPECT_EQ(subset.service.to_string(), "shop/web");
-  EXPECT_EQ(subset.labels, (model::Labels{{"version", "v2"}, {"example.org/track", "canary"}}));
-  ASSERT_EQ(subset.requirements.size(), 4U);
-  EXPECT_EQ(subset.requirements[0].values, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(subset.requirements[3].is, model::LabelRequirement::Operator::kDoesNotExist);
+  EXPECT_EQ(subset.selector.labels, (model::Labels{{"version", "v2"}, {"example.org/track", "canary"}}));
+  ASSERT_EQ(subset.selector.requirements.size(), 4U);
+  EXPECT_EQ(subset.selector.requirements[0].values, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(subset.selector.requirements[3].is, model::LabelRequirement::Operator::kDoesNotExist);
   EXPECT_EQ(subset.fallback, model::SubsetFallback::kAnyEndpoint);
 }
 

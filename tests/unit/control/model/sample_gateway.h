@@ -19,7 +19,7 @@ inline ServiceSubset sample_subset(std::string name, Labels labels, std::string 
   ServiceSubset subset;
   subset.name = named(std::move(name));
   subset.service = named(std::move(service));
-  subset.labels = std::move(labels);
+  subset.selector.labels = std::move(labels);
   return subset;
 }
 

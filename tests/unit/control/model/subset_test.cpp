@@ -104,7 +104,7 @@ TEST(Subset, FallsBackWhileNoneIsReady) {
   EXPECT_TRUE(chosen.fallen_back);
   EXPECT_EQ(chosen.endpoints, 1U);
   EXPECT_EQ(chosen.ready, 0U);
-  subset.labels = {{"version", "v1"}};
+  subset.selector.labels = {{"version", "v1"}};
   EXPECT_EQ(text_of(select(subset, slices, labels).slices), "10.0.0.11");
 }
 
@@ -137,9 +137,9 @@ struct Naive {
 
   bool selects(const ServiceSubset& subset, const base::IpAddress& address, const Labels& slice) const {
     const auto of = [&](const std::string& key) { return label(subset.service.space, address, slice, key); };
-    for (const auto& [key, value] : subset.labels)
+    for (const auto& [key, value] : subset.selector.labels)
       if (of(key) != std::optional(value)) return false;
-    for (const LabelRequirement& each : subset.requirements) {
+    for (const LabelRequirement& each : subset.selector.requirements) {
       const auto value = of(each.key);
       const bool listed = value && std::count(each.values.begin(), each.values.end(), *value) != 0;
       if (each.is == Operator::kIn && !listed) return false;
@@ -184,7 +184,7 @@ TEST(Subset, SelectsWhatANaiveReadingSelects) {
     const SliceList slices = list_of(made);
     ServiceSubset subset = sample_subset("x", some_labels());
     for (unsigned i = below(3); i > 0; --i) {
-      LabelRequirement& each = subset.requirements.emplace_back();
+      LabelRequirement& each = subset.selector.requirements.emplace_back();
       each = {key(), static_cast<Operator>(below(4)), {}};
       if (each.is == Operator::kIn || each.is == Operator::kNotIn) each.values = {value(), value()};
     }

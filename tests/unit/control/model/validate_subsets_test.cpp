@@ -14,8 +14,8 @@ State with(const ServiceSubset& subset) {
 
 TEST(ValidateSubsets, AGoodOne) {
   ServiceSubset subset = sample_subset("v2", {{"version", "v2"}, {"example.org/track", ""}});
-  subset.requirements = {{"track", LabelRequirement::Operator::kIn, {"stable", "canary"}},
-                         {"old", LabelRequirement::Operator::kDoesNotExist, {}}};
+  subset.selector.requirements = {{"track", LabelRequirement::Operator::kIn, {"stable", "canary"}},
+                                  {"old", LabelRequirement::Operator::kDoesNotExist, {}}};
   EXPECT_EQ(faults_of(with(subset)), "");
   subset.service = named("gone");  // the status says it
   EXPECT_EQ(faults_of(with(subset)), "");
@@ -26,21 +26,22 @@ TEST(ValidateSubsets, EachFaultIsNamed) {
   EXPECT_EQ(
       faults_of(with(subset)),
       "ServiceSubset/default/v2 spec.selector: selects nothing in particular: name the Service itself as the backend");
-  subset.labels = {{"no good", "v2"}};
+  subset.selector.labels = {{"no good", "v2"}};
   EXPECT_NE(faults_of(with(subset)).find("spec.selector.matchLabels: \"no good\" is no key of a label"),
             std::string::npos);
-  subset.labels = {{"version", "-"}};
+  subset.selector.labels = {{"version", "-"}};
   EXPECT_NE(faults_of(with(subset)).find("spec.selector.matchLabels.version: \"-\" is no value"), std::string::npos);
-  subset.labels = {};
-  for (size_t i = 0; i <= kMaxLabels; ++i) subset.labels["k" + std::to_string(i)] = "x";
+  subset.selector.labels = {};
+  for (size_t i = 0; i <= kMaxLabels; ++i) subset.selector.labels["k" + std::to_string(i)] = "x";
   EXPECT_NE(faults_of(with(subset)).find("65 labels are too many (at most 64)"), std::string::npos);
-  subset.labels = {};
-  subset.requirements = {{"a", LabelRequirement::Operator::kIn, {}}, {"b", LabelRequirement::Operator::kExists, {"x"}}};
+  subset.selector.labels = {};
+  subset.selector.requirements = {{"a", LabelRequirement::Operator::kIn, {}},
+                                  {"b", LabelRequirement::Operator::kExists, {"x"}}};
   const std::string said = faults_of(with(subset));
   EXPECT_NE(said.find("spec.selector.matchExpressions[0].values: 0 values (want 1 to 64)"), std::string::npos);
   EXPECT_NE(said.find("spec.selector.matchExpressions[1].values: Exists and DoesNotExist have none"),
             std::string::npos);
-  subset.requirements.assign(17, {"a", LabelRequirement::Operator::kExists, {}});
+  subset.selector.requirements.assign(17, {"a", LabelRequirement::Operator::kExists, {}});
   EXPECT_NE(faults_of(with(subset)).find("spec.selector.matchExpressions: 17 are too many"), std::string::npos);
   subset = sample_subset("v2", {{"a", "b"}}, "");
   EXPECT_NE(faults_of(with(subset)).find("spec.service: want 1 to 63"), std::string::npos);

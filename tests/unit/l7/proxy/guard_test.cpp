@@ -53,6 +53,7 @@ class Guards {
     ConfigBuilder builder;
     config::Action action = ConfigBuilder::to(builder.cluster(1));
     action.guards = 0;
+    action.filters = builder.filters(filters);
     builder.route("/", builder.action(action));
     builder.http().guards = {1};
     builder.http().forwarding.trusted_hops = trusted_hops;
@@ -78,6 +79,7 @@ class Guards {
   std::vector<config::AccessPolicy> policies;
   config::Inspection inspection;
   std::vector<config::RequestLimit> limits;  // attached to nothing: found patterns name them
+  config::Filters filters;                   // of the rule
   unsigned trusted_hops = 0;
 
  private:
@@ -107,6 +109,21 @@ std::string chunked(const std::string& body) {
     text += std::to_string(piece.size()) + "\r\n" + piece + "\r\n";
   }
   return text + "0\r\n\r\n";
+}
+
+TEST(Guard, ARefusalHasWhatTheRuleSaysOfAnswers) {
+  Guards guards;
+  guards.filters.response = {{config::HeaderChange::Kind::kSet, "x-rule", "yes"}};
+  guards.filters.cors = config::Cors{.origins = {"https://a.example"}};
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  for (const char* path : {"/admin", "/evil"}) {
+    rig.send(client, get(path, "Origin: https://a.example\r\n"));
+    const std::string response = rig.take(client);
+    EXPECT_EQ(status_of(response), 403) << path;
+    EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n")) << response;
+    EXPECT_TRUE(has(response, "x-rule: yes\r\n")) << response;
+  }
 }
 
 TEST(Guard, APolicyDeniesBeforeAnEndpointHears) {
