@@ -13,21 +13,21 @@ set -euo pipefail
 
 runtime=(
   librte-meta-all libgrpc++1.51 libprotobuf32 libprometheus-cpp-pull1.0 libyaml-cpp0.7 libspdlog1.10 libsqlite3-0
-  libpcap0.8 libsystemd0 libssl3 libhyperscan5 iproute2 ethtool
+  libpcap0.8 libsystemd0 libssl3 libhyperscan5 zlib1g iproute2 ethtool
 )
 build=(
   g++ cmake ninja-build mold ccache pkg-config binutils git
   libdpdk-dev libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev prometheus-cpp-dev libcli11-dev
-  libyaml-cpp-dev libspdlog-dev libfmt-dev libsqlite3-dev libpcap-dev libsystemd-dev libssl-dev libhyperscan-dev
+  libyaml-cpp-dev libspdlog-dev libfmt-dev libsqlite3-dev libpcap-dev libsystemd-dev libssl-dev libhyperscan-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev
 )
 demo=(python3 python3-yaml python3-scapy procps nginx-light curl iputils-ping iperf3 netcat-openbsd tcpdump)
 test=(
   clang libclang-rt-14-dev clang-format clang-tidy valgrind
   iputils-tracepath traceroute nftables slowhttptest socat tshark prometheus python3-cryptography user-mode-linux kmod
-  python3-jsonschema python3-numpy python3-websockets chromium librsvg2-bin
+  python3-jsonschema python3-numpy python3-websockets python3-protobuf chromium librsvg2-bin
 )
-perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk python3-numpy python3-jsonschema python3-yaml chromium librsvg2-bin)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
+perf=(dpdk-dev dpdk-doc make valgrind haproxy wrk python3-numpy python3-jsonschema python3-yaml python3-protobuf chromium librsvg2-bin)   # testpmd, and the sources of l3fwd and ipsec-secgw: the peers of perf/lab; instruction counts
 services=(nginx prometheus haproxy)   # brought by packages above
 
 list_only=0

@@ -13,10 +13,10 @@
 namespace penstock::tcp {
 namespace {
 
-constexpr Tuple kTuple{.local = base::IpAddress::v4(0x0a000001),
-                       .remote = base::IpAddress::v4(0x0a000002),
-                       .local_port = 1024,
-                       .remote_port = 80};
+const Tuple kTuple{.local = base::IpAddress::v4(0x0a000001),
+                   .remote = base::IpAddress::v4(0x0a000002),
+                   .local_port = 1024,
+                   .remote_port = 80};
 constexpr Plan kPlan{.max_segments = 16};    // as l7/host has it
 constexpr base::Nanos kSegmentTime = 1'200;  // 1500 bytes at 10 Gbit/s
 constexpr uint32_t kWindow = 512 * 1024;

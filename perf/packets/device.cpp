@@ -104,7 +104,7 @@ base::Result<std::unique_ptr<DeviceLink>> DeviceLink::open(const std::string& de
   uint16_t port = 0;
   if (const int failed = rte_eth_dev_get_port_by_name(name.c_str(), &port); failed != 0)
     return base::Error{"\"" + name + "\" is no network device"};
-  std::unique_ptr<DeviceLink> link(new DeviceLink(port, interface_of(device)));
+  std::unique_ptr<DeviceLink> link(new DeviceLink(port, interface_of(device), name.starts_with("net_memif")));
   if (auto started = link->start(largest, pool); !started) return base::Error{"\"" + device + "\" " + started.error()};
   return link;
 }
@@ -152,11 +152,19 @@ bool DeviceLink::is_up() const {
   return rte_eth_link_get_nowait(port_, &link) == 0 && link.link_status == RTE_ETH_LINK_UP;
 }
 
-uint16_t DeviceLink::send(rte_mbuf** packets, uint16_t count, Cycles) {
-  return rte_eth_tx_burst(port_, 0, packets, count);
+void DeviceLink::mend() {
+  if (!mends_ || (started_ && is_up())) return;
+  rte_eth_dev_stop(port_);
+  started_ = rte_eth_dev_start(port_) == 0;
 }
 
-uint16_t DeviceLink::receive(rte_mbuf** packets, Cycles) { return rte_eth_rx_burst(port_, 0, packets, kBurst); }
+uint16_t DeviceLink::send(rte_mbuf** packets, uint16_t count, Cycles) {
+  return started_ ? rte_eth_tx_burst(port_, 0, packets, count) : 0;
+}
+
+uint16_t DeviceLink::receive(rte_mbuf** packets, Cycles) {
+  return started_ ? rte_eth_rx_burst(port_, 0, packets, kBurst) : 0;
+}
 
 uint64_t DeviceLink::missed() const {
   rte_eth_stats stats{};

@@ -26,6 +26,9 @@ class DeviceLink : public Link {
   base::MacAddress mac() const;
   void set_mac(const base::MacAddress& mac);  // where the device lets it be set; it hears every address in any case
   bool is_up() const;
+  // Connects a memif again whose other side went away and may be back: its driver does not. At most ten times a second,
+  // for a connection that is being made is broken off. While nobody is there nothing is sent and nothing comes.
+  void mend();
 
   uint16_t send(rte_mbuf** packets, uint16_t count, Cycles now) override;
   uint16_t receive(rte_mbuf** packets, Cycles now) override;
@@ -34,11 +37,14 @@ class DeviceLink : public Link {
   uint64_t missed() const override;
 
  private:
-  DeviceLink(uint16_t port, std::string interface) : port_(port), interface_(std::move(interface)) {}
+  DeviceLink(uint16_t port, std::string interface, bool mends)
+      : port_(port), interface_(std::move(interface)), mends_(mends) {}
   base::Result<void> start(uint16_t largest, rte_mempool* pool);
 
   const uint16_t port_;
   const std::string interface_;  // empty: none
+  const bool mends_;
+  bool started_ = true;
 };
 
 }  // namespace penstock::load

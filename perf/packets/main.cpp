@@ -5,6 +5,8 @@
 //
 // Exit status: 0, or 2 when the specification has faults or its ports cannot be had. Ends when standard input ends.
 #include <signal.h>
+#include <sys/prctl.h>
+#include <time.h>
 
 #include <CLI/CLI.hpp>
 #include <fstream>
@@ -102,6 +104,14 @@ class Session {
     return over();
   }
 
+  // After a round without work, if it shall: another process has the core meanwhile.
+  bool rest() const {
+    if (spec_.rest_micros == 0 || worker_.worked()) return false;
+    const timespec length{.tv_sec = 0, .tv_nsec = static_cast<long>(spec_.rest_micros) * 1000};
+    nanosleep(&length, nullptr);
+    return true;
+  }
+
   void run(const nlohmann::json& command) {
     std::vector<Fault> faults;
     const Plan plan = read_plan(command, spec_, faults);
@@ -116,10 +126,12 @@ class Session {
     Samples samples(plan);
     Cycles next_look = Clock::now() + pause;
     for (unsigned rounds = 0; worker_.round();) {
-      if (++rounds % kRoundsBetweenLooks != 0) continue;
+      const bool rested = rest();
+      if (!rested && ++rounds % kRoundsBetweenLooks != 0) continue;
       if (samples.due(worker_)) Control::say(samples.take(worker_));
       if (Clock::now() < next_look) continue;
       next_look = Clock::now() + pause;
+      worker_.mend();
       if (told_to_stop()) {
         stopped = true;
         worker_.stop();
@@ -138,6 +150,7 @@ class Session {
 };
 
 int serve(const Spec& spec) {
+  ::prctl(PR_SET_TIMERSLACK, 1);  // a rest is as long as it was asked to be
   const Calibration calibration;
   std::optional<Fault> fault = start_dpdk(spec);
   if (fault) return tell({*fault});

@@ -7,7 +7,7 @@ namespace penstock::load {
 
 namespace {
 
-constexpr std::string_view kLoop = "loop:";
+constexpr std::string_view kLoop = "loop:", kRing = "ring:";
 
 bool is_name(const std::string& text) {
   return text.size() <= 32 &&
@@ -41,6 +41,17 @@ PortSpec read_port(const Node& node) {
   return port;
 }
 
+// The port that "loop:NAME" or "ring:NAME" names, which must be of the same kind.
+std::optional<unsigned> read_target(const Node& node, std::string_view kind, const std::vector<PortSpec>& ports,
+                                    size_t i) {
+  if (!ports[i].device.starts_with(kind)) return std::nullopt;
+  const std::string target = ports[i].device.substr(kind.size());
+  const auto found = std::ranges::find(ports, target, &PortSpec::name);
+  if (found != ports.end() && found->device.starts_with(kind)) return static_cast<unsigned>(found - ports.begin());
+  node["device"].fault("\"" + target + "\" is not the name of a " + std::string(kind.substr(0, 4)) + " port");
+  return std::nullopt;
+}
+
 void read_ports(const Node& node, Spec& spec) {
   std::set<std::string> names, devices;
   const auto nodes = node.items(1, kMostPorts);
@@ -50,15 +61,22 @@ void read_ports(const Node& node, Spec& spec) {
     if (!devices.insert(spec.ports.back().device).second) each["device"].fault("is another port's device, too");
   }
   for (size_t i = 0; i < spec.ports.size(); ++i) {
-    PortSpec& port = spec.ports[i];
-    if (!port.device.starts_with(kLoop)) continue;
-    const std::string target = port.device.substr(kLoop.size());
-    const auto found = std::ranges::find(spec.ports, target, &PortSpec::name);
-    if (found == spec.ports.end() || !found->device.starts_with(kLoop))
-      nodes[i]["device"].fault("\"" + target + "\" is not the name of a loop port");
-    else
-      port.loop_to = static_cast<unsigned>(found - spec.ports.begin());
+    spec.ports[i].loop_to = read_target(nodes[i], kLoop, spec.ports, i);
+    spec.ports[i].ring_to = read_target(nodes[i], kRing, spec.ports, i);
   }
+}
+
+// The forwarder's core and its ports are there together.
+void read_forwarder(const Node& root, Spec& spec) {
+  const bool ports =
+      std::ranges::any_of(spec.ports, [](const PortSpec& port) { return port.device.starts_with(kRing); });
+  if (!root.has("forwarderCore")) {
+    if (ports) root["forwarderCore"].fault("is missing: ports of device ring: need it");
+    return;
+  }
+  spec.forwarder_core = static_cast<unsigned>(root["forwarderCore"].integer(0, 127));
+  if (!ports) root["forwarderCore"].fault("means nothing without ports of device ring:");
+  if (*spec.forwarder_core == spec.core) root["forwarderCore"].fault("is the generator's; it needs one of its own");
 }
 
 uint64_t read_every(const Node& node) {
@@ -97,6 +115,7 @@ void read_machine(const Node& root, Spec& spec) {
   if (root.has("memoryMegabytes"))
     spec.memory_megabytes = static_cast<unsigned>(root["memoryMegabytes"].integer(64, 65536));
   spec.prefix = root.has("prefix") ? read_name(root["prefix"]) : "lab";
+  if (root.has("restMicros")) spec.rest_micros = static_cast<unsigned>(root["restMicros"].integer(0, 1000));
   if (root.has("seed")) spec.seed = root["seed"].integer(0, UINT64_MAX);
 }
 
@@ -122,9 +141,12 @@ uint16_t Spec::largest_frame() const {
 Spec read_spec(const nlohmann::json& json) {
   Spec spec;
   const Node root(json, "", spec.faults);
-  if (!root.object({"cores", "huge", "memoryMegabytes", "prefix", "seed", "ports", "streams", "stages"})) return spec;
+  if (!root.object({"cores", "forwarderCore", "huge", "memoryMegabytes", "prefix", "seed", "restMicros", "ports",
+                    "streams", "stages"}))
+    return spec;
   read_machine(root, spec);
   read_ports(root["ports"], spec);
+  read_forwarder(root, spec);
   if (root.has("stages")) {
     std::set<unsigned> ways;
     for (const Node& each : root["stages"].items(0, kMostPorts)) {

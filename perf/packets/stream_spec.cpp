@@ -80,7 +80,7 @@ void read_made(const Node& node, const PortSpec& from, StreamSpec& stream) {
   if (node.has("size")) stream.sizes = read_sizes(node["size"]);
   const size_t before = node.faults();
   stream.layout = read_headers(node["headers"], from);
-  if (stream.layout.own_destination && !from.gateway && !from.loop_to)
+  if (stream.layout.own_destination && !from.gateway && !from.loop_to && !from.ring_to)
     node["headers"]["ether"]["destination"].fault("is needed: port " + from.name + " has no gateway to send to");
   if (node.has("payload")) read_payload(node["payload"], stream);
   if (node.faults() == before) check_room(node, stream);

@@ -37,6 +37,9 @@ std::unique_ptr<Worker> Worker::open(const Spec& spec, const Clock& clock, std::
 
 std::optional<Fault> Worker::open_ports(rte_mempool* pool) {
   const auto count = static_cast<unsigned>(spec_.ports.size());
+  std::optional<Fault> fault;
+  forwarder_ = Forwarder::start(spec_, fault);
+  if (fault) return fault;
   for (unsigned i = 0; i < count; ++i) {
     StageSpec stage{.from = i};
     for (const StageSpec& each : spec_.stages)
@@ -51,6 +54,10 @@ std::optional<Fault> Worker::open_ports(rte_mempool* pool) {
         if (spec_.ports[from].loop_to == i) arriving.push_back(ways_[from].get());
       ports_.push_back(std::make_unique<Port>(spec, i, std::make_unique<LoopLink>(*ways_[i], std::move(arriving)),
                                               spec.mac.value_or(loop_mac(i)), pool));
+      continue;
+    }
+    if (spec.ring_to) {
+      ports_.push_back(std::make_unique<Port>(spec, i, forwarder_->link(i), spec.mac.value_or(loop_mac(i)), pool));
       continue;
     }
     auto device = DeviceLink::open(spec.device, spec_.largest_frame(), pool);
@@ -85,7 +92,8 @@ void Worker::set_links() {
   for (const auto& stream : streams_) {
     const Port& port = *ports_[stream->spec().from];
     base::MacAddress next_hop = port.neighbours().gateway().value_or(base::MacAddress{});
-    if (!port.spec().gateway && port.spec().loop_to) next_hop = ports_[*port.spec().loop_to]->neighbours().own();
+    const auto& other = port.spec().loop_to ? port.spec().loop_to : port.spec().ring_to;
+    if (!port.spec().gateway && other) next_hop = ports_[*other]->neighbours().own();
     stream->set_link(port.neighbours().own(), next_hop);
   }
 }
@@ -120,7 +128,10 @@ void Worker::send_due() {
       if (!port.push(*stream, now, clock_)) break;
   }
   for (const auto& port : ports_)
-    if (port->waiting() != 0 && port->flush(Clock::now(), clock_)) last_sent_ = Clock::now();
+    if (port->waiting() != 0 && port->flush(Clock::now(), clock_)) {
+      last_sent_ = Clock::now();
+      worked_ = true;
+    }
 }
 
 bool Worker::owes() const {
@@ -129,8 +140,9 @@ bool Worker::owes() const {
 }
 
 bool Worker::round() {
+  worked_ = false;
   if (!draining_) send_due();
-  for (const auto& port : ports_) port->receive(receiver_, clock_);
+  for (const auto& port : ports_) worked_ |= port->receive(receiver_, clock_) != 0;
   const Cycles now = Clock::now();
   if (draining_) return now < over_at_;
   if (now < end_) return true;
@@ -141,6 +153,11 @@ bool Worker::round() {
 }
 
 void Worker::stop() { end_ = std::min(end_, Clock::now()); }
+
+void Worker::mend() {
+  for (const auto& port : ports_)
+    if (auto* device = dynamic_cast<DeviceLink*>(&port->link())) device->mend();
+}
 
 Worker::Outcome Worker::finish() {
   idle();  // what arrived in time is read before it is asked what was missed

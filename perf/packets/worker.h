@@ -13,6 +13,7 @@
 #include "packets/loop.h"
 #include "packets/port.h"
 #include "packets/receiver.h"
+#include "packets/ring.h"
 #include "packets/stream.h"
 
 namespace penstock::load {
@@ -45,8 +46,10 @@ class Worker {
   void idle();
 
   void begin(const Plan& plan);
-  bool round();  // false: the trial is over
-  void stop();   // nothing departs after now
+  bool round();                            // false: the trial is over
+  bool worked() const { return worked_; }  // the last round sent or received something
+  void stop();                             // nothing departs after now
+  void mend();                             // devices whose other side went away; ten times a second
   Outcome finish();
 
   double elapsed() const;  // seconds since begin()
@@ -65,6 +68,7 @@ class Worker {
 
   const Spec& spec_;
   const Clock& clock_;
+  std::unique_ptr<Forwarder> forwarder_;
   std::vector<std::unique_ptr<Way>> ways_;  // by the port that sends; nullptr for devices
   std::vector<std::unique_ptr<Port>> ports_;
   std::vector<std::unique_ptr<Stream>> streams_;
@@ -74,7 +78,7 @@ class Worker {
 
   Cycles start_ = 0, end_ = 0, last_sent_ = 0, over_at_ = 0;
   double asked_ = 0, drain_ = 0;
-  bool draining_ = false;
+  bool draining_ = false, worked_ = false;
   uint8_t epoch_;
 };
 

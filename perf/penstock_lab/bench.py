@@ -6,24 +6,31 @@
 Starts the subject, then the generators on the ports it offers; ends them in reverse, whatever happens. One thread.
 """
 import contextlib
+import dataclasses
 import itertools
 import os
 import time
 
-from . import trial
+from . import background, trial
+from .background import Background
 from .generators import Generator
 from .interruption import deferred
 from .subjects.base import Place
+from .wiring import BESIDE
 
 _count = itertools.count(1)
+LEARNING = {"seconds": 0.2, "drain": 0.1, "pps": 10000}
+NOTHING_TO_LEARN = ("loop", "ring")
 PORT_FIELDS = ("device", "mac", "address", "gateway", "answers")
 
 
 class Bench:
-    """`floor`: percentiles of the generator's own latency, where it was measured; `unit`: of loads and rates."""
+    """`floor`: percentiles of the generator's own latency, where it was measured; `unit`: of loads and rates; `beside`: with the
+    scenario's background, if it has one."""
 
-    def __init__(self, scenario, subject, lab, progress, floor=None):
+    def __init__(self, scenario, subject, lab, progress, floor=None, beside=True):
         self.scenario, self.subject, self.floor = scenario, subject, floor
+        self._beside, self._background = beside, None
         self.traffic = scenario.traffic
         self.unit = "requests/s" if self.traffic == "requests" else "pps"
         self._lab, self._progress, self._stack = lab, progress, contextlib.ExitStack()
@@ -49,6 +56,12 @@ class Bench:
             for kind, spec, namespace in specifications(self.scenario, self.subject, ports):
                 # The last one has the streams or the clients.
                 self._generator = self._stack.enter_context(Generator(kind, spec, self._lab.dir, namespace))
+        if self.traffic == "packets" and self.scenario.wiring not in NOTHING_TO_LEARN:
+            # RFC 2544 §23, learning frames: what waits or is lost until neighbours are known is no trial's.
+            self._generator.trial(LEARNING)
+        if self._beside and self.scenario.background:
+            kind, spec, namespace = background_specification(self.scenario, ports)
+            self._background = Background(self._stack.enter_context(Generator(kind, spec, self._lab.dir, namespace)))
 
     def _end(self):
         with deferred():
@@ -64,6 +77,8 @@ class Bench:
         """A Trial of `seconds` at `load` (None: what streams and clients ask for themselves), `warmup` seconds before it not
         counted. `beside`: see Generator.trial; it is called with seconds since the counting began."""
         command = {"seconds": seconds, "drain": drain, "sample": sample}
+        if self._background:
+            self._background.begin(warmup + seconds + drain)
         if self.traffic == "packets":
             if load is not None:
                 command["pps"] = load
@@ -76,8 +91,15 @@ class Bench:
             command.update({name: value for name, value in (("rate", load), ("connections", connections)) if value is not None})
             event, samples = self._generator.trial(command, self._progress.sample, beside)
             done = trial.of_requests(event, samples)
+        if self._background and not self._background.end():
+            done = dataclasses.replace(done, generator_bound=True, refused=False)
         self._progress.trial(done, self.unit)
         return done
+
+    def tell_background(self, book):
+        """Its figures of all trials so far, if there is one."""
+        if self._background:
+            self._background.tell(book)
 
     def sample(self):
         return self.subject.sample()
@@ -115,11 +137,20 @@ def specifications(scenario, subject, ports):
              _namespace(offered.get(role))) for role, end in ends.items()]
 
 
+def background_specification(scenario, ports):
+    """(kind, specification, namespace) of the background's generator, on the port of its name."""
+    port = next(port for port in ports if port.name == BESIDE.name)
+    return "packets", background.specification(scenario, port, common(scenario)), _namespace(port)
+
+
 def common(scenario, role="clients"):
-    """Requests are made by one core and served by one: the first, and the last if there are several."""
+    """Requests are made by the first half of the cores and served by the other; on the own stack, by one core each."""
     cores = scenario.cores["generator"]
     if scenario.traffic == "requests":
-        cores = cores[-1:] if role == "servers" else cores[:1]
+        half = (len(cores) + 1) // 2
+        cores = cores[half:] or cores if role == "servers" else cores[:half]
+        if (getattr(scenario, role) or {}).get("stack") == "own":
+            cores = cores[-1:] if role == "servers" else cores[:1]
     return {"cores": cores, "huge": scenario.huge, "memoryMegabytes": scenario.megabytes,
             "prefix": f"lab{os.getpid()}-{next(_count)}", "seed": scenario.seed}
 

@@ -5,9 +5,10 @@ import os
 import tempfile
 
 from . import generators, inputs, subjects
-from .bench import specifications
+from .bench import background_specification, specifications
 from .errors import NotThere, WrongInput
 from .subjects.base import Missing, Port
+from .subjects.loop import beside_port
 
 
 def check(path, scenarios):
@@ -28,6 +29,13 @@ def check(path, scenarios):
 
 def _subject_faults(scenario):
     known = list(subjects.DRIVERS)
+    change = getattr(scenario.method, "change", None)
+    if change == "restart" and scenario.wiring == "memif" and scenario.traffic == "requests":
+        yield "method.change: restart: clients do not find a memif again whose other side was away: wiring veth, or traffic: packets"
+    if scenario.wiring == "ring" and scenario.traffic != "packets":
+        yield f"wiring: ring is for traffic: packets, not {scenario.traffic}"
+    if scenario.wiring == "ring" and scenario.cores["subject"][0] in scenario.cores["generator"]:
+        yield f"cores.subject: wiring ring needs another core than the generator's {scenario.cores['generator']}"
     for index, spec in enumerate(scenario.subjects):
         if spec.driver not in known:
             yield f"subjects[{index}].driver: {spec.driver!r} is none of {', '.join(known)}"
@@ -35,18 +43,23 @@ def _subject_faults(scenario):
             yield f"subjects[{index}].config: is not a mapping of fields"
         else:
             driver = subjects.driver(spec.driver)(spec.config)
+            if scenario.background and not driver.has_beside():
+                yield f"subjects[{index}].driver: {spec.driver} has no port for the background"
+            if change is not None and change not in driver.changes:
+                yield f"method.change: {change!r} is none of {spec.driver}'s: {', '.join(driver.changes) or 'it has none'}"
             for fault in driver.check(spec.config, scenario.wiring):
                 # What is missing is of the machine and has no field.
                 yield Missing(f"subjects[{index}]: {fault}") if isinstance(fault, Missing) else f"subjects[{index}].{fault}"
 
 
 def _missing(scenario):
-    if os.geteuid() != 0 and scenario.wiring != "loop":
+    if os.geteuid() != 0 and scenario.wiring not in ("loop", "ring"):
         yield f"wiring: {scenario.wiring} needs root, for namespaces and devices"
     if scenario.traffic != "memory" and (reason := generators.missing(scenario.traffic)):
         yield reason
-    if scenario.huge and free_megabytes() < scenario.megabytes:
-        yield f"memory.huge: {free_megabytes()} MB of 2 MB pages are free, {scenario.megabytes} are needed"
+    needed = scenario.megabytes * (2 if scenario.background else 1)
+    if scenario.huge and free_megabytes() < needed:
+        yield f"memory.huge: {free_megabytes()} MB of 2 MB pages are free, {needed} are needed"
 
 
 def free_megabytes():
@@ -71,3 +84,7 @@ def _traffic_faults(scenario, directory):
         for kind, specification, _ in specifications(scenario, subject, ports):
             for field, message in generators.check(kind, specification, directory):
                 yield f"subjects[{index}].config.{field}: {message}" if field.startswith("stages") else f"{field}: {message}"
+    if scenario.background:
+        kind, specification, _ = background_specification(scenario, [beside_port()])
+        for field, message in generators.check(kind, specification, directory):
+            yield f"background.{field}: {message}"

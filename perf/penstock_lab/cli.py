@@ -60,6 +60,7 @@ def _parser():
     report.add_argument("--markdown", metavar="FILE")
     report.add_argument("--rows", metavar="FILE", help="named figures and their peers, as one flat list in JSON")
     report.add_argument("--smp", metavar="FILE", help="messages of Service Mesh Performance, as JSON")
+    report.add_argument("--smp-binary", metavar="DIRECTORY", help="the same messages in protobuf's binary form, a file for each")
     report.set_defaults(act=_report)
     listed = commands.add_parser("list", help="the scenarios that are kept here", allow_abbrev=False)
     listed.set_defaults(act=_list)
@@ -159,8 +160,8 @@ def _compare(options, _words):
 
 
 def _report(options, _words):
-    if not (options.html or options.pictures or options.markdown or options.rows or options.smp):
-        raise WrongInput("report: name at least one of --html, --pictures, --markdown, --rows, --smp")
+    if not (options.html or options.pictures or options.markdown or options.rows or options.smp or options.smp_binary):
+        raise WrongInput("report: name at least one of --html, --pictures, --markdown, --rows, --smp, --smp-binary")
     loaded = [results.load(path) for path in options.results]
     if options.html:
         from .report import html
@@ -176,6 +177,9 @@ def _report(options, _words):
         rows.write(loaded, options.rows)
     if options.smp:
         _write_json(options.smp, [smp.document(one) for one in loaded])
+    if options.smp_binary:
+        from . import smp_binary
+        smp_binary.write(loaded, options.smp_binary)
     return 0
 
 

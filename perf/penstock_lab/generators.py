@@ -109,20 +109,36 @@ class Generator:
                 wait = beside(now - started)
                 due = None if wait is None else time.monotonic() - started + wait
                 continue
-            event = self._next(min(deadline, started + due) if due is not None else deadline, f"trial {self._trials}",
-                               at_least=deadline)
+            event = self._heard(min(deadline, started + due) if due is not None else deadline, deadline)
             if event is None:
                 continue
-            if event["event"] == "error":
-                raise Broken(f"{self.name}: {event.get('field', '')}: {event.get('message', '')}")
-            if event.get("id") != self._trials:
-                raise Broken(f"{self.name}: spoke of trial {event.get('id')!r} during trial {self._trials}")
             if event["event"] == "trial":
                 return event, samples
             if event["event"] == "sample":
                 samples.append(event)
                 if on_sample:
                     on_sample(event)
+
+    def _heard(self, until, at_least=None):
+        """The next event of the trial under way; None: see _next()."""
+        event = self._next(until, f"trial {self._trials}", at_least)
+        if event is None:
+            return None
+        if event["event"] == "error":
+            raise Broken(f"{self.name}: {event.get('field', '')}: {event.get('message', '')}")
+        if event.get("id") != self._trials:
+            raise Broken(f"{self.name}: spoke of trial {event.get('id')!r} during trial {self._trials}")
+        return event
+
+    def begin(self, command):
+        """Begins a trial that goes on while others do theirs, until end(); it has no samples."""
+        self._trials += 1
+        self._say({"do": "trial", "id": self._trials, **command})
+
+    def end(self):
+        """The event of the trial that begin() began, which ends now if it has not ended by itself."""
+        self._say({"do": "stop"})
+        return self._heard(time.monotonic() + GRACE_SECONDS)
 
     def close(self):
         """Asks, waits, kills. Never raises but Interrupted, when all is gone."""

@@ -68,8 +68,9 @@ class Run:
         conditions = " ".join(f"{name}={value}" for name, value in variant.conditions.items())
         self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
         one.begin_turn()
-        with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor) as bench:
+        with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor, spec.background) as bench:
             variant.method.run(bench, one)
+            bench.tell_background(one)
         self.progress.turn_done()
 
     def _result(self, started, seconds, facts):

@@ -21,9 +21,11 @@ PORT_NAME = r"[A-Za-z0-9_.-]{1,32}"
 
 @dataclasses.dataclass(frozen=True)
 class SubjectSpec:
+    """`background`: it is measured beside the scenario's background, if there is one."""
     name: str
     driver: str
     config: dict
+    background: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +36,14 @@ class Scenario:
     traffic: str
     wiring: str
     subjects: tuple
-    cores: dict               # generator, subject: lists of core numbers
+    cores: dict               # generator, subject, and background if there is one: lists of core numbers
     huge: bool                # 2 MB pages
     megabytes: int            # of the generator's memory
     ports: tuple              # of the generator, as written
     streams: tuple
     clients: dict | None
     servers: dict | None
+    background: dict | None   # {streams: as written}
     method: object
     turns: int
     seed: int
@@ -77,7 +80,7 @@ def _read(resolved, conditions):
     scenario = Scenario(
         name=fields.text("name", NAME, about="a name of a-z, 0-9 and _"), about=fields.text("about", default=""),
         traffic=traffic, wiring=fields.choice("wiring", WIRINGS), subjects=_subjects(fields), cores=_cores(fields),
-        **_memory(fields), **_traffic_fields(fields, traffic), method=_method(fields, traffic),
+        **_memory(fields), **_traffic_fields(fields, traffic), background=_background(fields, traffic), method=_method(fields, traffic),
         turns=fields.number("turns", 1, 100, 3, whole=True), seed=fields.number("seed", 0, 2**53, 1, whole=True),
         conditions=conditions, resolved=copy.deepcopy(resolved))
     faults += _arrival_faults(scenario)
@@ -104,7 +107,9 @@ def _subjects(fields):
     for one in fields.items("subjects", most=16):
         driver = one.text("driver", r"[a-z0-9-]{1,32}", about="a driver's name")
         spec = SubjectSpec(one.text("name", r"[\w .:+-]{1,64}", driver, about="a name of letters, digits and . : + -"), driver,
-                           one.raw("config", {}))
+                           one.raw("config", {}), one.flag("background", True))
+        if one.has("background") and not fields.has("background"):
+            one.fault("background", "means nothing: the scenario has none")
         one.done()
         if any(spec.name == other.name for other in made):
             one.fault("name", f"{spec.name!r} is there twice")
@@ -115,11 +120,13 @@ def _subjects(fields):
 
 
 def _cores(fields):
-    """By default the generator has the lowest core and the subject the highest."""
+    """By default the generator has the lowest core, the subject the highest, and a background the generator's."""
     allowed = sorted(os.sched_getaffinity(0))
     one = fields.mapping("cores", {})
     cores = {}
-    for role, default in (("generator", allowed[:1]), ("subject", allowed[-1:])):
+    roles = {"generator": allowed[:1], "subject": allowed[-1:], **({"background": None} if fields.has("background") else {})}
+    for role, default in roles.items():
+        default = default or cores["generator"]
         cores[role] = one.raw(role, default)
         if not isinstance(cores[role], list) or not cores[role] or \
                 any(type(core) is not int or core not in allowed for core in cores[role]):
@@ -158,6 +165,26 @@ def _traffic_fields(fields, traffic):
     for name, value in made.items():
         fields.faults += not_numbers(value, name)
     return made
+
+
+def _background(fields, traffic):
+    """Its streams are checked by the generator of packets."""
+    if not fields.has("background"):
+        fields.raw("background", None)
+        return None
+    one = fields.mapping("background")
+    if traffic != "requests":
+        fields.fault("background", f"is for traffic: requests; {traffic} has several streams")
+    streams = one.items("streams", most=256)
+    if one.has("streams") and not streams and isinstance(one.value["streams"], list):
+        one.fault("streams", "must be at least one")
+    for stream in streams:
+        for name in ("from", "to"):
+            if stream.has(name):
+                stream.fault(name, "means nothing: a background has one port")
+    one.done()
+    fields.faults += not_numbers(one.value, "background")
+    return copy.deepcopy(one.value)
 
 
 def _port(one):

@@ -1,6 +1,7 @@
 """A result as messages of Service Mesh Performance (service-mesh-performance.io): PerformanceTestConfig and PerformanceTestResult.
 
-JSON with the field names of that project's service_mesh_performance.proto, which its parsers accept as they are. What those messages have
+JSON with the field names of that project's service_mesh_performance.proto, which its parsers accept as they are; smp_binary.py makes protobuf
+of it. What those messages have
 no field for (packets per second, drops, cycles, p99.99, conditions) is in their `labels`, a map of texts, under names that begin with
 "penstock.": a parser that allows no unknown field reads them, too.
 """
@@ -10,6 +11,7 @@ import uuid
 from .histogram import Histogram
 
 VERSION = "v0.0.1"
+INT32, INT64 = (1 << 31) - 1, (1 << 63) - 1
 NAMESPACE = uuid.UUID("5b0f4a52-8f0e-5d6c-9a51-6d2b5a6f1c11")
 EXTENSIONS = {"pps": (("throughput", "rate"), "pps"), "drops": (("lost",), "packets"), "cycles_per_packet": (("cycles",), "cycles/packet"),
               "loss_ratio": (("loss_ratio",), "ratio"), "p99.99_ms": (("latency_p99.99",), "ns")}
@@ -26,7 +28,7 @@ def _config(result, identity):
     clients = result["scenario"].get("clients") or {}
     request, arrivals = clients.get("request") or {}, clients.get("arrivals") or {}
     client = {"internal": False, "load_generator": "penstock-lab", "protocol": "http" if clients else "udp",
-              "connections": _whole(clients.get("connections")), "rps": _whole((arrivals.get("open") or {}).get("rate")),
+              "connections": _whole(clients.get("connections"), INT32), "rps": _whole((arrivals.get("open") or {}).get("rate"), INT64),
               "headers": {str(name): str(value) for name, value in (request.get("headers") or {}).items()},
               "endpoint_url": [f"http://{clients['target']}{request.get('path', '/')}"] if "target" in clients else []}
     return {"smp_version": VERSION, "id": identity, "name": result["name"],
@@ -72,8 +74,9 @@ def _of(one, subject, conditions):
     return one["subject"] == subject and one["conditions"] == conditions
 
 
-def _whole(value):
-    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else 0
+def _whole(value, most):
+    """0, which is nothing said, where the message could not hold it."""
+    return int(value) if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < most else 0
 
 
 def _time(when):

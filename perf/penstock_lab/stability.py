@@ -51,7 +51,7 @@ class Stability:
 
     def apart(self, cores):
         """`cores`: of generator and subject, when both work here at once."""
-        shared = sorted({*cores["generator"]} & {*cores["subject"]})
+        shared = sorted({*cores["generator"], *cores.get("background", ())} & {*cores["subject"]})
         self.add("cores_apart", len(shared), "cores", 0, not shared,
                  f"generator and subject share cores {shared}: each takes time from the other" if shared else "of generator and subject")
 

@@ -45,6 +45,7 @@ class Trial:
     clock: str
     latency: Histogram
     refused: bool = False          # … because a port took no more: on shared memory it is the subject that does not empty it
+    untaken: int = 0               # due, and not among `sent`, because a port took no more
     missed: int = 0                # came back, but the generator had no room for it
     in_time: int | None = None     # good requests whose answers came within `seconds`; None: all that is good
     streams: tuple = ()
@@ -87,19 +88,23 @@ class Trial:
 
     @property
     def blocked(self):
-        """Seconds for which the device might as well have been off: failed over what was offered per second."""
-        return self.loss * self.seconds
+        """Seconds for which the device might as well have been off: what failed, or was not taken, over what was to be offered per second."""
+        untaken = self.untaken * (self.offered / self.sent if self.sent else 1)      # of the streams that are counted
+        due = self.offered + untaken
+        return (self.failed + untaken) / due * self.seconds if due else self.seconds
 
 
 def of_packets(event, samples=()):
     streams = tuple(_stream(one, index) for index, one in enumerate(_list(event, "streams")))
     counted = [s for s in streams if s.counted]
     refused, missed = (sum(_count(port, name, "ports") for port in _list(event, "ports")) for name in ("refused", "missed"))
-    unkept = max(0, _count(event, "due") - sum(s.sent for s in streams)) + _count(event, "late")      # not sent, or not in time
+    unsent = max(0, _count(event, "due") - sum(s.sent for s in streams))
+    unkept = unsent + _count(event, "late")
+    subjects = refused > 0.9 * unkept > 0
     return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
                  failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
                  bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
-                 refused=refused > 0.9 * unkept > 0, missed=missed, samples=tuple(samples))
+                 refused=subjects, untaken=unsent if subjects else 0, missed=missed, samples=tuple(samples))
 
 
 def of_requests(event, samples=()):

@@ -1,6 +1,7 @@
 """How a generator and a subject are joined.
 
     left  198.51.100.2 ── 198.51.100.1  subject  10.0.1.1 ── 10.0.1.2  right        (servers: 10.0.1.129 …)
+                           192.0.2.1 ── 192.0.2.2  beside, of a scenario with a background        (behind it: 198.19.0.0/16)
 
 - `memif`: shared memory between two processes, no kernel; the generator is the client of both sockets.
 - `veth`: the kernel's virtual wires; the subject has a network namespace of its own. For packets, and for the lab's own stack,
@@ -43,6 +44,8 @@ class Side:
 
 LEFT = Side("left", "198.51.100.1", "198.51.100.2", "198.51.100.0/24", "02:00:00:00:00:01", "02:00:00:00:01:01")
 RIGHT = Side("right", "10.0.1.1", "10.0.1.2", "10.0.1.0/24", "02:00:00:00:00:02", "02:00:00:00:01:02")
+BESIDE = Side("beside", "192.0.2.1", "192.0.2.2", "192.0.2.0/24", "02:00:00:00:00:03", "02:00:00:00:01:03")
+BEHIND = "198.19.0.0/16"  # the network of those who send from beside
 SERVERS = 100             # at most, on one side
 GENERATOR_RING = ",framecnt=4096"    # of af_packet: it reads many ports with one core, and must not miss what came
 
@@ -58,13 +61,18 @@ class End:
 @dataclasses.dataclass
 class Joint:
     ends: list            # one (replay) or two: left, right
-    ports: list           # of the generator, as many; none with replay
+    ports: list           # of the generator, as many, and that of the background; none with replay
     namespaces: list      # the first is where the subject runs
+    beside: End | None = None       # where the background arrives
 
     @property
     def servers(self):
         """The side on which the servers are."""
         return self.ends[-1].side
+
+    @property
+    def all_ends(self):
+        return [*self.ends, *([self.beside] if self.beside else [])]
 
     @property
     def namespace(self):
@@ -88,32 +96,41 @@ def join(place, driver="af_packet", neighbours=0, seal=None, sealed=None):
     raise SubjectError(f"wiring: nothing joins two ends by {place.wiring}")
 
 
+def _sides(place):
+    return (LEFT, RIGHT, BESIDE) if place.scenario.get("background") else (LEFT, RIGHT)
+
+
+def _joint(ends, ports, namespaces):
+    return Joint(ends[:2], ports, namespaces, ends[2] if len(ends) > 2 else None)
+
+
 def _memif(place):
     sockets, ends, ports = tempfile.mkdtemp(prefix="memif-", dir=place.lab.dir), [], []   # a name that no earlier subject left behind
-    for number, side in enumerate((LEFT, RIGHT)):
+    for number, side in enumerate(_sides(place)):
         socket = f"socket={sockets}/{side.name}.sock,socket-abstract=no,id=0"
         ends.append(End(side, f"net_memif{number},role=server,{socket},mac={side.mac}"))
         ports.append(_port(side, device=f"net_memif{number},role=client,{socket},mac={side.generator_mac}"))
-    return Joint(ends, ports, [place.lab.namespace("subject")])
+    return _joint(ends, ports, [place.lab.namespace("subject")])
 
 
 def _veth(place, driver):
-    lab, kernel = place.lab, place.scenario.get("clients", {}).get("stack") == "kernel"
-    joint = Joint([], [], [lab.namespace(role) for role in (["subject", "clients", "servers"] if kernel else ["subject", "generator"])])
-    subject = joint.namespace
-    for number, side in enumerate((LEFT, RIGHT)):
-        other = joint.namespaces[1 + number if kernel else 1]
+    lab, kernel, sides = place.lab, place.scenario.get("clients", {}).get("stack") == "kernel", _sides(place)
+    roles = ["subject", "clients", "servers", "beside"][:1 + len(sides)] if kernel else ["subject", "generator"]
+    namespaces, ends, ports = [lab.namespace(role) for role in roles], [], []
+    subject = namespaces[0]
+    for number, side in enumerate(sides):
+        other = namespaces[1 + number if kernel else 1]
         lab.link(other, side.name, subject, side.name)
         _pin(subject, side.name, place.cores["subject"])
-        _pin(other, side.name, place.cores["generator"])
+        _pin(other, side.name, place.cores["background" if side is BESIDE else "generator"])
         for end in (other, subject):
             end.sysctl(f"net.ipv6.conf.{side.name}.disable_ipv6=1")
-        if kernel:
+        if kernel and side is not BESIDE:
             other.add_address(side.name, f"{side.generator}/{side.cidr.split('/')[1]}")
-        joint.ends.append(End(side, veth_device(number, side.name, driver), side.name))
-        joint.ports.append(_port(side, device=veth_device(number, side.name, "af_packet") + GENERATOR_RING,
+        ends.append(End(side, veth_device(number, side.name, driver), side.name))
+        ports.append(_port(side, device=veth_device(number, side.name, "af_packet") + GENERATOR_RING,
                            namespace=other, interface=side.name, mac=other.mac(side.name)))
-    return joint
+    return _joint(ends, ports, namespaces)
 
 
 def veth_device(number, interface, driver):

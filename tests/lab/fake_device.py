@@ -51,6 +51,15 @@ class FakeDevice:
                 "streams": [{"name": "s0", "sent": sent, "received": received, "lost": sent - received, "duplicated": 0, "reordered": 0,
                              "corrupted": 0, "strayed": 0, "bytes": 64 * sent, "latency": histogram}]}
 
+    def requests_event(self, rate, seconds, number=1):
+        """The `trial` event of a generator of requests: in open loop at `rate`, in closed loop as many as pass."""
+        sent, good = self.counts(self.capacity if rate is None else rate, seconds)
+        histogram = {"unit": "ns", "count": good, "sum": good * self.delay, "min": self.delay if good else 0, "max": self.delay if good else 0,
+                     "counts": [[index_of(self.delay), good]] if good else []}
+        return {"event": "trial", "id": number, "stopped": False, "seconds": seconds, "clock": "virtual", "bound": "none", "requests": good,
+                "inTime": good, "bytes": 128 * good, "errors": {"timeout": sent - good}, "unsent": 0, "unanswered": 0, "connections": 1,
+                "opened": 1, "held": 1, "latency": histogram}
+
     def trial(self, load, seconds):
         return trial.of_packets(self.event(load, seconds))
 

@@ -3,7 +3,8 @@
 
 The environment variable PENSTOCK_FAKE has the FakeDevice's arguments as JSON, and what to do wrong: {"die": 3} ends at the third trial,
 {"silent": 3} never answers it, {"babble": 3} answers with what is no JSON, {"seconds": true} takes the time that a trial takes, and
-{"error": "text"} never gets ready; {"linger": 0.5} takes so long to end, and says so with a file in DPDK's directory.
+{"error": "text"} never gets ready; {"linger": 0.5} takes so long to end, and says so with a file in DPDK's directory;
+{"log": "file"} writes there what each process was told: a line of its kind (packets | requests), its ports and its command for each.
 """
 import json
 import os
@@ -15,13 +16,16 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeDevice  # noqa: E402
 
 
+OURS = ("die", "silent", "babble", "seconds", "error", "linger", "log")
+
+
 def say(event):
     print(json.dumps(event), flush=True)
 
 
 def check(spec):
     """A few faults, as the real one would tell them."""
-    faults = [(f"streams[{index}].size", f"{stream['size']} is below 64") for index, stream in enumerate(spec["streams"])
+    faults = [(f"streams[{index}].size", f"{stream['size']} is below 64") for index, stream in enumerate(spec.get("streams", ()))
               if isinstance(stream.get("size"), int) and stream["size"] < 64]
     for field, message in faults:
         say({"event": "error", "field": field, "message": message})
@@ -30,7 +34,7 @@ def check(spec):
 
 def main():
     wrong = json.loads(os.environ.get("PENSTOCK_FAKE", "{}"))
-    device = FakeDevice(**{name: value for name, value in wrong.items() if name not in ("die", "silent", "babble", "seconds", "error", "linger")})
+    device = FakeDevice(**{name: value for name, value in wrong.items() if name not in OURS})
     spec = json.loads(pathlib.Path(sys.argv[2]).read_text())
     if not check(spec):
         return 2
@@ -40,13 +44,17 @@ def main():
     if "error" in wrong:
         say({"event": "error", "field": "ports[0].gateway", "message": wrong["error"]})
         return 2
+    kind = "packets" if "streams" in spec else "requests"
     say({"event": "ready", "ports": [port["name"] for port in spec["ports"]]})
     for line in sys.stdin:
         command = json.loads(line)
+        if "log" in wrong:
+            with open(wrong["log"], "a", encoding="utf-8") as log:
+                print(json.dumps({"kind": kind, "ports": [port["name"] for port in spec["ports"]], "command": command}), file=log)
         if command["do"] == "quit":
             break
         if command["do"] == "trial":
-            answer(command, device, wrong)
+            answer(command, device, wrong, kind)
     if "linger" in wrong:
         runtime = pathlib.Path(os.environ["RUNTIME_DIRECTORY"]) / "dpdk" / spec["prefix"]
         runtime.mkdir(parents=True)
@@ -55,7 +63,7 @@ def main():
     return 0
 
 
-def answer(command, device, wrong):
+def answer(command, device, wrong, kind):
     number = command["id"]
     if wrong.get("die") == number:
         print("fake: out of memory", file=sys.stderr)
@@ -64,7 +72,13 @@ def answer(command, device, wrong):
         print("no JSON", flush=True)
     while wrong.get("silent") == number:
         time.sleep(1)
+    if kind == "requests":
+        say(device.requests_event(command.get("rate"), command["seconds"], number))
+        return
     event = device.event(command.get("pps", 1000.0), command["seconds"], number)
+    if "sample" not in command:      # a background's
+        say({**event, "due": round(command.get("pps", 1000.0) * command["seconds"])})
+        return
     count = min(100, max(1, int(command["seconds"] / command["sample"])))
     for n in range(count):
         if wrong.get("seconds"):

@@ -1,4 +1,4 @@
-"""What two results say of each other, and what a result says to Service Mesh Performance."""
+"""What two results say of each other."""
 import contextlib
 import io
 import pathlib
@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeBench, FakeDevice  # noqa: E402
 import samples  # noqa: E402
-from penstock_lab import book, cli, compare, result, smp  # noqa: E402
+from penstock_lab import book, cli, compare, result  # noqa: E402
 
 DIGEST = "0" * 64
 
@@ -140,61 +140,6 @@ class CompareTest(unittest.TestCase):
         lines = compare.table(rows)
         self.assertEqual(len(lines), 2)
         self.assertIn("size=64", lines[1])
-
-
-# Field names and kinds of the messages of the Service Mesh Performance specification (service_mesh_performance.proto).
-CLIENT = {"internal": bool, "load_generator": str, "protocol": str, "connections": int, "rps": int, "headers": dict, "cookies": dict,
-          "body": str, "content_type": str, "endpoint_url": list}
-CONFIG = {"smp_version": str, "id": str, "name": str, "labels": dict, "clients": list, "duration": str}
-RESULT = {"smp_version": str, "id": str, "labels": dict, "start_time": str, "end_time": str, "latencies_ms": dict, "actual_QPS": float,
-          "details_uri": str, "testId": str, "meshConfigId": str, "envId": str}
-LATENCY = {name: float for name in ("min", "average", "p50", "p90", "p99", "max")}
-
-
-class SmpTest(unittest.TestCase):
-    def setUp(self):
-        one = book.Book("dut", {"size": 64})
-        one.figure("throughput", "pps", "higher", 1e6)
-        one.figure("cycles", "cycles/packet", "lower", 250)
-        one.figure("lost", "packets", "lower", 3)
-        one.figure("latency_p99.99", "ns", "lower", 5_000_000)
-        one.figure("rate", "requests/s", "higher", 5000.0)
-        one.latency(FakeDevice(1e9, delay=2_000_000).trial(1000, 1.0), FakeBench(None))
-        self.result = {**made([]), "name": "self_test", "seed": 1, "command": "penstock-lab run x", "started": "2026-01-01T00:00:00Z",
-                       "seconds": 90.5, "figures": one.figures_of_result(1), "latencies": one.latencies_of_result(),
-                       "scenario": {"clients": {"target": "192.0.2.1:80", "connections": 64, "arrivals": {"open": {"rate": 5000}},
-                                                "request": {"path": "/128", "headers": {"host": "shop"}}}}}
-
-    def assert_message(self, message, fields):
-        for name, value in message.items():
-            self.assertIn(name, fields)
-            self.assertIsInstance(value, fields[name], name)
-
-    def test_messages_have_the_specifications_fields_and_no_other(self):
-        told = smp.document(self.result)
-        self.assert_message(told["config"], CONFIG)
-        self.assert_message(told["config"]["clients"][0], CLIENT)
-        (message,) = told["results"]
-        self.assert_message(message, RESULT)
-        self.assert_message(message["latencies_ms"], LATENCY)
-        self.assertTrue(all(isinstance(text, str) for text in message["labels"].values()))
-
-    def test_figures_arrive_in_their_units(self):
-        told = smp.document(self.result)
-        (message,) = told["results"]
-        self.assertEqual(message["actual_QPS"], 5000)
-        self.assertEqual(message["latencies_ms"], {name: 2.0 for name in LATENCY})
-        self.assertEqual((message["start_time"], message["end_time"]), ("2026-01-01T00:00:00.000Z", "2026-01-01T00:01:30.500Z"))
-        labels = {name.removeprefix("penstock."): value for name, value in message["labels"].items()}
-        self.assertEqual((labels["pps"], labels["drops"], labels["cycles_per_packet"], labels["p99.99_ms"], labels["size"]),
-                         ("1000000.0", "3.0", "250.0", "5.0", "64"))
-        client = told["config"]["clients"][0]
-        self.assertEqual((client["protocol"], client["connections"], client["rps"], client["endpoint_url"]),
-                         ("http", 64, 5000, ["http://192.0.2.1:80/128"]))
-        self.assertEqual(message["testId"], told["config"]["id"])
-
-    def test_the_same_result_has_the_same_identity(self):
-        self.assertEqual(smp.document(self.result), smp.document(self.result))
 
 
 if __name__ == "__main__":

@@ -47,6 +47,17 @@ class GeneratorTest(unittest.TestCase):
             pid = generator.pid
         self.assert_gone(pid)
 
+    def test_a_trial_that_goes_on_beside_others_ends_when_it_is_told_to(self):
+        with self.start() as generator:
+            for number in (1, 2):
+                generator.begin({"seconds": 10.0, "drain": 0.0})
+                event = generator.end()
+                self.assertEqual((event["event"], event["id"]), ("trial", number))
+            self.assertEqual(generator.trial({"pps": 10, "seconds": 1.0})[0]["id"], 3)
+        with self.start(die=1) as generator, self.assertRaisesRegex(Broken, "ended with 3"):
+            generator.begin({"seconds": 10.0, "drain": 0.0})
+            generator.end()
+
     def test_what_is_done_beside_a_trial_is_done_while_it_runs(self):
         calls = []
 

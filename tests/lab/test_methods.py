@@ -162,11 +162,15 @@ class PacketMethodsTest(unittest.TestCase):
         # What fits: n frames at 2 Mpps of which half is forwarded meanwhile, and 5000 wait: n = 10000.
         _, figures = run("back_to_back", FakeDevice(1e6, line=2e6, buffer=5000))
         self.assertTrue(9700 <= figures["burst", 1e8]["value"] <= 10000)
+        self.assertEqual(figures["burst", 1e8]["bound"], "generator", "it was asked for fifty times as much")
+        self.assertIn("at 2e+06 pps, all that could be sent; median", figures["burst", 1e8]["note"])
         self.assertAlmostEqual(figures["buffer", 1e8]["value"], 5000, delta=200)
+        _, figures = run("back_to_back", FakeDevice(1e6, line=1e9, buffer=5000), rate=2e6)
+        self.assertEqual((figures["burst", 2e6]["bound"], figures["burst", 2e6]["note"]), ("subject", "median of 5 searches"))
 
     def test_no_burst_is_too_long_for_a_device_that_keeps_up(self):
         _, figures = run("back_to_back", FakeDevice(1e9, line=2e6))
-        self.assertEqual((figures["burst",]["value"], figures["burst",]["bound"]), (4e6, "generator"))
+        self.assertEqual((figures["burst", 1e8]["value"], figures["burst", 1e8]["bound"]), (4e6, "generator"))
 
     def test_soak_says_what_it_can_say(self):
         _, figures = run("soak", FakeDevice(1e9), load=1e6, seconds=60)
@@ -275,6 +279,26 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual(bench.changes, [("restart", 0)])
         self.assertAlmostEqual(figures["recovery", "restart", 1e6]["value"], 0.5)
 
+    def test_a_port_that_takes_nothing_blocks_what_is_due(self):
+        event = FakeDevice(1e9).event(1000, 1.0)
+        event.update(due=1500, bound="generator", ports=[{"name": "left", "refused": 500}])
+        blocked = trial.of_packets(event)
+        self.assertEqual((blocked.bound, blocked.untaken, blocked.failed), ("device", 500, 0))
+        self.assertAlmostEqual(blocked.blocked, 1 / 3)
+        self.assertEqual(trial.of_packets({**event, "late": 400}).untaken, 0, "the generator was late itself")
+
+    def test_a_silence_is_time_without_service_though_nothing_was_lost(self):
+        class Bench(FakeBench):
+            def trial(self, load, seconds, sample=0.1, **_):
+                events = [{"t": (n + 1) * sample, "sent": 20, "received": 0 if silent[0] <= n < silent[1] else 20}
+                          for n in range(round(seconds / sample) + 10)]       # and a drain
+                return dataclasses.replace(self.device.trial(load, seconds), samples=tuple(events))
+
+        for load, silent, recovery in ((1000, (10, 35), 0.5), (1000, (10, 12), 0), (1000, (0, 10), 0.2), (1000, (90, 200), 0.2), (10, (10, 35), 0)):
+            with self.subTest(load=load, silent=silent):
+                _, figures = run("reset", bench=Bench(FakeDevice(1e9)), load=load, seconds=2)
+                self.assertAlmostEqual(figures["recovery", "restart", load]["value"], recovery)
+
     def test_nothing_sent_is_an_error_and_not_a_figure(self):
         for name, fields in (("throughput", {}), ("loss", {}), ("soak", {"load": 1e6}), ("open", {"rates": [1e6]}), ("mlrsearch", {})):
             with self.subTest(name), self.assertRaisesRegex(Broken, "sent nothing"):
@@ -359,13 +383,15 @@ class RequestBench(FakeBench):
     """A server: answers up to its capacity, keeps up to 100 connections."""
     traffic, unit, latency_from = "requests", "requests/s", "scheduled"
     scenario = types.SimpleNamespace(clients={"connections": 300})
+    refuses = True         # what it does not keep; else it is silent
 
     def trial(self, load, seconds, connections=None, **_):
         due = round((load or 1000) * seconds)
         good = min(due, int(self.device.capacity * seconds))
         held = min(connections or 10, 100)
+        refused = (connections or 10) - held if self.refuses else 0
         return trial.of_requests({"seconds": seconds, "bound": "none", "clock": "virtual", "requests": good, "inTime": good, "unsent": due - good,
-                                  "errors": {"timeout": 0, "reset": 0}, "bytes": good * 128,
+                                  "errors": {"timeout": 0, "refused": refused}, "bytes": good * 128,
                                   "connections": connections, "held": held, "opened": good})
 
 
@@ -405,7 +431,16 @@ class CapacityTest(unittest.TestCase):
 
     def test_concurrent_connections(self):
         _, figures = run("capacity", bench=RequestBench(FakeDevice(5000)), of="concurrent", resolution=0.01, seconds=1)
-        self.assertTrue(98 <= figures["concurrent_connections", 1e-5]["value"] <= 100)
+        found = figures["concurrent_connections", 1e-5]
+        self.assertTrue(98 <= found["value"] <= 100)
+        self.assertEqual((found["bound"], found["note"]), ("subject", "refused 1"))
+
+    def test_connections_that_were_only_not_open_yet_are_no_limit(self):
+        bench = RequestBench(FakeDevice(5000))
+        bench.refuses = False
+        _, figures = run("capacity", bench=bench, of="concurrent", resolution=0.01, seconds=1)
+        self.assertEqual(figures["concurrent_connections", 1e-5]["bound"], "unknown")
+        self.assertIn("100 were open after 1 s and none failed", figures["concurrent_connections", 1e-5]["note"])
 
 
 class BookTest(unittest.TestCase):

@@ -105,6 +105,8 @@ class RunTest(unittest.TestCase):
     def test_drivers_are_asked_before_anything_starts(self):
         for old, new, expected in (("driver: loop}]", "driver: lop}]", "subjects[1].driver: 'lop' is none of loop"),
                                    ("driver: loop}]", "driver: loop, config: {speed: 1}}]", "subjects[1].config.speed: is not known"),
+                                   ("name: throughput", "name: reset, load: 10", "method.change: 'restart' is none of loop's: it has none"),
+                                   ("wiring: loop", "wiring: ring", "subjects[0].wiring: ring is not for this driver: loop"),
                                    ("wiring: loop", "wiring: memif", "subjects[0].wiring: memif is not for this driver: loop")):
             with self.subTest(new):
                 code, _, err = self.lab("run", self.write("wrong.yaml", SCENARIO.replace(old, new)))

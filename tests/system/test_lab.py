@@ -1,80 +1,22 @@
 """penstock-lab from its command line, with real devices under test: kept scenarios, results, faults, and what is left behind."""
 import json
-import os
-import pathlib
 import signal
 import subprocess
-import sys
 import time
-import unittest
 
 import rig
-from rig.gateway import ROOT, build_dir
+from rig.gateway import ROOT
+from rig.lab_command import LabCommand, left_behind
 
-sys.path.insert(0, str(ROOT / "perf"))
-from penstock_lab import result as results  # noqa: E402
-
-COMMAND = ROOT / "perf" / "penstock-lab"
 SCENARIOS = ROOT / "perf" / "scenarios"
 QUICK = ["--short", "--set", "turns=1", "--set", "method.seconds=0.3"]
 
 
-def left_behind(pid, mark):
-    """What a run of the lab with this process id, and with `mark` in its environment, has made and not removed."""
-    names = {str(p) for pattern in (f"/run/netns/pstk{pid}-*", f"/var/run/dpdk/*lab{pid}-*", f"/dev/hugepages/*lab{pid}-*")
-             for p in pathlib.Path("/").glob(pattern[1:])}
-    for entry in pathlib.Path("/proc").glob("[0-9]*"):
-        try:
-            if mark.encode() in (entry / "environ").read_bytes() and int(entry.name) != pid:
-                names.add((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return names
-
-
-class Lab(unittest.TestCase):
-
-    @classmethod
-    def setUpClass(cls):
-        if os.geteuid() != 0:
-            raise unittest.SkipTest("needs root, for network namespaces")
-        if len(os.sched_getaffinity(0)) < 2:
-            raise unittest.SkipTest("needs two cores")
-        for name in ("penstock-lab-packets", "penstock-lab-requests"):
-            if not (build_dir() / "perf" / name).exists():
-                raise unittest.SkipTest(f"{name} is not built")
-
-    def setUp(self):
-        self.lab = rig.Lab("cli")
-        self.addCleanup(self.lab.close)
-
-    def begin(self, *words, env=None):
-        """A run, marked, so that what it starts is told from what others do on this machine."""
-        self.mark = f"PENSTOCK_LAB_MARK={os.getpid()}-{time.monotonic_ns()}"
-        name, _, value = self.mark.partition("=")
-        return subprocess.Popen([COMMAND, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                                env={**os.environ, "PENSTOCK_BUILD": str(build_dir()), name: value, **(env or {})})
-
-    def end(self, process, code):
-        """What it said on its output and on its error output, once it has ended as it should and left nothing."""
-        try:
-            said = process.communicate(timeout=200)
-        finally:
-            process.kill()
-        self.assertEqual(process.returncode, code, "".join(said))
-        self.assertEqual(left_behind(process.pid, self.mark), set())
-        return said
-
-    def run_lab(self, *words, env=None, code=0):
-        return self.end(self.begin(*words, env=env), code)
+class Lab(LabCommand):
 
     def measure(self, name, *settings):
         """A kept scenario, made quick: its figures by subject and metric."""
-        path = self.lab.dir / f"{name}.json"
-        self.run_lab("run", SCENARIOS / f"{name}.yaml", *QUICK, *[w for s in settings for w in ("--set", s)], "--json", path)
-        result = results.load(path)
-        self.assertFalse(result["partial"])
-        self.assertTrue(result["digest"] and result["machine"]["kernel"] and result["versions"])
+        result = self.result(SCENARIOS / f"{name}.yaml", *QUICK, *[w for s in settings for w in ("--set", s)])
         return {(f["subject"], f["metric"], f["conditions"].get("stream")): f for f in result["figures"]}
 
     def test_every_kept_scenario_is_right(self):
@@ -102,15 +44,28 @@ class Lab(unittest.TestCase):
         self.assertLess(good["value"], 1000 * 1.05, "more good packets than a tenth of what was asked for")
         self.assertEqual(figures[("penstock", "loss_ratio", None)]["unit"], "ratio")
 
+    def test_good_requests_beside_a_flood(self):
+        """The same door with and without SYNs: what they cost is a ratio of the same run, and the flood is what it was said to be."""
+        figures = self.measure("syn_flood_requests")
+        good, quiet = figures[("penstock", "rate", None)], figures[("penstock quiet", "rate", None)]
+        self.assertEqual((good["unit"], quiet["unit"]), ("requests/s", "requests/s"))
+        self.assertGreater(min(good["value"], quiet["value"]), 10)
+        sent, returned = (figures[("penstock", f"background_{name}", None)] for name in ("sent", "returned"))
+        self.assertLess(sent["value"], 50000 * 1.05)
+        self.assertGreater(sent["value"], 1000)
+        self.assertGreater(returned["value"], 100, "the door answered no SYN of the flood")
+        self.assertNotIn(("penstock quiet", "background_sent", None), figures)
+
     def test_changes_while_packets_flow(self):
         figures = self.measure("reconfiguration", "variants.change=[rules]", "method.load=5000")
         self.assertGreater(figures[("penstock", "changes", None)]["value"], 0)
         self.assertEqual(figures[("penstock", "blocked_time", None)]["unit"], "s")
 
     def test_requests_with_and_without_a_kernel(self):
-        for name in ("http1_keepalive", "http1_keepalive_kernel_free", "tcp_connections_kernel_free"):
+        for name, protocol in (("http1_keepalive", "http"), ("http1_keepalive_kernel_free", "http"), ("tcp_connections_kernel_free", "tcp"),
+                               ("tcp_transactions", "tcp")):
             with self.subTest(name):
-                figures = self.measure(name, "subjects=[{name: penstock, driver: penstock, config: {proxy: {protocol: http}}}]",
+                figures = self.measure(name, f"subjects=[{{name: penstock, driver: penstock, config: {{proxy: {{protocol: {protocol}}}}}}}]",
                                        *(["variants.body=[128]"] if "http1" in name else []))
                 self.assertGreater(figures[("penstock", "rate", None)]["value"], 10)
                 self.assertGreater(figures[("penstock", "work", None)]["value"], 10)

@@ -222,6 +222,54 @@ class Trials(Built):
         self.assertEqual((told["received"], told["lost"], told["latency"]), (None, None, None))
 
 
+class Ring(Built):
+    """Through the thread on another core that hands over, both ways at once."""
+
+    def setUp(self):
+        if len(os.sched_getaffinity(0)) < 2:
+            self.skipTest("needs two cores")
+
+    def spec(self, **fields):
+        ports = [{"name": name, "device": f"ring:{other}", "mac": f"02:00:00:00:01:0{n}", "address": f"198.51.100.{n}/24"}
+                 for n, name, other in ((1, "left", "right"), (2, "right", "left"))]
+        return spec(stream(), stream("b", **{"from": "right", "to": "left"}), ports=ports, **{"forwarderCore": 1, **fields})
+
+    def test_what_is_handed_over_arrives_once_and_whole(self):
+        result = trial_of(self.spec())
+        for name, to in (("a", 1), ("b", 0)):
+            told, missed = counts(result, name), result["ports"][to]["missed"]
+            self.assertEqual(told["received"] + missed, told["sent"])
+            self.assertGreater(told["received"], 1000)
+            self.assertEqual([told[fate] for fate in ("duplicated", "reordered", "corrupted", "strayed")], [0] * 4)
+            self.assertEqual(told["latency"]["count"], told["received"])
+
+    def test_a_core_that_is_not_there(self):
+        with Generator(self.spec(forwarderCore=127)) as generator:
+            event = generator.event()
+            self.assertEqual((event["event"], event["field"]), ("error", "forwarderCore"))
+
+
+class Resting(Built):
+
+    def test_a_generator_that_rests_sends_all_and_leaves_the_core(self):
+        """Ten packets of 10,000 a second are due in each rest of a millisecond; polling would take all of the second."""
+        with Generator(spec(restMicros=1000)) as generator:
+            generator.ready()
+            before = processor_seconds(generator.process.pid)
+            result = generator.trial(pps=10000, seconds=1, drain=0.1)
+            used = processor_seconds(generator.process.pid) - before
+        told = counts(result)
+        self.assertGreater(told["sent"], 5000)
+        self.assertEqual(told["received"], told["sent"])
+        self.assertLess(used, 0.5)
+
+
+def processor_seconds(pid):
+    """proc(5): user and system time of all its threads."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Veth(Built):
     """Over the kernel: its interface counters are the judge. One namespace generates, the other is a Linux router."""
 

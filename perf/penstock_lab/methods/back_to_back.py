@@ -4,11 +4,11 @@ A burst is a trial at `rate` that is as long as the burst. When the device keeps
 the limit is not the device's buffer.
 """
 from .. import stats
+from ..book import worst_bound
 from .base import Method, must_offer
 
 
 class BackToBack(Method):
-    NAME = "back_to_back"
     NAME = "back_to_back"
     TRAFFIC = ("packets",)
 
@@ -22,22 +22,28 @@ class BackToBack(Method):
         whole = must_offer(self.trial(bench, self.rate), "back_to_back")
         if not whole.failed:
             bound = whole.bound if whole.generator_bound else "unknown"
-            book.figure("burst", "frames", "higher", whole.offered, bound, f"no loss in {self.seconds:g} s: no burst is too long")
+            book.figure("burst", "frames", "higher", whole.offered, bound, f"no loss in {self.seconds:g} s: no burst is too long", whole.load,
+                        rate=self.rate)
             return
         rate = min(self.rate, whole.load)
-        bursts = [self._longest(bench, rate) for _ in range(self.repeat)]
-        book.figure("burst", "frames", "higher", stats.median(bursts), "subject", f"median of {self.repeat} searches", rate=self.rate)
+        searches = [self._longest(bench, rate) for _ in range(self.repeat)]
+        burst, bound = stats.median([one for one, _ in searches]), worst_bound([whole.bound, *(bound for _, bound in searches)])
+        note = "" if rate > 0.99 * self.rate else f"at {rate:.4g} {bench.unit}, all that could be sent; "
+        book.figure("burst", "frames", "higher", burst, bound, f"{note}median of {self.repeat} searches", rate, rate=self.rate)
         # RFC 9004: the buffer drains while the burst lasts, so its own size is the burst less what was forwarded meanwhile.
-        book.figure("buffer", "frames", "higher", stats.median(bursts) * whole.loss, "subject", "burst less what was forwarded "
-                    "meanwhile", rate=self.rate)
+        book.figure("buffer", "frames", "higher", burst * whole.loss, bound, f"{note}burst less what was forwarded meanwhile", rate,
+                    rate=self.rate)
 
     def _longest(self, bench, rate):
-        lower, upper, best = 0.0, self.seconds, 0
+        """(frames, bound): the longest burst without loss, and who was the limit of the trials that found it."""
+        lower, upper, best, bounds = 0.0, self.seconds, 0, {}
         while upper - lower > self.resolution * upper and upper * rate > 1:
             seconds = (lower + upper) / 2
             trial = self.trial(bench, rate, max(seconds, 1 / rate))
-            if trial.offered and not trial.failed:
+            passed = trial.offered and not trial.failed
+            bounds[passed] = trial.bound      # the last of each are those next to the limit
+            if passed:
                 lower, best = seconds, max(best, trial.offered)
             else:
                 upper = seconds
-        return best
+        return best, worst_bound(bounds.values())

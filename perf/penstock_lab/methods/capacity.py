@@ -41,15 +41,18 @@ class Capacity(Method):
         book.figure(metric, unit, "higher", value(found.trial) if found.trial else 0, found.bound, note, fail_ratio=self.ratio)
 
     def _concurrent(self, bench, book):
-        """Connections that are held open at once."""
+        """Connections that are held open at once. Where some were only not open yet when the time was over, and none failed, how many it
+        can hold was not found: a SYN that was lost in the rush is sent again a second later."""
         most = bench.scenario.clients["connections"]
-        lower, upper, count, bound = 0, most + 1, most, "subject"
+        lower, upper, count, bound, note = 0, most + 1, most, "unknown", "the clients have no more"
         while upper - lower > max(1, self.resolution * upper):
             trial = self.trial(bench, None, connections=count)
             if trial.connections >= count and trial.failed <= self.ratio * count:
                 lower = count
             else:
-                upper, bound = count, trial.bound
+                hurried = not trial.failed and trial.bound == "subject"
+                upper, bound = count, "unknown" if hurried else trial.bound
+                note = f"of {count} {trial.connections} were open after {trial.seconds:g} s and none failed: a longer clients.ramp and seconds " \
+                       "may hold more" if hurried else trial.reasons
             count = max(1, (lower + upper) // 2)
-        note = "the clients have no more" if lower == most else ""
-        book.figure("concurrent_connections", "connections", "higher", lower, "unknown" if note else bound, note, fail_ratio=self.ratio)
+        book.figure("concurrent_connections", "connections", "higher", lower, bound, note, fail_ratio=self.ratio)

@@ -6,6 +6,7 @@ than was sent, though, and what never comes later is lost: from the end backward
 import statistics
 
 BURST = 32      # packets that may be on their way at any load
+CERTAIN = 10    # packets: where so many were due and none came, something stood still
 
 
 def recovered(trial):
@@ -23,6 +24,20 @@ def recovered(trial):
     if last >= sending[-1]["t"] or not sending[-1].get("received"):
         return trial.seconds, f"it did not recover within {trial.seconds:.3g} s"
     return last, ""
+
+
+def longest_silence(trial):
+    """Seconds: the longest row of samples within the trial in which nothing came back; 0 when it is shorter than two samples, or than what
+    sends so many that one would have come."""
+    longest = since = 0.0
+    for sample in trial.samples:
+        now = min(sample["t"], trial.seconds)
+        if sample.get("received"):
+            since = now
+        longest = max(longest, now - since)
+    interval = trial.samples[0]["t"] if trial.samples else 0
+    due = (trial.sent + trial.untaken) / trial.seconds if trial.seconds else 0
+    return longest if longest > 2 * interval and longest * due > CERTAIN else 0.0
 
 
 def _on_the_way(trial):

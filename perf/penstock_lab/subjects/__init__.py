@@ -6,7 +6,7 @@ import sys
 # Namespaces, processes and the gateway's CLI are those of the system tests.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "system"))
 
-DRIVERS = {"loop": "Loop", "penstock": "Penstock", "testpmd": "Testpmd", "l3fwd": "L3fwd", "ipsec-secgw": "IpsecSecgw",
+DRIVERS = {"loop": "Loop", "forwarder": "Forwarder", "penstock": "Penstock", "testpmd": "Testpmd", "l3fwd": "L3fwd", "ipsec-secgw": "IpsecSecgw",
            "crypto-perf": "CryptoPerf", "haproxy": "Haproxy", "nginx": "Nginx", "kernel": "Kernel", "external": "External"}
 
 

@@ -1,6 +1,9 @@
 """What the lab and its subjects say to each other (perf/LAB.md, Subjects)."""
 import dataclasses
+import signal
 import time
+
+STALL_SECONDS = 0.2
 
 
 class SubjectError(Exception):
@@ -61,6 +64,8 @@ class Subject:
     """A device under test. check() before anything runs, start() once, then sample(), change() and stages() from one thread,
     and stop(), which is always called and leaves nothing."""
     wirings = ()            # in which it can be joined to a generator
+    beside = False          # has a third interface, for a background
+    changes = ()            # kinds of change() that it has
     joint = None            # to the generator, of most subjects, from start() on (wiring.py)
     generator_fields = {}   # more of the packet generator's specification, after start()
 
@@ -71,6 +76,10 @@ class Subject:
         if wiring not in self.wirings:
             return [f"wiring: {wiring} is not for this driver: {' | '.join(self.wirings)}"]
         return []
+
+    def has_beside(self):
+        """There is a port for a background."""
+        return self.beside
 
     def version(self):
         raise NotImplementedError
@@ -85,7 +94,15 @@ class Subject:
         return {}
 
     def change(self, kind, n):
-        raise SubjectError(f"{type(self).__name__}: nothing of it can be changed while it runs")
+        """The n-th change of this kind, one of `changes`, while it works. What all processes have is here: `stall`, to stand still for
+        STALL_SECONDS, as one whose core was taken away."""
+        if kind != "stall" or kind not in self.changes:
+            raise SubjectError(f"{type(self).__name__.lower()}: change {kind!r} is none of {', '.join(self.changes)}")
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            time.sleep(STALL_SECONDS)
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     def stop(self):
         """A subclass ends its process first. May be called again."""

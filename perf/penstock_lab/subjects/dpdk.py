@@ -18,6 +18,7 @@ from .base import Missing, Sample, Subject, SubjectError, silent
 
 EXAMPLES = pathlib.Path("/usr/share/dpdk/examples")
 CACHE = pathlib.Path(__file__).resolve().parents[3] / "build" / "perf-peers"
+FORWARDING_SECONDS = 0.02
 BUFFERS = 262144          # as Penstock has: an input in memory holds one for each of its packets
 # The examples insist on receive checksum offload, which no software device has.
 NO_OFFLOAD = {".offloads = RTE_ETH_RX_OFFLOAD_CHECKSUM": ".offloads = 0"}
@@ -27,6 +28,7 @@ class DpdkProgram(Subject):
     """`words` of the subclass say what is run: see start()."""
     program = ""
     wirings = ("replay", "memif")
+    changes = ("stall",)
 
     def version(self):
         done = subprocess.run(["pkg-config", "--modversion", "libdpdk"], capture_output=True, text=True, check=False)
@@ -45,6 +47,9 @@ class DpdkProgram(Subject):
         else:   # whoever connects to a memif before it is started is sent away for good
             rig.wait_until(lambda: all(self._telemetry.ask(f"/ethdev/info,{p}")["dev_started"] for p in self._ports), 30, 0.05,
                            f"{self.program}: start its ports")
+            # testpmd throws away what came before it forwards; its thread runs from then on.
+            before = self._busy_seconds()
+            rig.wait_until(lambda: self._busy_seconds() > before + FORWARDING_SECONDS, 30, 0.01, f"{self.program}: forward")
         return [dataclasses.replace(port, gateway="") for port in self.joint.ports]
 
     def sample(self):

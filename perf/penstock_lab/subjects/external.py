@@ -5,7 +5,8 @@
         - {name: left, device: "0000:01:00.0", address: 198.51.100.2/24, gateway: 198.51.100.1}
         - {name: right, device: "0000:01:00.1", address: 10.0.1.2/24, gateway: 10.0.1.1, answers: [198.18.0.0/16]}
 
-A `device` is a PCI address or devargs of DPDK. With `interface` in its place a kernel stack uses that interface of this machine.
+A port named beside is the background's. A `device` is a PCI address or devargs of DPDK. With `interface` in its place a kernel stack uses
+that interface of this machine.
 """
 import ipaddress
 import pathlib
@@ -13,6 +14,7 @@ import re
 import time
 
 from ..fields import Reader, device_fault, shown
+from ..wiring import BESIDE
 from .base import Missing, Port, Sample, Subject
 
 PCI = r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
@@ -71,6 +73,9 @@ class External(Subject):
             if port.interface and not pathlib.Path(f"/sys/class/net/{port.interface}").exists():
                 found.append(Missing(f"config.ports: {port.name}: no interface {port.interface} in this machine"))
         return found
+
+    def has_beside(self):
+        return any(port.name == BESIDE.name for port in read(self.config, []))
 
     def version(self):
         return "unknown: somebody else's"

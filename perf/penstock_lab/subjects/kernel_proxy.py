@@ -16,6 +16,7 @@ from .penstock_objects import read_proxy
 class KernelProxy(InKernel):
     """A subclass has `program`, `package`, and words(directory, listen, server, protocol) that write its configuration and start it."""
     program, package = "", ""
+    changes = ("stall",)
 
     def check(self, config, wiring):
         found = super().check(config, wiring)

@@ -5,11 +5,18 @@ the stages are checked by the generator.
 """
 import time
 
+from ..wiring import BESIDE
 from .base import Port, Sample, Subject
+
+
+def beside_port():
+    """The port of a background without a device: joined to itself."""
+    return Port(name=BESIDE.name, device=f"loop:{BESIDE.name}", mac=BESIDE.generator_mac, address=f"{BESIDE.generator}/24")
 
 
 class Loop(Subject):
     wirings = ("loop",)
+    beside = True
 
     def check(self, config, wiring):
         faults = super().check(config, wiring)
@@ -27,8 +34,9 @@ class Loop(Subject):
             self.generator_fields = {"stages": self.config["stages"]}
         # Connections ask for their gateway; packets do not need one, and a frozen stage would not let it answer.
         asks = place is not None and place.scenario["traffic"] == "requests"
-        return [Port(name=name, device=f"loop:{other}", mac=f"02:00:00:00:01:0{n}", address=f"198.51.100.{1 + n}/24",
-                     gateway=f"198.51.100.{4 - n}" if asks else "") for n, name, other in ((1, "left", "right"), (2, "right", "left"))]
+        return [*(Port(name=name, device=f"loop:{other}", mac=f"02:00:00:00:01:0{n}", address=f"198.51.100.{1 + n}/24",
+                       gateway=f"198.51.100.{4 - n}" if asks else "") for n, name, other in ((1, "left", "right"), (2, "right", "left"))),
+                *([beside_port()] if place is not None and place.scenario.get("background") else [])]
 
     def sample(self):
         return Sample(time=time.monotonic())

@@ -24,6 +24,8 @@ LOST = 0.001              # of the packets in: more lost to drops is no forwardi
 
 class Penstock(Subject):
     wirings = ("replay", "memif", "veth")
+    beside = True
+    changes = ("rules", "routes", "endpoints", "keys", "restart", "stall")
 
     def check(self, config, wiring):
         found = super().check(config, wiring)
@@ -122,7 +124,7 @@ class Penstock(Subject):
         return {s["name"]: float(s["cyclesPerPacket"]) for s in self._stats().get("stages", []) if float(s.get("cyclesPerPacket", 0))}
 
     def change(self, kind, n):
-        """The n-th change of this kind, while packets flow: a rule, a route, an endpoint, the keys of all peers; or a restart."""
+        """While packets flow: a rule, a route, an endpoint, the keys of all peers; or a restart."""
         if kind == "restart":
             self._gateway.stop()
             self._gateway.start(seconds=60)
@@ -131,7 +133,8 @@ class Penstock(Subject):
         made = {"rules": self.objects.rule, "routes": lambda n: [self.objects.node(n)],
                 "endpoints": self.objects.services, "keys": self.objects.peers}
         if kind not in made:
-            raise SubjectError(f"penstock: change {kind!r} is none of {', '.join(made)}, restart")
+            super().change(kind, n)
+            return
         bundle = made[kind](1 + n)   # 0 is what it started with
         if not bundle:
             raise SubjectError(f"penstock: change {kind} needs {'config.nat' if kind == 'endpoints' else 'config.esp'}")

@@ -10,7 +10,7 @@
 from rig import objects
 
 from ..fields import Reader
-from ..wiring import SERVERS
+from ..wiring import BEHIND, BESIDE, SERVERS
 from . import tunnel
 
 FORWARDED, SERVICES = "198.18.0.0/16", "203.0.113.0/24"
@@ -70,9 +70,11 @@ class Objects:
         """`detour`: the number of a route that changes from one Node to the next."""
         config, side = self.config, self.joint.servers
         interfaces = [objects.interface(end.side.name, end.device, end.side.cidr,
-                                        **({} if end.interface else {"mac": end.side.mac})) for end in self.joint.ends]
+                                        **({} if end.interface else {"mac": end.side.mac})) for end in self.joint.all_ends]
         routes = ([objects.route(tunnel.UNDERLAY, side.server(0)), objects.route(tunnel.LOCAL, side.server(1))] if self.esp
                   else [objects.route(FORWARDED, side.server(0))])
+        if self.joint.beside:
+            routes.append(objects.route(BEHIND, BESIDE.generator))
         routes += [objects.route(f"10.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32", side.server(0))
                    for n in range(config["routes"])]
         if detour:

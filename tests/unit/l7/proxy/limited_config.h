@@ -6,7 +6,7 @@
 namespace penstock::proxy {
 
 // "/" to one endpoint, "/away" a redirect with CORS; the limits are of every request that a route serves, and of those
-// that none does.
+// that none does; those of bandwidth of TCP connections, too.
 inline std::shared_ptr<const route::L7Config> limited(std::vector<config::RequestLimit> limits, bool unrouted = false) {
   ConfigBuilder builder;
   builder.route(unrouted ? "/served" : "/", builder.action(ConfigBuilder::to(builder.cluster(1))));
@@ -33,6 +33,8 @@ inline std::shared_ptr<const route::L7Config> limited(std::vector<config::Reques
   config.limits.of_listener.resize(config.listeners.size());
   config.limits.of_listener[0].of_route = {list, list};
   config.limits.of_listener[0].unrouted = list;
+  if (config.limits.all[0].measure != config::RequestLimit::Measure::kRequests)
+    config.limits.of_listener[1].unrouted = list;
   return builder.build();
 }
 
