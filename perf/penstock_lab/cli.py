@@ -4,11 +4,10 @@ needed is missing, 4 the run broke, 130 interrupted.
 import argparse
 import json
 import math
-import pathlib
 import shlex
-import sys
 
 from . import check, compare, document, result as results, scenario, smp
+from .console import complain, say
 from .errors import Interrupted, LabFault, WrongInput, unforeseen
 from .generators import ROOT
 from .progress import Progress, quantity
@@ -21,16 +20,16 @@ def main(words):
     try:
         return options.act(options, words)
     except (LabFault, results.ResultError) as fault:
-        print(fault, file=sys.stderr)
+        complain(fault)
         return getattr(fault, "code", WrongInput.code)
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         return WrongInput.code
     except KeyboardInterrupt:   # outside of a run: nothing was started
         return Interrupted.code
     except Exception as error:
         fault = unforeseen(error)
-        print(f"penstock-lab: {fault}", file=sys.stderr)
+        complain(f"penstock-lab: {fault}")
         return fault.code
 
 
@@ -89,23 +88,35 @@ def _load(options):
 
 def _check(options, _words):
     variants, _ = _load(options)
-    print(f"{options.scenario}: {len(variants)} variant{'s' if len(variants) != 1 else ''}, nothing wrong")
+    say(f"{options.scenario}: {len(variants)} variant{'s' if len(variants) != 1 else ''}, nothing wrong")
     return 0
 
 
 def _run(options, words):
-    if options.json and not pathlib.Path(options.json).absolute().parent.is_dir():
-        raise WrongInput(f"--json {options.json}: there is no such directory")
+    if options.json:
+        try:
+            results.writable(options.json)
+        except OSError as error:
+            raise WrongInput(f"--json {options.json}: {error.strerror}") from None
     variants, whole = _load(options)
     from .run import Run    # brings the rig with it, which the other commands need not wait for
+    unwritten = []
+
+    def keep(result):
+        """A disk may have become full since it was tried: the figures are still told."""
+        try:
+            results.write(options.json, result)
+        except (OSError, results.ResultError) as error:
+            unwritten.append(error)
+
     run = Run(variants, whole, Progress(), shlex.join(["penstock-lab", *words]), options.short)
-    result = run.run()
-    print("\n".join(summary(result)))
-    if options.json:
-        results.write(options.json, result)
+    result = run.run(keep if options.json else None)
+    say("\n".join(summary(result)))
     if run.error is not None:
-        print(f"{options.scenario}: {'interrupted' if isinstance(run.error, Interrupted) else run.error}: the result is partial",
-              file=sys.stderr)
+        complain(f"{options.scenario}: {'interrupted' if isinstance(run.error, Interrupted) else run.error}: the result is partial")
+    if unwritten:
+        raise unwritten[0]
+    if run.error is not None:
         return getattr(run.error, "code", 4)
     return _gate(options.fail_below, compare.of_run(result))
 
@@ -114,13 +125,13 @@ def _gate(ratio, rows):
     if ratio is None:
         return 0
     if not rows:
-        print(f"--fail-below {ratio:g}: there is nothing to compare", file=sys.stderr)
+        complain(f"--fail-below {ratio:g}: there is nothing to compare")
         return 1
     failed = compare.below(ratio, rows)
     for row in failed:
         better = "is gone" if row["verdict"] == "gone" else "is worse, and one of its figures zero" if row["ratio"] is None else \
             f"has {compare.normalised(row['ratio'], row['better']):.3f}"
-        print(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} {better}", file=sys.stderr)
+        complain(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} {better}")
     return 1 if failed else 0
 
 
@@ -148,11 +159,11 @@ def summary(result):
 def _compare(options, _words):
     before, after = results.load(options.before), results.load(options.after)
     rows, warnings = compare.compare(before, after)
-    print("\n".join([*compare.table(rows), *(f"note: {warning}" for warning in warnings)]))
     if options.json:
         _write_json(options.json, {"before": options.before, "after": options.after, "rows": rows, "notes": warnings})
+    say("\n".join([*compare.table(rows), *(f"note: {warning}" for warning in warnings)]))
     if not compare.common(rows):
-        print("compare: the results have no figure in common", file=sys.stderr)
+        complain("compare: the results have no figure in common")
         return 1
     if options.fail_below is not None:
         return _gate(options.fail_below, rows)
@@ -185,7 +196,7 @@ def _report(options, _words):
 
 def _list(_options, _words):
     lines = [(path.name, document.read(path).get("about", "")) for path in sorted(SCENARIOS.glob("*.yaml"))]
-    print("\n".join(compare.columns(("scenario", "about"), lines)))
+    say("\n".join(compare.columns(("scenario", "about"), lines)))
     return 0
 
 

@@ -2,13 +2,16 @@
 
 On a terminal one line is renewed; elsewhere each trial is a line of its own, and samples are not told.
 """
+import os
 import sys
 import time
+
+from . import console
 
 
 class Progress:
     def __init__(self, stream=None, clock=time.monotonic):
-        self._stream, self._clock = stream or sys.stderr, clock
+        self._stream, self._clock = stream or sys.stderr or open(os.devnull, "w", encoding="utf-8"), clock
         self._tty = self._stream.isatty()
         self._turns = self._done = 0
         self._started, self._what, self._sampled = clock(), "", 0.0
@@ -47,8 +50,7 @@ class Progress:
 
     def end(self):
         if self._tty:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            console.put("\r\x1b[K", self._stream)
 
     def _left(self):
         """Known once a turn has been timed."""
@@ -58,11 +60,10 @@ class Progress:
         return f"  about {left / 60:.0f} min left" if left > 90 else f"  about {left:.0f} s left"
 
     def _renew(self, text):
-        self._stream.write(f"\r\x1b[K{text[:200]}")
-        self._stream.flush()
+        console.put(f"\r\x1b[K{text[:200]}", self._stream)
 
     def _line(self, text):
-        print(text, file=self._stream, flush=True)
+        console.say(text, self._stream)
 
 
 def si(value):

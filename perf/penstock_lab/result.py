@@ -4,6 +4,7 @@
 document through that breaks the schema or contradicts itself: ResultError has all faults, each `field: what would be valid`.
 A write is all or nothing: the file is there whole, or as it was before.
 """
+import errno
 import functools
 import json
 import os
@@ -151,10 +152,24 @@ def write(path, document):
     write_whole(path, data)
 
 
+def writable(path):
+    """OSError when write() could not write there now; leaves nothing and changes nothing."""
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is a directory" if path.is_dir() else "is no file", str(path))
+    unfinished = _unfinished(path)
+    unfinished.open("xb").close()
+    unfinished.unlink()
+
+
+def _unfinished(path):
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
 def write_whole(path, data):
     """Bytes into a file: whole, or not at all."""
     path = pathlib.Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = _unfinished(path)
     try:
         with unfinished.open("xb") as file:
             file.write(data)

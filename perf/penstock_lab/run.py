@@ -19,15 +19,16 @@ ALONE_HERE = ("loop", "replay", "nic")     # wirings that have only a generator 
 
 
 class Run:
-    """run() once; then `result` is a result (schema/result-1.json) and `error` what ended it early, or None."""
+    """run() once; it gives a result (schema/result-1.json), and `error` is what ended it early, or None."""
 
     def __init__(self, variants, whole, progress, command, short=False):
         self.variants, self.whole, self.progress = variants, whole, progress
         self.command, self.short = command, short
-        self.error, self.result = None, None
+        self.error = None
         self._books, self._versions, self._stability = [], {}, Stability()
 
-    def run(self):
+    def run(self, keep=None):
+        """keep(result) is called when it is there, before any signal counts again."""
         started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
         first = self.variants[0]
         cores = sorted({*first.cores["generator"], *first.cores["subject"]})
@@ -48,9 +49,11 @@ class Run:
             with ignored():
                 self.progress.end()
                 lab.close()
-        self._stability.after_run(cores)
-        self.result = self._result(started, time.monotonic() - clock, facts)
-        return self.result
+                self._stability.after_run(cores)
+                result = self._result(started, time.monotonic() - clock, facts)
+                if keep:
+                    keep(result)
+        return result
 
     def _measure(self, lab):
         self.progress.begin(sum(variant.turns * len(variant.subjects) for variant in self.variants))

@@ -46,12 +46,12 @@ class RunTest(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def start(self, *words, **device):
+    def start(self, *words, streams=subprocess.PIPE, **device):
         temporary = self.directory / "tmp"
         temporary.mkdir(exist_ok=True)
         environment = {**os.environ, "PENSTOCK_BUILD": str(self.directory), "TMPDIR": str(temporary),
                        "PENSTOCK_FAKE": json.dumps({"capacity": 3e6, **device})}
-        return subprocess.Popen([PERF / "penstock-lab", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        return subprocess.Popen([PERF / "penstock-lab", *map(str, words)], stdout=streams, stderr=streams, text=True,
                                 env=environment, stdin=subprocess.DEVNULL)
 
     def lab(self, *words, **device):
@@ -120,15 +120,31 @@ class RunTest(unittest.TestCase):
         self.assertIn("penstock-lab-packets is not there", err)
 
     def test_a_place_for_the_result_that_is_not_there(self):
-        code, _, err = self.lab("run", self.scenario, "--json", self.directory / "no" / "r.json")
-        self.assertEqual(code, 2)
-        self.assertIn("there is no such directory", err)
+        self.json.mkdir()
+        fifo, long = self.directory / "fifo", self.directory / ("r" * 300)
+        os.mkfifo(fifo)
+        for path, expected in ((self.directory / "no" / "r.json", "No such file or directory"), (self.json, "is a directory"),
+                               (fifo, "is no file"), (long, "File name too long"), ("/proc/r.json", "")):
+            with self.subTest(path):
+                code, out, err = self.lab("run", self.scenario, "--json", path, log=str(self.directory / "log"))
+                self.assertEqual((code, out), (2, ""))
+                self.assertTrue(err.startswith(f"--json {path}: {expected}"), err)
+        self.assertFalse((self.directory / "log").exists(), "something was started")
+        self.assertFalse(list(self.directory.glob(".*")))
+
+    def test_trying_the_place_changes_nothing_there(self):
+        self.json.write_text("kept")
+        result.writable(self.json)
+        self.assertEqual(self.json.read_text(), "kept")
 
     def test_a_result_that_cannot_be_written_was_told(self):
-        self.json.mkdir()
-        code, out, err = self.lab("run", self.scenario, "--short", "--json", self.json)
-        self.assertEqual(code, 2, err)
-        self.assertIn("throughput", out)
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.dict(os.environ, PENSTOCK_BUILD=str(self.directory), PENSTOCK_FAKE='{"capacity": 3e6}'), \
+                mock.patch.object(result, "write_whole", side_effect=OSError(28, "No space left on device", "r.json")), \
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.assertEqual(cli.main(["run", str(self.scenario), "--short", "--json", str(self.json)]), 2)
+        self.assertIn("throughput", out.getvalue())
+        self.assertEqual(err.getvalue().splitlines()[-1], "r.json: No space left on device")
 
     def test_a_generator_that_dies_leaves_a_partial_result(self):
         code, out, err = self.lab("run", self.scenario, "--json", self.json, "--set",
@@ -174,6 +190,48 @@ class RunTest(unittest.TestCase):
                 self.assertEqual(process.returncode, 130, err)
                 self.assertTrue(result.load(self.json)["partial"])
                 self.assertEqual([*(runtime / "dpdk").iterdir(), *(self.directory / "tmp").iterdir()], [])
+
+    def deaf(self, *words, **device):
+        """A run whose standard output and error lead nowhere any more."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = self.start(*words, streams=writer, **device)
+        os.close(writer)
+        return process
+
+    def test_a_result_outlives_those_who_listened(self):
+        process = self.deaf("run", self.scenario, "--short", "--json", self.json)
+        self.assertEqual(process.wait(60), 0)
+        self.assertFalse(result.load(self.json)["partial"])
+
+    def test_an_interrupted_run_that_nobody_hears_keeps_what_it_has(self):
+        log = self.directory / "log"
+        process = self.deaf("run", self.scenario, "--json", self.json, "--set", "method={name: open, rates: [1000], seconds: 0.5}",
+                            "--set", "turns=50", seconds=True, log=str(log))
+        while not log.exists() or log.read_text().count("1000") < 3:
+            self.assertIsNone(process.poll())
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 130)
+        self.assertTrue(result.load(self.json)["partial"])
+        self.assertTrue(result.load(self.json)["figures"])
+
+    def test_a_signal_before_the_result_is_written_does_not_lose_it(self):
+        def write(path, document):
+            os.kill(os.getpid(), signal.SIGHUP)
+            kept.append((path, document))
+
+        kept = []
+        with mock.patch.dict(os.environ, PENSTOCK_BUILD=str(self.directory), PENSTOCK_FAKE='{"capacity": 3e6}'), \
+                mock.patch.object(result, "write", write), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(cli.main(["run", str(self.scenario), "--short", "--json", str(self.json)]), 0)
+        self.assertEqual(len(kept), 1)
+
+    def test_a_comparison_outlives_those_who_listened(self):
+        self.lab("run", self.scenario, "--short", "--json", self.json)
+        process = self.deaf("compare", self.json, self.json, "--json", self.directory / "c.json")
+        self.assertEqual(process.wait(60), 0)
+        self.assertTrue(json.loads((self.directory / "c.json").read_text())["rows"])
 
     def test_gates(self):
         self.assertEqual(self.lab("run", self.scenario, "--short", "--fail-below", 0.9)[0], 0)
