@@ -10,6 +10,7 @@ from . import stats
 from .histogram import Histogram
 
 
+NO_VERDICT = ", so no verdict"
 LOADS_DIFFER = 0.02      # two loads, before what happened at them is no comparison
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
 
@@ -162,7 +163,7 @@ def _compared(mine, theirs, turns, seed):
     reasons = [f"{len(both)} of {turns} turns have both"] if len(both) < turns else []
     against = no_verdict(verdict, worst_bound(mine.bounds), worst_bound(theirs.bounds))
     if any(_differ(ours[turn][1], others[turn][1]) for turn in both):
-        against = against or "loads differ, so no verdict"
+        against = against or "loads differ" + NO_VERDICT
     return {"ratio": ratio, "interval": interval, "pairs": len(both), "method": "; ".join(filter(None, [method, *reasons, against])),
             "verdict": "unclear" if against else verdict}
 
@@ -171,10 +172,16 @@ def no_verdict(verdict, mine, theirs):
     """Why the bounds of two figures allow no verdict; empty when they do. What a peer could do was not found when its figure's bound is
     unknown: nothing says that the device is better, or the same."""
     if "generator" in (mine, theirs):
-        return "the generator was the limit, so no verdict"
-    if theirs == "unknown" and (mine == "unknown" or verdict in ("better", "same")):
-        return "the limit was not found, so no verdict"
+        return "the generator was the limit" + NO_VERDICT
+    if theirs == "unknown" and (mine == "unknown" or verdict != "worse"):
+        return "the limit was not found" + NO_VERDICT
     return ""
+
+
+def against(method):
+    """Why a comparison has no verdict, by what its `method` says; empty when it has one, or only too few turns for one."""
+    last = method.rpartition("; ")[2]
+    return last if last.endswith(NO_VERDICT) else ""
 
 
 def _differ(load, other):

@@ -1,5 +1,5 @@
 """The command `penstock-lab`. Exit codes: 0 done, 1 a gate failed or a comparison is worse beyond noise, 2 wrong input, 3 something
-needed is missing, 4 the run broke, 130 interrupted.
+needed is missing, 4 the run broke, 5 a gate could not judge, 130 interrupted.
 """
 import argparse
 import json
@@ -12,6 +12,7 @@ from .errors import Interrupted, LabFault, WrongInput, unforeseen
 from .generators import ROOT
 from .progress import Progress, quantity
 
+UNDECIDED = 5
 SCENARIOS = ROOT / "perf" / "scenarios"
 
 
@@ -40,7 +41,7 @@ def _parser():
     run = commands.add_parser("run", help="measure a scenario", allow_abbrev=False)
     _scenario_options(run)
     run.add_argument("--json", metavar="FILE", help="write the result there")
-    run.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 when the device has less than RATIO of a peer's")
+    run.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 when the device has less than RATIO of a peer's, 5 when that cannot be judged")
     run.set_defaults(act=_run)
     checked = commands.add_parser("check", help="say what is wrong with a scenario, and run nothing", allow_abbrev=False)
     _scenario_options(checked)
@@ -50,7 +51,7 @@ def _parser():
     compared.add_argument("before", metavar="A.json")
     compared.add_argument("after", metavar="B.json")
     compared.add_argument("--json", metavar="FILE", help="write the comparison there")
-    compared.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 below this ratio, and not for less")
+    compared.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 below this ratio, and not for less; 5 when that cannot be judged")
     compared.set_defaults(act=_compare)
     report = commands.add_parser("report", help="make an HTML report, pictures or SMP messages of results", allow_abbrev=False)
     report.add_argument("results", nargs="+", metavar="RESULT.json")
@@ -118,10 +119,11 @@ def _run(options, words):
         raise unwritten[0]
     if run.error is not None:
         return getattr(run.error, "code", 4)
-    return _gate(options.fail_below, compare.of_run(result))
+    return _gate(options.fail_below, compare.of_run(result), [f"the result {doubt}" for doubt in compare.doubts(result)])
 
 
-def _gate(ratio, rows):
+def _gate(ratio, rows, doubts):
+    """`doubts`: why no row can be judged. What is below fails all the same."""
     if ratio is None:
         return 0
     if not rows:
@@ -132,7 +134,10 @@ def _gate(ratio, rows):
         better = "is gone" if row["verdict"] == "gone" else "is worse, and one of its figures zero" if row["ratio"] is None else \
             f"has {compare.normalised(row['ratio'], row['better']):.3f}"
         complain(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} {better}")
-    return 1 if failed else 0
+    unjudged = [*doubts, *(f"{row['metric']} {row['conditions']}: {reason}" for row, reason in compare.undecided(rows))]
+    for reason in unjudged:
+        complain(f"--fail-below {ratio:g}: cannot judge: {reason}")
+    return 1 if failed else UNDECIDED if unjudged else 0
 
 
 def summary(result):
@@ -166,7 +171,8 @@ def _compare(options, _words):
         complain("compare: the results have no figure in common")
         return 1
     if options.fail_below is not None:
-        return _gate(options.fail_below, rows)
+        return _gate(options.fail_below, rows, [f"{path} {doubt}" for path, one in ((options.before, before), (options.after, after))
+                                                for doubt in compare.doubts(one)])
     return 1 if any(row["verdict"] in ("worse", "gone") for row in rows) else 0
 
 

@@ -41,6 +41,22 @@ def below(gate, rows):
                                     normalised(row["ratio"], row["better"]) < gate)]
 
 
+def undecided(rows):
+    """(row, reason) of those that no gate can judge: neither worse nor good enough can be said of them. Without an interval, for want of
+    turns, the ratio alone is judged: the gate is of the ratio."""
+    for row in rows:
+        if row["verdict"] == "unclear" and (reason := book.against(row["method"]) or row["ratio"] is None and "zero in some turns"):
+            yield row, reason
+
+
+def doubts(result):
+    """Why nothing can be judged by a result."""
+    if not result["stability"]["trusted"]:
+        yield f"is not trusted: {'; '.join(result['stability']['reasons'])}"
+    if result["partial"]:
+        yield "is partial"
+
+
 def of_run(result):
     """The comparisons of one result as rows: device against peer."""
     better = {_key(figure): figure["better"] for figure in result["figures"]}
@@ -120,10 +136,7 @@ def _key(figure):
 
 def _warnings(before, after):
     for name, one in (("the first", before), ("the second", after)):
-        if not one["stability"]["trusted"]:
-            yield f"{name} result is not trusted: {'; '.join(one['stability']['reasons'])}"
-        if one["partial"]:
-            yield f"{name} result is partial"
+        yield from (f"{name} result {doubt}" for doubt in doubts(one))
     if before["digest"] != after["digest"]:
         yield "the scenarios differ"
     for fact in ("cpu", "cores", "kernel"):
