@@ -8,6 +8,7 @@ import dataclasses
 
 from . import stats
 from .histogram import Histogram
+from .progress import quantity
 
 
 NO_VERDICT = ", so no verdict"
@@ -52,10 +53,12 @@ class Figure:
 
 
 class Book:
-    """`turns`: how many have begun; what is told belongs to the last."""
+    """`turns`: how many have begun; what is told belongs to the last. `line`: of the scenario (line.py), or None. `impossible`: figures
+    above it, in words."""
 
-    def __init__(self, subject, conditions):
+    def __init__(self, subject, conditions, line=None):
         self.subject, self.conditions, self.turns = subject, conditions, 0
+        self._line, self.impossible = line, []
         self._figures, self._tails, self._stages, self.latencies = {}, {}, {}, {}
         self.curves, self.series, self.notes = [], [], []
 
@@ -66,6 +69,10 @@ class Book:
         """One sample. `bound`: subject | generator | device | unknown: who set the limit. `load`: at which it was measured, when that
         is not among the conditions."""
         key, conditions = self._key(metric, conditions)
+        if self._line and not metric.startswith("background_") and not self._line.below(value, unit, conditions.get("stream")):
+            most = quantity(self._line.most(unit, conditions.get("stream")), unit)
+            self.impossible.append(f"{self.subject}, {metric}: {quantity(value, unit)}, where the line carries {most}")
+            bound, note = worst_bound([bound, "unknown"]), "; ".join(filter(None, [note, f"above line rate, which cannot be: {most}"]))
         self._figures.setdefault(key, Figure(metric, unit, better, conditions)).add(value, self.turns, load, bound, note)
 
     def percentiles(self, histogram, bound="subject", note="", load=None, /, **conditions):

@@ -4,7 +4,7 @@ the generators say of streams, clients and servers. Raises WrongInput or NotTher
 import os
 import tempfile
 
-from . import generators, inputs, subjects
+from . import generators, inputs, line, subjects
 from .bench import background_specification, specifications
 from .errors import NotThere, WrongInput
 from .subjects.base import Missing, Port
@@ -20,7 +20,8 @@ def check(path, scenarios):
     if not missing:
         with tempfile.TemporaryDirectory(prefix="penstock-lab-check-") as directory:
             for scenario in scenarios:
-                wrong += _traffic_faults(scenario, directory)
+                found = list(_traffic_faults(scenario, directory))
+                wrong += found or _line_faults(scenario)
     if wrong:
         raise WrongInput(*(f"{path}: {fault}" for fault in dict.fromkeys(wrong)))
     if missing:
@@ -50,6 +51,13 @@ def _subject_faults(scenario):
             for fault in driver.check(spec.config, scenario.wiring):
                 # What is missing is of the machine and has no field.
                 yield Missing(f"subjects[{index}]: {fault}") if isinstance(fault, Missing) else f"subjects[{index}].{fault}"
+
+
+def _line_faults(scenario):
+    """What the method asks for that no port could send."""
+    lines = line.read(scenario.resolved) if scenario.traffic == "packets" else None
+    asked = [(f"method.{name}", load) for name, load in scenario.method.asked()]
+    return [f"{path}: {words}" for path, words in lines.faults(asked)] if lines else []
 
 
 def _missing(scenario):

@@ -6,7 +6,7 @@ and is marked partial.
 import datetime
 import time
 
-from . import book, machine, scenario as scenarios, subjects
+from . import book, line, machine, scenario as scenarios, subjects
 from .alone import alone
 from .bench import Bench
 from .errors import Interrupted, LabFault, unforeseen
@@ -50,6 +50,7 @@ class Run:
                 self.progress.end()
                 lab.close()
                 self._stability.after_run(cores)
+                self._stability.lines([words for group in self._books for one in group for words in one.impossible])
                 result = self._result(started, time.monotonic() - clock, facts)
                 if keep:
                     keep(result)
@@ -61,7 +62,8 @@ class Run:
             with alone(self.variants[0], lab) as generator:
                 self._stability.generator_alone(generator, "requests/s" if self.variants[0].traffic == "requests" else "pps")
         for variant in self.variants:
-            books = [book.Book(spec.name, variant.conditions) for spec in variant.subjects]
+            lines = line.read(variant.resolved) if variant.traffic == "packets" else None
+            books = [book.Book(spec.name, variant.conditions, lines) for spec in variant.subjects]
             self._books.append(books)
             for _ in range(variant.turns):
                 for spec, one in zip(variant.subjects, books):

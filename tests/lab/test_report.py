@@ -210,8 +210,6 @@ class Pictures(unittest.TestCase):
 
 class Facts(unittest.TestCase):
     def test_line_rate(self):
-        self.assertEqual(int(facts.line_pps(1e10, 64)), 14_880_952)   # RFC 2544's tables of Ethernet, times a thousand
-        self.assertEqual(int(facts.line_pps(1e10, 1518)), 812_743)
         for ports in (None, "x", [None], [{"lineRate": "fast"}], [{"lineRate": True}], [{"lineRate": 0}]):
             self.assertIsNone(facts.line_rate({"scenario": {"ports": ports}}))
 
@@ -232,6 +230,17 @@ class Facts(unittest.TestCase):
         for page in (html.page([made]), markdown.page([made])):
             self.assertIn("Above line rate, which cannot be: penstock, throughput, 64", page)
         self.assertNotIn("<strong>Trusted", html.page([made]))
+
+    def test_a_figure_above_the_line_of_streams_of_one_size_is_not_believed(self):
+        made = samples.esp()
+        made["scenario"].update(traffic="packets", ports=[{"name": "left", "lineRate": 1e9}], streams=[{"from": "left", "rate": {"pps": 1}, "size": 64}])
+        made["figures"], made["comparisons"] = made["figures"][:1], []
+        made["figures"][0].update(conditions={}, interval=None, samples=[], value=1.488e6)
+        self.assertEqual(facts.above_line_rate(made), [])
+        made["figures"][0]["value"] = 1.6e6
+        self.assertEqual(len(facts.above_line_rate(made)), 1)
+        for broken in ({"variants": 3}, {"streams": [3]}, {"streams": [{"size": "${x}"}]}, {"ports": 7}, {"streams": {"a": 1}}):
+            self.assertEqual(facts.above_line_rate({**made, "scenario": {**made["scenario"], **broken}}), [])
 
     def test_words_without_end_are_cut_at_once(self):
         self.assertLessEqual(plot.text_width(plot.fit("x" * 10**6, 300)), 300)

@@ -102,6 +102,24 @@ class RunTest(unittest.TestCase):
         self.assertEqual((code, err), (2, f"{self.scenario}: streams[0].size: 3 is below 64\n"))
         self.assertEqual(self.lab("check", self.scenario)[:2], (0, f"{self.scenario}: 2 variants, nothing wrong\n"))
 
+    def test_a_rate_above_the_line_is_not_asked_for_and_not_believed(self):
+        streams = "streams=[{from: left, to: right, size: 64, rate: {pps: 2e6}}]"
+        line = ("--set", "ports=[{name: left, lineRate: 1e9}, {name: right}]", "--set", streams, "--set", "variants={}", "--set", "turns=1")
+        for method, expected in (("{name: open}", "streams[0].rate: all from left are 1.344e+09 bits/s"), ("{name: soak, load: 2e6}", "method.load: 2e+06"),
+                                 ("{name: open, rates: [1e6, 2e6]}", "method.rates: 2e+06"), ("{name: spike, base: 1, peak: 1.5e6}", "method.peak: 1.5e+06")):
+            code, _, err = self.lab("check", self.scenario, *line, "--set", f"method={method}")
+            self.assertEqual(code, 2)
+            self.assertIn(expected, err)
+        code, out, _ = self.lab("run", self.scenario, *line, "--set", "method={name: rate, seconds: 0.1}", "--json", self.json)
+        self.assertEqual(code, 0)
+        found = result.load(self.json)
+        rate = next(one for one in found["figures"] if one["metric"] == "rate")
+        self.assertEqual((rate["value"], rate["bound"]), (3e6, "unknown"))
+        self.assertIn("above line rate, which cannot be: 1.488 Mpps", rate["note"])
+        self.assertIn("line_rate", [one["name"] for one in found["stability"]["checks"] if not one["ok"]])
+        self.assertIn("NOT TRUSTED", out)
+        self.assertIn("above line rate", out)
+
     def test_drivers_are_asked_before_anything_starts(self):
         for old, new, expected in (("driver: loop}]", "driver: lop}]", "subjects[1].driver: 'lop' is none of loop"),
                                    ("driver: loop}]", "driver: loop, config: {speed: 1}}]", "subjects[1].config.speed: is not known"),

@@ -49,6 +49,9 @@ class Ramp(Method):
         if self.last < self.first:
             fields.fault("to", f"{self.last:g} is below from, {self.first:g}")
 
+    def asked(self):
+        return [("to", self.last)]
+
     def run(self, bench, book):
         loads = [self.first + (self.last - self.first) * n / (self.steps - 1) for n in range(self.steps)]
         trials = [(load, must_offer(self.trial(bench, load), "ramp")) for load in loads]
@@ -67,6 +70,9 @@ class Spike(Method):
         self.trial_seconds(fields, 1.0)
         self.base = fields.number("base", 1, 1e10)
         self.peak = fields.number("peak", 1, 1e10)
+
+    def asked(self):
+        return [("base", self.base), ("peak", self.peak)]
 
     def run(self, bench, book):
         for phase, load in (("before", self.base), ("peak", self.peak), ("after", self.base)):
@@ -89,6 +95,9 @@ class Soak(Method):
         self.trial_seconds(fields, 60.0)
         self.load = fields.number("load", 1, 1e10)
         self.ratio = fields.number("lossRatio", 1e-12, 0.5, 1e-7)
+
+    def asked(self):
+        return [("load", self.load)]
 
     def run(self, bench, book):
         every = max(0.1, self.seconds / 1000)

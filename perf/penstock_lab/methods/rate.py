@@ -21,6 +21,9 @@ class Rate(Method):
         self.load = fields.number("load", 1, 1e10, None) if fields.has("load") else None
         self.arrivals = "" if self.load is None else "open"
 
+    def asked(self):
+        return [] if self.load is None else [("load", self.load)]
+
     def run(self, bench, book):
         self._settle(bench)
         before, note = bench.sample(), ""
