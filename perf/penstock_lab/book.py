@@ -7,6 +7,7 @@ sample knows its turn: a turn may end without a figure, and only those of the sa
 import dataclasses
 
 from . import stats
+from .fields import plain
 from .histogram import Histogram
 from .progress import quantity
 
@@ -140,7 +141,7 @@ class Book:
 
     def _key(self, metric, conditions):
         conditions = {**self.conditions, **conditions}
-        return (metric, *sorted((name, str(value)) for name, value in conditions.items())), conditions
+        return (metric, *sorted((name, plain(value)) for name, value in conditions.items())), conditions
 
 
 def worst_bound(bounds):

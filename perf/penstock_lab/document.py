@@ -12,7 +12,7 @@ import re
 import yaml
 
 from .errors import WrongInput
-from .fields import shown
+from .fields import plain, shown
 
 LARGEST_FILE = 1 << 20
 DEEPEST = 32
@@ -170,6 +170,8 @@ def _variant_faults(named):
             continue
         faults += [f"variants.{name}[{index}]: {shown(value)} is not a number, text, true or false"
                    for index, value in enumerate(values) if not isinstance(value, (int, float, str))]
+        faults += [f"variants.{name}[{index}]: {shown(value)} is there twice" for index, value in enumerate(values)
+                   if plain(value) in map(plain, values[:index])]
         count *= len(values)
     if count > MOST_VARIANTS:
         faults.append(f"variants: {count} combinations are above {MOST_VARIANTS}")

@@ -129,3 +129,8 @@ def shown(value):
     """A value for an error: short, on one line, without control characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def plain(value):
+    """One text for values of a condition that are the same to Python or in a table: 1, 1.0, "1", and true, which is 1 to Python."""
+    return str(int(value)) if isinstance(value, (int, float)) and value == int(value) else str(value)

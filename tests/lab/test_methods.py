@@ -71,6 +71,10 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual([one["bound"] for one in figures.values()], ["unknown"] * len(figures))
         self.assertTrue(all("not narrowed" in one["note"] for one in figures.values()))
 
+    def test_loads_that_are_the_same_are_one_figure(self):
+        _, figures = run("open", FakeDevice(1e6), rates=[1000, 1000.0, 2000])
+        self.assertEqual([(key[1], len(one["samples"])) for key, one in figures.items() if key[0] == "rate"], [(1000, 2), (2000, 1)])
+
     def test_latency_is_at_a_share_of_the_throughput(self):
         device = FakeDevice(1e6, delay=5000)
         book, figures = run("latency", device, shares=[0.5, 0.9])

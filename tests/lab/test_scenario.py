@@ -106,6 +106,11 @@ method: {name: NAME}
                       self.faults(GOOD.replace("size: 64", "size: '${sise}'") + "variants: {size: [64]}\n"))
         self.assertIn("variants.size: 64 is not a list of values", self.faults(GOOD + "variants: {size: 64}\n"))
         self.assertIn("variants.size[0]: [1] is not a number, text, true or false", self.faults(GOOD + "variants: {size: [[1]]}\n"))
+        for values in ("[1, 1]", "[a, b, a]", "[1, 1.0]", "[1, '1']", "[1, true]", "[64, 128, 6.4e1]", "[0, -0]", "[0, false]"):
+            self.assertTrue(any(fault.startswith("variants.x[") and fault.endswith(" is there twice")
+                                for fault in self.faults(GOOD + f"variants: {{x: {values}}}\n")), values)
+        self.assertEqual(len(self.faults(GOOD + "variants: {x: [1, 1.0, '1', true]}\n")), 3)
+        self.assertEqual(len(self.load(GOOD + "variants: {x: [1, 2, '3', a, b, false, 1.5, 9007199254740991, 9007199254740990]}\n")[0]), 9)
         self.assertIn("variants: 10000 combinations are above 1000",
                       self.faults(GOOD + f"variants: {{a: {list(range(100))}, b: {list(range(100))}}}\n"))
 
