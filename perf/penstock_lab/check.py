@@ -1,14 +1,19 @@
 """Everything that can be found wrong before anything is started: drivers, their configurations, programs, privileges, and what
 the generators say of streams, clients and servers. Raises WrongInput or NotThere with all of it at once.
 """
+import ipaddress
 import os
+import socket
 import tempfile
 
 from . import generators, inputs, line, subjects
 from .bench import background_specification, specifications
 from .errors import NotThere, WrongInput
 from .subjects.base import Missing, Port
+from .subjects.external import missing_interface
 from .subjects.loop import beside_port
+
+HERE = ("nic", "loop")      # wirings whose generators are in this network namespace, and not in one of their own
 
 
 def check(path, scenarios):
@@ -65,9 +70,30 @@ def _missing(scenario):
         yield f"wiring: {scenario.wiring} needs root, for namespaces and devices"
     if scenario.traffic != "memory" and (reason := generators.missing(scenario.traffic)):
         yield reason
+    for index, port in enumerate(scenario.ports if scenario.wiring == "nic" else ()):
+        if interface := missing_interface(str(port.get("device", ""))):
+            yield f"ports[{index}].device: no interface {interface} in this machine"
+    if scenario.traffic == "requests" and scenario.wiring in HERE and (scenario.servers or {}).get("stack") == "kernel":
+        yield from _listen_faults(str(scenario.servers.get("listen", "")))
     needed = scenario.megabytes * (2 if scenario.background else 1)
     if scenario.huge and free_megabytes() < needed:
         yield f"memory.huge: {free_megabytes()} MB of 2 MB pages are free, {needed} are needed"
+
+
+def _listen_faults(listen):
+    """Whether the generator's server can listen, tried; what is no address is the generator's to tell."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, int(port)))
+            tried.listen()
+    except (ValueError, OverflowError):
+        return
+    except OSError as error:
+        yield f"servers.listen: {listen}: {error.strerror}"
 
 
 def free_megabytes():

@@ -9,7 +9,7 @@ import time
 from . import book, line, machine, scenario as scenarios, subjects
 from .alone import alone
 from .bench import Bench
-from .errors import Interrupted, LabFault, unforeseen
+from .errors import Interrupted, LabFault, NotThere, unforeseen
 from .interruption import ignored, interruptible
 from .laboratory import Lab, LabError
 from .stability import Stability
@@ -28,7 +28,8 @@ class Run:
         self._books, self._versions, self._stability = [], {}, Stability()
 
     def run(self, keep=None):
-        """keep(result) is called when it is there, before any signal counts again."""
+        """keep(result) is called when it is there, before any signal counts again. NotThere: something needed was missing before anything was
+        measured."""
         started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
         first = self.variants[0]
         cores = sorted({*first.cores["generator"], *first.cores["subject"]})
@@ -52,6 +53,8 @@ class Run:
                 self._stability.after_run(cores)
                 self._stability.lines([words for group in self._books for one in group for words in one.impossible])
                 result = self._result(started, time.monotonic() - clock, facts)
+                if isinstance(self.error, NotThere) and not result["figures"]:
+                    raise self.error
                 if keep:
                     keep(result)
         return result

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,18 @@ method: {name: throughput, seconds: 0.1}
 variants: {size: [64, 512]}
 turns: 2
 short: {turns: 1, variants: {size: [64]}}
+"""
+
+EXTERNAL = """
+name: external
+wiring: nic
+subjects: [{driver: external, config: {ports: [{name: left, device: net_tap0, address: 192.0.2.1/24}]}}]
+method: {name: open, seconds: 0.1}
+"""
+REQUESTS = """
+traffic: requests
+clients: {{stack: kernel, target: "127.0.0.1:9", connections: 1, arrivals: {{open: {{rate: 100}}}}}}
+servers: {{stack: kernel, listen: "{listen}", body: 1}}
 """
 
 
@@ -136,6 +149,30 @@ class RunTest(unittest.TestCase):
         code, _, err = self.lab("run", self.scenario)
         self.assertEqual(code, 3)
         self.assertIn("penstock-lab-packets is not there", err)
+
+    def test_what_is_missing_before_anything_was_measured_leaves_no_result(self):
+        code, out, err = self.lab("run", self.scenario, "--json", self.json, error="198.51.100.1 does not answer")
+        self.assertEqual((code, out), (3, ""))
+        self.assertIn("ports[0].gateway: 198.51.100.1 does not answer", err)
+        self.assertFalse(self.json.exists())
+
+    @unittest.skipIf(os.geteuid(), "devices of this machine need root")
+    def test_interfaces_and_ports_that_are_not_to_be_had_are_missing(self):
+        (self.directory / "perf" / "penstock-lab-requests").symlink_to(HERE / "fake_generator.py")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            listen = f"127.0.0.1:{taken.getsockname()[1]}"
+            for fields, expected in (
+                    (EXTERNAL + "traffic: packets\nstreams: [{size: 64, from: left, to: right}]\nports: [{name: left, device: 'net_af_packet0,iface=nowhere0'}]\n",
+                     "ports[0].device: no interface nowhere0 in this machine"),
+                    (EXTERNAL.replace("net_tap0", "'net_af_packet0,iface=nowhere0'") + "traffic: packets\nstreams: [{size: 64, from: left, to: right}]\n",
+                     "subjects[0]: config.ports: left: no interface nowhere0 in this machine"),
+                    (EXTERNAL + REQUESTS.format(listen=listen), f"servers.listen: {listen}: Address already in use"),
+                    (EXTERNAL + REQUESTS.format(listen="192.0.2.77:80"), "servers.listen: 192.0.2.77:80: Cannot assign requested address")):
+                with self.subTest(expected):
+                    code, out, err = self.lab("run", self.write("nic.yaml", fields), "--json", self.json, log=str(self.directory / "log"))
+                    self.assertEqual((code, out, err), (3, "", f"{self.directory}/nic.yaml: {expected}\n"))
+        self.assertEqual(self.lab("check", self.write("nic.yaml", EXTERNAL + REQUESTS.format(listen=listen)))[0], 0)
+        self.assertFalse(self.json.exists() or (self.directory / "log").exists())
 
     def test_a_place_for_the_result_that_is_not_there(self):
         self.json.mkdir()
