@@ -101,9 +101,10 @@ class Book:
     def latency(self, trial, bench, /, **conditions):
         """The histogram of a trial, beside the generator's own floor."""
         key, conditions = self._key("latency", conditions)
-        entry = self.latencies.setdefault(key, {"conditions": conditions, "loads": [], "unit": bench.unit, "clock": trial.clock,
+        entry = self.latencies.setdefault(key, {"conditions": conditions, "loads": [], "bounds": [], "unit": bench.unit, "clock": trial.clock,
                                                 "from": bench.latency_from, "floor": bench.floor, "histogram": Histogram()})
         entry["loads"].append(trial.load)
+        entry["bounds"].append(trial.bound)
         entry["histogram"].merge(trial.latency)
 
     def curve(self, points, /, **conditions):
@@ -114,7 +115,7 @@ class Book:
         points = [{name: sample.get(name, 0) for name in ("t", "sent", "received", "lost", "p50", "p99")} for sample in trial.samples]
         if points:
             self.series.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "interval": interval,
-                                "points": points})
+                                "bound": trial.bound, "points": points})
 
     def stage_cycles(self, stages, /, **conditions):
         """Cycles per packet of the device's stages in one turn; the result has the median of the turns."""
@@ -132,7 +133,8 @@ class Book:
 
     def latencies_of_result(self):
         return [{"subject": self.subject, "conditions": one["conditions"], "load": stats.median(one["loads"]), "unit": one["unit"],
-                 "clock": one["clock"], "from": one["from"], "floor": one["floor"], "histogram": one["histogram"].to_json()}
+                 "clock": one["clock"], "from": one["from"], "floor": one["floor"], "histogram": one["histogram"].to_json(),
+                 "bound": worst_bound(one["bounds"])}
                 for one in self.latencies.values() if one["histogram"].count]
 
     def stages_of_result(self):

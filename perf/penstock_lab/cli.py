@@ -150,11 +150,12 @@ def summary(result):
                       results.BOUNDS[one["bound"]], one["note"]))
     text = [f"{result['name']}: {result['about']}" + ("  PARTIAL" if result["partial"] else "")]
     text += compare.columns(("subject", "metric", "conditions", "value", "interval", "bound", "note"), lines) if lines else []
-    for one in result["comparisons"]:
+    for one in compare.of_run(result):
         interval = f" [{one['interval'][0]:.3f}, {one['interval'][1]:.3f}]" if one["interval"] else ""
         conditions = " ".join(f"{name}={value}" for name, value in one["conditions"].items())
         ratio = "none" if one["ratio"] is None else f"{one['ratio']:.3f}"
-        text.append(f"{one['metric']} {conditions}: {one['device']} / {one['peer']} = {ratio}{interval}: {one['verdict']}")
+        text.append(f"{one['metric']} {conditions}: {one['device']} / {one['peer']} = {ratio}{interval}: "
+                    f"{', '.join(filter(None, (one['verdict'], results.BOUNDS[one['bound']])))}")
     text += [f"note: {note}" for note in result["notes"]]
     stable = result["stability"]
     text.append("trusted" if stable["trusted"] else "NOT TRUSTED: " + "; ".join(stable["reasons"]))

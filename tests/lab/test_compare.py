@@ -134,6 +134,15 @@ class CompareTest(unittest.TestCase):
                 self.assertEqual((code, err.count("cannot judge")), (5, 1))
                 self.assertIn(reason, err)
 
+    def test_the_generators_limit_is_named_in_every_line(self):
+        (row,), _ = compare.compare(made(BEFORE), made([50] * 6, bound="generator"))
+        self.assertTrue(compare.table([row])[1].endswith("unclear  generator-bound"))
+        (row,), _ = compare.compare(made(BEFORE, [50] * 6), made(BEFORE, [50] * 6, bound="generator"))
+        self.assertTrue(compare.table([row])[1].endswith("unclear  generator-bound"))
+        self.assertTrue(compare.table(compare.compare(made(BEFORE), made(BEFORE))[0])[1].endswith("unclear"))
+        whole = {**made([100] * 3, [50] * 3, bound="generator"), "name": "x", "about": "y", "notes": []}
+        self.assertIn("rate size=64: dut / peer = 2.000 [2.000, 2.000]: unclear, generator-bound", cli.summary(whole))
+
     def test_a_gate_judges_what_it_can(self):
         good, half, bound = self.of([1000, 1010, 990]), self.of([500, 505, 495]), self.of([500, 505, 495], bound="generator")
         for before, after, expected in ((good, good, 0), (good, half, 1), (good, bound, 1), (self.of([1000]), self.of([1000]), 0),

@@ -75,6 +75,13 @@ class PacketMethodsTest(unittest.TestCase):
         _, figures = run("open", FakeDevice(1e6), rates=[1000, 1000.0, 2000])
         self.assertEqual([(key[1], len(one["samples"])) for key, one in figures.items() if key[0] == "rate"], [(1000, 2), (2000, 1)])
 
+    def test_latencies_and_courses_say_who_set_the_limit(self):
+        for line, expected in ((1e9, "subject"), (500, "generator")):
+            book, _ = run("soak", FakeDevice(1e6, line=line), load=1000)
+            self.assertEqual([one["bound"] for one in book.latencies_of_result()], [expected])
+            book.samples(dataclasses.replace(FakeDevice(1e6, line=line).trial(1000, 1), samples=({"t": 1.0},)), 1.0)
+            self.assertEqual([one["bound"] for one in book.series], [expected])
+
     def test_latency_is_at_a_share_of_the_throughput(self):
         device = FakeDevice(1e6, delay=5000)
         book, figures = run("latency", device, shares=[0.5, 0.9])

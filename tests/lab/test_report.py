@@ -199,6 +199,25 @@ class Pictures(unittest.TestCase):
         self.assertEqual(max(c.p99 for c in shown), max(p["p99"] for p in series["points"]))
         self.assertEqual(min(c.low for c in shown), min(p["received"] for p in series["points"]))
 
+    def test_latencies_and_courses_of_the_generators_limit_are_marked(self):
+        made = samples.soak(50)
+
+        def pictures_of():
+            return {p.title.split(" ·")[0]: p for p in self.of(made)}
+
+        for picture in pictures_of().values():
+            self.assertNotIn("bound by the generator", picture.svg)
+        made["latencies"][0]["bound"] = made["series"][0]["bound"] = "generator"
+        self.assertEqual(result.faults(made), [])
+        found = pictures_of()
+        for title in ("Latency by percentile", "Course of time"):
+            self.assertIn("penstock, bound by the generator", found[title].svg)
+            self.assertEqual(dict(zip(found[title].table.headers, found[title].table.rows[0]))["bound by"], "generator")
+        self.assertIn('h"', found["Latency by percentile"].svg)
+        self.assertIn("Hollow marks", html.page([made]))
+        made["series"].append({**made["series"][0], "bound": "subject"})
+        self.assertIn("penstock, bound by the generator in 1 of 2 turns", pictures_of()["Course of time"].svg)
+
     def test_percentiles_are_told_only_of_enough_values(self):
         made = samples.partial()
         made["latencies"] = [samples.latency("penstock", {}, 1e3, "pps", samples.durations(random.Random(3), 500, 1e4, 0.1))]

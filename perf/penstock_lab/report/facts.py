@@ -19,8 +19,13 @@ def cautions(result):
 
 
 def bound_by_generator(result):
-    return any(item["bound"] == "generator" for item in result["figures"]) or any(
-        point["bound"] == "generator" for curve in result["curves"] for point in curve["points"])
+    told = [*result["figures"], *result["latencies"], *result["series"], *(point for curve in result["curves"] for point in curve["points"])]
+    return any(map(generators, told))
+
+
+def generators(item):
+    """Whether the generator was the limit of a figure, point, latency or course: older results do not say it of the last two."""
+    return item.get("bound") == "generator"
 
 
 def in_short(items):
