@@ -42,7 +42,7 @@ class Progress:
         latency = f"  p50 {duration(trial.latency.percentile(0.5))}  p99 {duration(trial.latency.percentile(0.99))}" \
             if trial.latency.count else ""
         text = f"{self._what}  {si(trial.load)}{unit}  loss {trial.loss:.4%}{latency}" + \
-            ("  (generator's limit)" if trial.generator_bound else "") + self._left()
+            ("  (silent: nothing came back)" if trial.silent else "  (generator's limit)" if trial.generator_bound else "") + self._left()
         if self._tty:
             self._renew(text)
         else:

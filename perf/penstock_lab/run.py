@@ -77,8 +77,10 @@ class Run:
         self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
         one.begin_turn()
         with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor, spec.background) as bench:
-            variant.method.run(bench, one)
-            bench.tell_background(one)
+            try:
+                variant.method.run(bench, one)
+            finally:
+                bench.tell(one)
         self.progress.turn_done()
 
     def _result(self, started, seconds, facts):

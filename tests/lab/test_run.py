@@ -174,6 +174,26 @@ class RunTest(unittest.TestCase):
         self.assertEqual(self.lab("check", self.write("nic.yaml", EXTERNAL + REQUESTS.format(listen=listen)))[0], 0)
         self.assertFalse(self.json.exists() or (self.directory / "log").exists())
 
+    def test_clients_that_nobody_answers_measure_nothing(self):
+        (self.directory / "perf" / "penstock-lab-requests").symlink_to(HERE / "fake_generator.py")
+        text = SCENARIO.replace("traffic: packets", REQUESTS.format(listen="127.0.0.1:0")).replace("throughput", "rate")
+        text = "\n".join(line for line in text.splitlines() if not line.startswith(("streams", "variants", "short")))
+        path = self.write("requests.yaml", text)
+        self.assertEqual(self.lab("run", path, "--json", self.json)[0], 0)
+        self.json.unlink()
+        code, out, err = self.lab("run", path, "--json", self.json, frozen=[0, 1000])
+        self.assertEqual((code, out, err.splitlines()[-1][:51]), (3, "", "clients.target: 127.0.0.1:9: nothing answers: timeo"))
+        self.assertFalse(self.json.exists())
+
+    def test_a_silent_device_is_named_so(self):
+        for method in ("{name: open, rates: [1000], seconds: 0.1}", "{name: latency, shares: [0.5]}"):
+            _, out, err = self.lab("run", self.scenario, "--short", "--json", self.json, "--set", f"method={method}", frozen=[0, 1000], line=500)
+            found = result.load(self.json)
+            self.assertTrue(any(note.startswith("a: silent (frozen, or not on the way): nothing came back in ") for note in found["notes"]), found["notes"])
+            self.assertEqual({one["bound"] for one in found["figures"]} - {"subject"}, set())
+            self.assertIn("note: a: silent", out)
+            self.assertIn("(silent: nothing came back)", err)
+
     def test_a_place_for_the_result_that_is_not_there(self):
         self.json.mkdir()
         fifo, long = self.directory / "fifo", self.directory / ("r" * 300)
