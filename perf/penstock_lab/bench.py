@@ -116,7 +116,7 @@ class Bench:
     def tell(self, book):
         """Of all trials so far: whether the subject was silent in some, and the figures of the background, if there is one."""
         if self._silent:
-            book.note(f"{book.subject}: silent (frozen, or not on the way): nothing came back in {self._silent} of {self._trials} trials")
+            book.note(f"{book.subject}: silent (frozen, or not reached): nothing came back in {self._silent} of {self._trials} trials")
         if self._background:
             self._background.tell(book)
 

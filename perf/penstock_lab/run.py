@@ -38,6 +38,7 @@ class Run:
         lab = Lab("perf")
         try:
             with interruptible():
+                self.progress.step(f"stability check: what others do on cores {cores}, and the clock")
                 self._stability.machine(cores)
                 if first.wiring not in ALONE_HERE:
                     self._stability.apart(first.cores)
@@ -60,8 +61,9 @@ class Run:
         return result
 
     def _measure(self, lab):
-        self.progress.begin(sum(variant.turns * len(variant.subjects) for variant in self.variants))
+        self.progress.begin([one.method.expected() for one in self.variants for _ in range(one.turns * len(one.subjects))])
         if self.variants[0].traffic != "memory":
+            self.progress.step("stability check: the generator alone")
             with alone(self.variants[0], lab) as generator:
                 self._stability.generator_alone(generator, "requests/s" if self.variants[0].traffic == "requests" else "pps")
         for variant in self.variants:

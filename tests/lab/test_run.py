@@ -189,7 +189,7 @@ class RunTest(unittest.TestCase):
         for method in ("{name: open, rates: [1000], seconds: 0.1}", "{name: latency, shares: [0.5]}"):
             _, out, err = self.lab("run", self.scenario, "--short", "--json", self.json, "--set", f"method={method}", frozen=[0, 1000], line=500)
             found = result.load(self.json)
-            self.assertTrue(any(note.startswith("a: silent (frozen, or not on the way): nothing came back in ") for note in found["notes"]), found["notes"])
+            self.assertTrue(any(note.startswith("a: silent (frozen, or not reached): nothing came back in ") for note in found["notes"]), found["notes"])
             self.assertEqual({one["bound"] for one in found["figures"]} - {"subject"}, set())
             self.assertIn("note: a: silent", out)
             self.assertIn("(silent: nothing came back)", err)

@@ -20,6 +20,9 @@ class Reconfiguration(Method):
         self.pace = fields.number("pace", 0.01, 1e6, 10)
         self.load = fields.number("load", 1, 1e10)
 
+    def trials(self):
+        return 2
+
     def asked(self):
         return [("load", self.load)]
 

@@ -45,6 +45,9 @@ class Latency(Method):
         self.of = fields.number("of", 1, 1e10, None) if fields.has("of") else None
         self.search = LoadSearch(fields) if self.of is None else None
 
+    def trials(self):
+        return len(self.shares) + (self.search.trials() if self.search else 0)
+
     def asked(self):
         return [] if self.of is None else [("of", self.of * max(self.shares))]
 
@@ -68,6 +71,9 @@ class Open(Method):
         self.trial_seconds(fields, 1.0)
         self.rates = fields.numbers("rates", 1, 1e10) if fields.has("rates") else [None]
         self.arrivals = "open" if fields.has("rates") else ""
+
+    def trials(self):
+        return len(self.rates)
 
     def asked(self):
         return [("rates", rate) for rate in self.rates]
