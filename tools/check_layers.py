@@ -65,6 +65,7 @@ LIBRARIES = [
     (r"(control/api/)?penstock\.(grpc\.)?pb\.h", {"control/api", "tools"}),
     (r"sqlite3\.h", {"control/store"}),
     (r"hs(/\w+)?\.h", {"l7/match"}),
+    (r"zlib\.h", {"l7/guard"}),
     (r"prometheus/.*", {"control/telemetry", "gatewayd"}),
     (r"yaml-cpp/.*", {"control/api", "tools"}),
     (r"spdlog/.*", {"control/loop", "control/api", "gatewayd"}),

@@ -185,8 +185,9 @@ struct ServicePart {  // services.cpp, service_entries.cpp
   model::Objects<HealthView::Endpoints> down;
   std::shared_ptr<const PeerReach> reach;
   std::shared_ptr<const LimitPart::Attachments> attached = std::make_shared<LimitPart::Attachments>();
-  model::Objects<Slices> slices;                  // by service
-  model::Objects<model::ServicePolicy> policies;  // by service
+  model::Objects<Slices> slices;                         // by service
+  model::Objects<model::ServicePolicy> policies;         // by service
+  model::Objects<model::ServicePolicy> subset_policies;  // by ServiceSubset; they are L7's alone
   model::Objects<CompiledService> services;
   std::shared_ptr<const flow::ServiceTable> table;
 

@@ -50,7 +50,8 @@ struct ClusterLimits {
 };
 
 struct Cluster {
-  std::string name;   // "Service/namespace/name:port", as metrics and logs say it
+  // "Service/namespace/name:port" or "ServiceSubset/namespace/name:port", as metrics and logs say it.
+  std::string name;
   uint32_t slot = 0;  // stable, below kMaxClusters
   Balancing balancing = Balancing::kRoundRobin;
   ClusterLimits limits;
@@ -58,7 +59,8 @@ struct Cluster {
   ProxyHeader proxy_header = ProxyHeader::kNone;
   Balance balance;
   Resilience resilience;
-  uint32_t id = 0;  // of the name alone: what tokens of sessions say, the same in every gateway and process
+  uint32_t id = 0;      // of the name alone: what tokens of sessions say, the same in every gateway and process
+  std::string service;  // "namespace/name" of the Service whose endpoints they are
   bool operator==(const Cluster&) const = default;
 };
 

@@ -32,7 +32,7 @@ struct SessionKey {
 };
 
 // The first key seals; tokens of all are believed. `clock`: seconds since 1970, which the control thread writes and
-// workers read; the same for all generations. Null: always 0.
+// workers read, for Date fields too; the same for all generations. Null: always 0.
 struct SessionKeys {
   std::array<SessionKey, kMaxSessionKeys> keys{};
   uint32_t count = 0;

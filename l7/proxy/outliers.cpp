@@ -94,7 +94,7 @@ bool Outliers::report(const config::Cluster& cluster, uint32_t slot, Outcome out
 
 // While another worker decides something of the cluster the run goes on, and its next failure asks again.
 bool Outliers::eject_after_run(std::atomic<uint32_t>& run, const config::Cluster& cluster, uint32_t slot, Ejection why,
-                               base::Nanos now) {
+                               base::Nanos now) noexcept {
   const Turn turn(table_->cluster(cluster.slot));
   if (!turn) return false;
   run.store(0, kRelaxed);
@@ -134,7 +134,7 @@ void Outliers::take_back(uint32_t slot) {
   endpoint.until.store(0, kRelaxed);
 }
 
-bool Outliers::sweep(const config::Cluster& cluster, base::Nanos now) {
+bool Outliers::sweep(const config::Cluster& cluster, base::Nanos now) noexcept {
   OutlierTable::Cluster& state = table_->cluster(cluster.slot);
   if (const Turn turn(state); turn) {
     const base::Nanos interval = state.interval_until.load(kRelaxed);

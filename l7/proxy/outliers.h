@@ -52,7 +52,7 @@ class Outliers {
   // Of a cluster with outlier detection. True: the endpoint is ejected from now on.
   bool report(const config::Cluster& cluster, uint32_t endpoint, Outcome outcome, base::Nanos now);
   // Ends ejections and intervals that are due. True: other endpoints are left out than before.
-  bool sweep(const config::Cluster& cluster, base::Nanos now);
+  bool sweep(const config::Cluster& cluster, base::Nanos now) noexcept;
   // Before an endpoint of the cluster is chosen: what other workers decided. True as of sweep().
   bool learn(const config::Cluster& cluster);
   // When to call sweep(); 0: not before the next report.
@@ -72,7 +72,7 @@ class Outliers {
   using Turn = OutlierTable::Turn;
 
   bool eject_after_run(std::atomic<uint32_t>& run, const config::Cluster& cluster, uint32_t slot, Ejection why,
-                       base::Nanos now);
+                       base::Nanos now) noexcept;
   // With the cluster's turn:
   bool eject(const config::Cluster& cluster, uint32_t slot, Ejection why, base::Nanos now);
   void take_back(uint32_t slot);
