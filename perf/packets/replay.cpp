@@ -20,7 +20,7 @@ base::Result<std::shared_ptr<const Replay>> Replay::open(const std::string& file
   auto made = std::make_shared<Replay>();
   pcap_pkthdr* head = nullptr;
   const u_char* bytes = nullptr;
-  uint64_t first = 0, last = 0;
+  uint64_t first = 0, last = 0, before = 0;
   int status;
   while ((status = pcap_next_ex(reader.get(), &head, &bytes)) == 1) {
     const std::string which = file + ": packet " + std::to_string(made->count() + 1);
@@ -36,6 +36,8 @@ base::Result<std::shared_ptr<const Replay>> Replay::open(const std::string& file
     const uint64_t time =
         static_cast<uint64_t>(head->ts.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(head->ts.tv_usec);
     if (made->packets_.empty()) first = time;
+    if (time < before && made->backwards_ == 0) made->backwards_ = made->count() + 1;
+    before = time;
     last = std::max(last, time > first ? time - first : 0);
     made->packets_.push_back({made->bytes_.size(), length, last});
     made->bytes_.insert(made->bytes_.end(), bytes, bytes + head->len);

@@ -26,6 +26,8 @@ class Replay {
   uint64_t nanos(size_t index) const { return packets_[index].nanos; }  // since the first packet
   // From the first packet of one round to that of the next: all gaps, and one mean gap. 0: all have one time.
   uint64_t period() const { return period_; }
+  // The first packet, counted from 1, that was recorded at an earlier time than the one before; 0: there is none.
+  size_t backwards() const { return backwards_; }
   uint16_t largest() const { return largest_; }    // with CRC
   double mean_size() const { return mean_size_; }  // with CRC
 
@@ -39,6 +41,7 @@ class Replay {
   std::vector<uint8_t> bytes_;
   std::vector<Packet> packets_;
   uint64_t period_ = 0;
+  size_t backwards_ = 0;
   uint16_t largest_ = 0;
   double mean_size_ = 0;
 };

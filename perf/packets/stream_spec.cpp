@@ -68,6 +68,9 @@ void read_recording(const Node& node, StreamSpec& stream) {
   stream.recorded_times = timing != 2;
   if (node.has("scale") != (timing == 1)) node["scale"].fault("belongs to timing: scaled, which needs it");
   if (!stream.recorded_times) return;
+  if (stream.replay->period() == 0 && stream.replay->backwards() != 0)
+    return node["timing"].fault("must be rate: the recording's times run backwards from packet " +
+                                std::to_string(stream.replay->backwards()) + " on");
   if (stream.replay->period() == 0)
     return node["timing"].fault("must be rate: all packets of the recording have the same time");
   const double scale = node.has("scale") ? node["scale"].positive(1e6) : 1;

@@ -103,6 +103,19 @@ class Faults(Built):
                 self.assertEqual((status, events[0]["field"]), (2, "streams[0].pcap.file"))
                 self.assertIn(phrase, events[0]["message"])
 
+    def test_times_of_recordings(self):
+        with tempfile.TemporaryDirectory() as place:
+            for times, phrase in (((3, 2, 1), "the recording's times run backwards from packet 2 on"),
+                                  ((3, 3, 2), "the recording's times run backwards from packet 3 on"),
+                                  ((3, 3, 3), "all packets of the recording have the same time")):
+                packets = [Ether() / IP() / UDP() for _ in times]
+                for packet, time in zip(packets, times):
+                    packet.time = time
+                wrpcap(f"{place}/x.pcap", packets)
+                status, events = self.check(spec({"from": "left", "pcap": {"file": f"{place}/x.pcap"}}))
+                self.assertEqual((status, events[0]["field"]), (2, "streams[0].pcap.timing"))
+                self.assertEqual(events[0]["message"], f"must be rate: {phrase}")
+
     def test_what_is_no_specification(self):
         for text in ("", "{", "[]", "null", "[" * 100000, "1e999", '{"ports": "x", "streams": 7}', '{"streams": [[]], "ports": [{}]}',
                      json.dumps({**spec(), "ports": []}), '{"ports": {"a": 1}, "streams": {}}'):
