@@ -21,7 +21,7 @@ from .wiring import BESIDE
 
 _count = itertools.count(1)
 LEARNING = {"seconds": 0.2, "drain": 0.1, "pps": 10000}
-REACH_SECONDS, REACH_RATE = 3.0, 20
+REACH_SECONDS, REACH_RATE = 3.0, 100
 NOTHING_TO_LEARN = ("loop", "ring")
 PORT_FIELDS = ("device", "mac", "address", "gateway", "answers")
 
