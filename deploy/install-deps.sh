@@ -13,12 +13,12 @@ set -euo pipefail
 
 runtime=(
   librte-meta-all libgrpc++1.51 libprotobuf32 libprometheus-cpp-pull1.0 libyaml-cpp0.7 libspdlog1.10 libsqlite3-0
-  libpcap0.8 libsystemd0 libssl3 libhyperscan5 iproute2 ethtool
+  libpcap0.8 libsystemd0 libssl3 libhyperscan5 zlib1g iproute2 ethtool
 )
 build=(
   g++ cmake ninja-build mold ccache pkg-config binutils git
   libdpdk-dev libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev prometheus-cpp-dev libcli11-dev
-  libyaml-cpp-dev libspdlog-dev libfmt-dev libsqlite3-dev libpcap-dev libsystemd-dev libssl-dev libhyperscan-dev
+  libyaml-cpp-dev libspdlog-dev libfmt-dev libsqlite3-dev libpcap-dev libsystemd-dev libssl-dev libhyperscan-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev nlohmann-json3-dev
 )
 demo=(python3 python3-yaml python3-scapy procps nginx-light curl iputils-ping iperf3 netcat-openbsd tcpdump)

@@ -6,7 +6,8 @@ a clock.
 
 Reads the objects of the hot rooms (base, wire, flow, engine; of l7 what finds routes) with objdump, starts at the roots below, follows every
 direct call, and fails with the whole path when one ends in a forbidden symbol. What it does not see: calls through
-pointers (device drivers), and the inside of DPDK's libraries and of Hyperscan.
+pointers (device drivers), and the inside of DPDK's libraries, of Hyperscan and of zlib (which allocates by the
+functions that it is given).
 """
 import collections
 import pathlib

@@ -47,6 +47,8 @@ std::vector<model::ObjectKey> keys_of(const model::State& state) {
   add(model::Kind::kDirectResponse, state.direct_responses);
   add(model::Kind::kRequestAccessPolicy, state.request_access);
   add(model::Kind::kRequestInspection, state.request_inspections);
+  add(model::Kind::kServiceSubset, state.service_subsets);
+  add(model::Kind::kNamespace, state.namespaces);
   return keys;
 }
 

@@ -1,6 +1,7 @@
 #include "control/api/gateway_status.h"
 
 #include "control/model/gateway_status.h"
+#include "control/model/subset_status.h"
 
 namespace penstock::api {
 
@@ -48,16 +49,31 @@ void write_parents(const std::vector<model::ParentStatus>& parents, auto& route)
   }
 }
 
+void write_subset(const model::SubsetStatus& status, v1alpha1::ServiceSubsetStatus& message) {
+  message.set_endpoints(static_cast<uint32_t>(status.endpoints));
+  message.set_ready(static_cast<uint32_t>(status.ready));
+  write_conditions(status.conditions, message);
+}
+
 }  // namespace
 
 struct StatusWriter::View {
   model::GatewayView view;
+};
+struct StatusWriter::Subsets {
+  model::SubsetView view;
 };
 
 StatusWriter::StatusWriter(const model::State& state) : state_(state) {}
 StatusWriter::~StatusWriter() = default;
 
 void StatusWriter::write(const model::ObjectKey& key, v1::Object& object) {
+  if (key.kind == model::Kind::kServiceSubset) {
+    if (!subsets_) subsets_ = std::make_unique<Subsets>(Subsets{model::SubsetView(state_)});
+    write_subset(subsets_->view.status_of(*state_.service_subsets.at(key.name)),
+                 *object.mutable_service_subset()->mutable_status());
+    return;
+  }
   const bool ours =
       key.kind == model::Kind::kGateway || key.kind == model::Kind::kHttpRoute || key.kind == model::Kind::kTcpRoute;
   if (!ours) return;

@@ -1,4 +1,4 @@
-// The status of Gateways and routes in what `get` answers. Any thread; nothing throws.
+// The status of Gateways, routes and ServiceSubsets in what `get` answers. Any thread; nothing throws.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,10 @@ class StatusWriter {
 
  private:
   struct View;
+  struct Subsets;
   const model::State& state_;
   std::unique_ptr<View> view_;
+  std::unique_ptr<Subsets> subsets_;
 };
 
 }  // namespace penstock::api

@@ -210,6 +210,8 @@ const std::vector<KindInfo>& kinds() {
       {"DirectResponse", "penstock.io/v1alpha1", "direct_response"},
       {"RequestAccessPolicy", "penstock.io/v1alpha1", "request_access_policy"},
       {"RequestInspection", "penstock.io/v1alpha1", "request_inspection"},
+      {"ServiceSubset", "penstock.io/v1alpha1", "service_subset"},
+      {"Namespace", "v1", "namespace"},
   };
   return kAll;
 }

@@ -30,12 +30,13 @@ bool translate(const Message& message, model::Kind kind, model::Object& out, mod
   // Every fault repeats the object's name: what is too long for one is cut before it is multiplied.
   if (full.size() > kMostName) fields.fault({nullptr, "metadata.name"}, "is longer than 253 characters");
   if (space.size() > kMostSpace) fields.fault({nullptr, "metadata.namespace"}, "is longer than 63 characters");
-  const bool ours = kind != model::Kind::kService && kind != model::Kind::kEndpointSlice;
+  const bool ours =
+      kind != model::Kind::kService && kind != model::Kind::kEndpointSlice && kind != model::Kind::kNamespace;
   if (const std::string path = ours ? unknown_field(message) : ""; !path.empty())
     fields.fault({nullptr, path.c_str()}, "is a field that this gateway does not know");
   check_type(message, kinds()[static_cast<size_t>(kind)], fields);
-  if (kind == model::Kind::kNode && name.space != "default")
-    fields.fault({nullptr, "metadata.namespace"}, "a Node has none");
+  if (!model::is_namespaced(kind) && name.space != "default")
+    fields.fault({nullptr, "metadata.namespace"}, std::string("a ") + model::to_string(kind) + " has none");
   Object object;
   set_name(object, name);
   to_model(message, object, fields);
@@ -47,7 +48,7 @@ template <typename Message, typename Object>
 void write(const Object& object, Message& message) {
   const model::ObjectKey key = model::key_of(object);
   message.mutable_metadata()->set_name(key.name.name);
-  if (key.kind != model::Kind::kNode) message.mutable_metadata()->set_namespace_(key.name.space);
+  if (model::is_namespaced(key.kind)) message.mutable_metadata()->set_namespace_(key.name.space);
   to_message(object, message);
 }
 
@@ -103,6 +104,10 @@ bool to_model(const v1::Object& message, model::Object& object, model::FieldErro
     case v1::Object::kRequestInspection:
       return translate<model::RequestInspection>(message.request_inspection(), model::Kind::kRequestInspection, object,
                                                  errors);
+    case v1::Object::kServiceSubset:
+      return translate<model::ServiceSubset>(message.service_subset(), model::Kind::kServiceSubset, object, errors);
+    case v1::Object::kNamespace:
+      return translate<model::Namespace>(message.namespace_(), model::Kind::kNamespace, object, errors);
     case v1::Object::OBJECT_NOT_SET:
       break;
   }
@@ -132,6 +137,8 @@ void to_message(const model::Object& object, v1::Object& message) {
     void operator()(const model::DirectResponse& o) { write(o, *message.mutable_direct_response()); }
     void operator()(const model::RequestAccessPolicy& o) { write(o, *message.mutable_request_access_policy()); }
     void operator()(const model::RequestInspection& o) { write(o, *message.mutable_request_inspection()); }
+    void operator()(const model::ServiceSubset& o) { write(o, *message.mutable_service_subset()); }
+    void operator()(const model::Namespace& o) { write(o, *message.mutable_namespace_()); }
   };
   std::visit(Writer{message}, object);
 }
@@ -220,6 +227,10 @@ bool find_object(const model::State& state, const model::ObjectKey& key, model::
       return find_in(state.request_access, key.name, object);
     case model::Kind::kRequestInspection:
       return find_in(state.request_inspections, key.name, object);
+    case model::Kind::kServiceSubset:
+      return find_in(state.service_subsets, key.name, object);
+    case model::Kind::kNamespace:
+      return find_in(state.namespaces, key.name, object);
   }
   return false;
 }

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "control/api/translate_kinds.h"
+#include "control/api/translate_labels.h"
 #include "control/api/translate_route.h"
 
 namespace penstock::api {
@@ -9,6 +10,8 @@ namespace penstock::api {
 namespace {
 
 constexpr Choice<config::Protocol> kProtocols[] = {{"HTTP", config::Protocol::kHttp}, {"TCP", config::Protocol::kTcp}};
+constexpr Choice<model::RoutesFrom> kFrom[] = {
+    {"Same", model::RoutesFrom::kSame}, {"All", model::RoutesFrom::kAll}, {"Selector", model::RoutesFrom::kSelector}};
 
 void read_listener(const gateway::Listener& message, model::GatewayListener& out, const Path& at, Fields& fields) {
   out.name = message.name();
@@ -16,14 +19,11 @@ void read_listener(const gateway::Listener& message, model::GatewayListener& out
   fields.number({&at, "port"}, message.port(), out.port);
   fields.choice({&at, "protocol"}, message.protocol(), kProtocols, out.protocol);
   const Path allowed{&at, "allowedRoutes"}, namespaces{&allowed, "namespaces"};
-  const std::string& from = message.allowed_routes().namespaces().from();
-  if (from == "Selector") {
-    fields.fault({&namespaces, "from"},
-                 "\"Selector\" is not supported: no labels of namespaces are known (want Same or All)");
-  } else if (!from.empty()) {
-    constexpr Choice<bool> kFrom[] = {{"Same", false}, {"All", true}};
-    fields.choice({&namespaces, "from"}, from, kFrom, out.all_namespaces);
-  }
+  const gateway::RouteNamespaces& from = message.allowed_routes().namespaces();
+  if (!from.from().empty()) fields.choice({&namespaces, "from"}, from.from(), kFrom, out.from);
+  if (from.has_selector() != (out.from == model::RoutesFrom::kSelector))
+    fields.fault({&namespaces, "selector"}, "is given with from: Selector, and with nothing else");
+  read_selector(from.selector(), {&namespaces, "selector"}, out.namespaces, fields);
   for (const gateway::RouteGroupKind& kind : message.allowed_routes().kinds()) {
     auto& each = out.kinds.emplace_back();
     if (kind.has_group()) each.group = kind.group();
@@ -120,7 +120,10 @@ void to_message(const model::Gateway& object, gateway::Gateway& message) {
     out.set_hostname(listener.hostname);
     out.set_port(listener.port);
     out.set_protocol(name_of(listener.protocol, kProtocols));
-    if (listener.all_namespaces) out.mutable_allowed_routes()->mutable_namespaces()->set_from("All");
+    if (listener.from != model::RoutesFrom::kSame)
+      out.mutable_allowed_routes()->mutable_namespaces()->set_from(name_of(listener.from, kFrom));
+    if (listener.from == model::RoutesFrom::kSelector)
+      write_selector(listener.namespaces, *out.mutable_allowed_routes()->mutable_namespaces()->mutable_selector());
     for (const model::RouteKind& kind : listener.kinds) {
       auto& each = *out.mutable_allowed_routes()->add_kinds();
       if (kind.group != model::kGatewayGroup) each.set_group(kind.group);

@@ -6,7 +6,9 @@
 #include "control/api/kinds.pb.h"
 #include "control/api/kubernetes.pb.h"
 #include "control/api/listener_policy.pb.h"
+#include "control/api/rate_limit.pb.h"
 #include "control/api/request_policy.pb.h"
+#include "control/api/subset.pb.h"
 #include "control/api/translate_fields.h"
 #include "control/api/workload.pb.h"
 #include "control/model/state.h"
@@ -29,6 +31,8 @@ void to_model(const gateway::HTTPRoute& message, model::HttpRoute& object, Field
 void to_model(const gateway::TCPRoute& message, model::TcpRoute& object, Fields& fields);
 void to_model(const gateway::ReferenceGrant& message, model::ReferenceGrant& object, Fields& fields);
 void to_model(const v1alpha1::Fault& message, model::Fault& object, Fields& fields);
+void to_model(const kubernetes::Namespace& message, model::Namespace& object, Fields& fields);
+void to_model(const v1alpha1::ServiceSubset& message, model::ServiceSubset& object, Fields& fields);
 void to_model(const v1alpha1::ListenerPolicy& message, model::ListenerPolicy& object, Fields& fields);
 void to_model(const v1alpha1::DirectResponse& message, model::DirectResponse& object, Fields& fields);
 void to_model(const v1alpha1::RequestAccessPolicy& message, model::RequestAccessPolicy& object, Fields& fields);
@@ -74,6 +78,8 @@ void to_message(const model::HttpRoute& object, gateway::HTTPRoute& message);
 void to_message(const model::TcpRoute& object, gateway::TCPRoute& message);
 void to_message(const model::ReferenceGrant& object, gateway::ReferenceGrant& message);
 void to_message(const model::Fault& object, v1alpha1::Fault& message);
+void to_message(const model::Namespace& object, kubernetes::Namespace& message);
+void to_message(const model::ServiceSubset& object, v1alpha1::ServiceSubset& message);
 void to_message(const model::ListenerPolicy& object, v1alpha1::ListenerPolicy& message);
 void to_message(const model::DirectResponse& object, v1alpha1::DirectResponse& message);
 void to_message(const model::RequestAccessPolicy& object, v1alpha1::RequestAccessPolicy& message);

@@ -176,6 +176,10 @@ void read_workers(const v1alpha1::Workers& message, model::Workers& object, cons
   if (message.has_exact_flows()) object.exact_flows = message.exact_flows();
   if (message.has_neighbours()) object.neighbours = message.neighbours();
   if (message.has_buffers()) object.buffers = message.buffers();
+  if (message.has_connections()) object.connections = message.connections();
+  if (message.has_requests()) object.requests = message.requests();
+  if (message.has_stream_mebibytes()) object.stream_mebibytes = message.stream_mebibytes();
+  if (message.has_half_open()) object.half_open = message.half_open();
 }
 
 void write_workers(const model::Workers& object, v1alpha1::NodeSpec& spec) {
@@ -189,6 +193,10 @@ void write_workers(const model::Workers& object, v1alpha1::NodeSpec& spec) {
   if (object.exact_flows != defaults.exact_flows) message.set_exact_flows(object.exact_flows);
   if (object.neighbours != defaults.neighbours) message.set_neighbours(object.neighbours);
   if (object.buffers != defaults.buffers) message.set_buffers(object.buffers);
+  if (object.connections != defaults.connections) message.set_connections(object.connections);
+  if (object.requests != defaults.requests) message.set_requests(object.requests);
+  if (object.stream_mebibytes != defaults.stream_mebibytes) message.set_stream_mebibytes(object.stream_mebibytes);
+  if (object.half_open != defaults.half_open) message.set_half_open(object.half_open);
 }
 
 void write_neighbours(const model::Neighbours& object, v1alpha1::NodeSpec& spec) {
@@ -268,7 +276,9 @@ void to_model(const v1alpha1::Node& message, model::Node& object, Fields& fields
   read_encrypt(mesh_path, spec.mesh(), object.encrypt, fields);
   for (const auto& each : spec.crypto().devices()) object.crypto_devices.push_back(each.device());
   object.zone = beginning_of(spec.zone(), 64);
+  object.session_key_file = spec.sessions().key_file();
   if (spec.has_drain_timeout()) fields.seconds({&path, "drainTimeout"}, spec.drain_timeout(), object.drain_seconds);
+  if (spec.tcp().has_pacing()) object.tcp_pacing = spec.tcp().pacing();
 }
 
 void to_message(const model::Node& object, v1alpha1::Node& message) {
@@ -289,7 +299,9 @@ void to_message(const model::Node& object, v1alpha1::Node& message) {
   write_encrypt(object.encrypt, spec);
   for (const std::string& device : object.crypto_devices) spec.mutable_crypto()->add_devices()->set_device(device);
   spec.set_zone(object.zone);
+  if (!object.session_key_file.empty()) spec.mutable_sessions()->set_key_file(object.session_key_file);
   if (object.drain_seconds != defaults.drain_seconds) spec.set_drain_timeout(seconds_text(object.drain_seconds));
+  if (object.tcp_pacing != defaults.tcp_pacing) spec.mutable_tcp()->set_pacing(object.tcp_pacing);
 }
 
 }  // namespace penstock::api

@@ -78,8 +78,11 @@ void read_target(const v1alpha1::LimitTarget& message, model::RateLimit& object,
       object.object = {object.name.space, message.gateway().name()};
       object.section = message.gateway().section_name();
       return;
+    case v1alpha1::LimitTarget::kFindings:
+      object.target = model::LimitTarget::kFindings;
+      return;
     case v1alpha1::LimitTarget::TARGET_NOT_SET:
-      fields.fault(path, "want one of interface, service, rule, prefix, httpRoute, gateway");
+      fields.fault(path, "want one of interface, service, rule, prefix, httpRoute, gateway, findings");
       return;
   }
 }
@@ -106,6 +109,9 @@ void write_target(const model::RateLimit& object, v1alpha1::LimitTarget& message
     case model::LimitTarget::kGateway:
       message.mutable_gateway()->set_name(object.object.name);
       message.mutable_gateway()->set_section_name(object.section);
+      return;
+    case model::LimitTarget::kFindings:
+      message.mutable_findings();
       return;
   }
 }

@@ -17,7 +17,10 @@ constexpr Choice<config::AccessAction> kActions[] = {{"ALLOW", config::AccessAct
                                                      {"DENY", config::AccessAction::kDeny}};
 constexpr Choice<config::InspectionAction> kInspectionActions[] = {{"log", config::InspectionAction::kLog},
                                                                    {"deny", config::InspectionAction::kDeny},
-                                                                   {"tag", config::InspectionAction::kTag}};
+                                                                   {"tag", config::InspectionAction::kTag},
+                                                                   {"limit", config::InspectionAction::kLimit}};
+constexpr Choice<config::InspectionAction> kUninspectable[] = {{"log", config::InspectionAction::kLog},
+                                                               {"deny", config::InspectionAction::kDeny}};
 constexpr Choice<uint8_t> kParts[] = {{"path", config::kInspectPath},
                                       {"query", config::kInspectQuery},
                                       {"headers", config::kInspectHeaders},
@@ -156,6 +159,7 @@ void read_pattern(const v1alpha1::InspectionPattern& message, const Path& at, co
     out.parts |= part;
   }
   fields.choice({&at, "action"}, message.action(), kInspectionActions, out.action);
+  out.limit = message.rate_limit();
   if (!message.has_tag()) return;
   out.tag_name = config::lowered(message.tag().header());
   out.tag_value = message.tag().has_value() ? message.tag().value() : message.name();
@@ -170,6 +174,7 @@ void write_pattern(const config::InspectionPattern& pattern, v1alpha1::Inspectio
     if (pattern.parts & part.value) out.add_in(part.name);
   for (const std::string& each : pattern.headers) out.add_in(std::string(kHeaderPart) + each);
   out.set_action(name_of(pattern.action, kInspectionActions));
+  if (!pattern.limit.empty()) out.set_rate_limit(pattern.limit);
   if (pattern.tag_name.empty()) return;
   out.mutable_tag()->set_header(pattern.tag_name);
   if (pattern.tag_value != pattern.name) out.mutable_tag()->set_value(pattern.tag_value);
@@ -202,6 +207,8 @@ void to_model(const v1alpha1::RequestInspection& message, model::RequestInspecti
   for (int i = 0; i < spec.patterns_size(); ++i)
     read_pattern(spec.patterns(i), {&path, "patterns", i}, object.patterns.emplace_back(), fields);
   object.body_bytes = spec.body_bytes();
+  if (spec.has_on_uninspectable())
+    fields.choice({&path, "onUninspectable"}, spec.on_uninspectable(), kUninspectable, object.uninspectable.emplace());
 }
 
 void to_message(const model::RequestInspection& object, v1alpha1::RequestInspection& message) {
@@ -209,6 +216,7 @@ void to_message(const model::RequestInspection& object, v1alpha1::RequestInspect
   write_targets(object.targets, *spec.mutable_target_refs());
   for (const config::InspectionPattern& each : object.patterns) write_pattern(each, *spec.add_patterns());
   if (object.body_bytes != 0) spec.set_body_bytes(object.body_bytes);
+  if (object.uninspectable) spec.set_on_uninspectable(name_of(*object.uninspectable, kUninspectable));
 }
 
 }  // namespace penstock::api

@@ -12,6 +12,7 @@ namespace {
 constexpr const char* kServiceLabel = "kubernetes.io/service-name";
 
 constexpr Choice<uint8_t> kProtocols[] = {{"TCP", 6}, {"UDP", 17}, {"SCTP", 132}};
+constexpr Choice<bool> kTargets[] = {{"Service", true}, {"ServiceSubset", false}};
 constexpr Choice<bool> kAffinity[] = {{"None", false}, {"ClientIP", true}};
 constexpr Choice<model::ServiceMode> kModes[] = {{"nat", model::ServiceMode::kNat},
                                                  {"fullnat", model::ServiceMode::kFullNat},
@@ -188,8 +189,13 @@ void to_message(const model::Service& object, kubernetes::Service& message) {
 }
 
 void to_model(const kubernetes::EndpointSlice& message, model::EndpointSlice& object, Fields& fields) {
-  const auto label = message.metadata().labels().find(kServiceLabel);
-  if (label != message.metadata().labels().end()) object.service = {object.name.space, label->second};
+  for (const auto& [key, value] : message.metadata().labels()) {
+    if (key == kServiceLabel) {
+      object.service = {object.name.space, value};
+    } else {
+      object.labels.emplace(key, value);
+    }
+  }
   const std::string& type = message.address_type();
   object.fqdn = type == "FQDN";
   if (object.fqdn) return;
@@ -223,6 +229,7 @@ void to_model(const kubernetes::EndpointSlice& message, model::EndpointSlice& ob
 }
 
 void to_message(const model::EndpointSlice& object, kubernetes::EndpointSlice& message) {
+  message.mutable_metadata()->mutable_labels()->insert(object.labels.begin(), object.labels.end());
   if (!object.service.name.empty())
     (*message.mutable_metadata()->mutable_labels())[kServiceLabel] = object.service.name;
   if (object.fqdn) message.set_address_type("FQDN");
@@ -252,9 +259,10 @@ void to_message(const model::EndpointSlice& object, kubernetes::EndpointSlice& m
 void to_model(const v1alpha1::ServicePolicy& message, model::ServicePolicy& object, Fields& fields) {
   const v1alpha1::ServicePolicySpec& spec = message.spec();
   const Path path{nullptr, "spec"}, target{&path, "targetRef"};
-  if (spec.target_ref().kind() != "Service")
-    fields.fault({&target, "kind"}, Fields::quoted(spec.target_ref().kind()) + " is not Service");
-  object.service = {object.name.space, spec.target_ref().name()};
+  bool whole = true;
+  fields.choice({&target, "kind"}, spec.target_ref().kind(), kTargets, whole);
+  if (!whole && spec.target_ref().name().empty()) fields.fault({&target, "name"}, "is missing");
+  (whole ? object.service : object.subset) = {object.name.space, spec.target_ref().name()};
   if (spec.has_mode()) fields.choice({&path, "mode"}, spec.mode(), kModes, object.mode);
   if (spec.has_balancing()) fields.choice({&path, "balancing"}, spec.balancing(), kBalancing, object.balancing);
   object.maglev_table_size = spec.maglev_table_size();
@@ -276,9 +284,10 @@ void to_model(const v1alpha1::ServicePolicy& message, model::ServicePolicy& obje
 void to_message(const model::ServicePolicy& object, v1alpha1::ServicePolicy& message) {
   const model::ServicePolicy defaults;
   v1alpha1::ServicePolicySpec& spec = *message.mutable_spec();
-  spec.mutable_target_ref()->set_kind("Service");
-  spec.mutable_target_ref()->set_name(object.service.name);
-  spec.set_mode(name_of(object.mode, kModes));
+  const bool whole = object.subset.name.empty();
+  spec.mutable_target_ref()->set_kind(name_of(whole, kTargets));
+  spec.mutable_target_ref()->set_name((whole ? object.service : object.subset).name);
+  if (whole) spec.set_mode(name_of(object.mode, kModes));
   if (object.balancing != defaults.balancing) spec.set_balancing(name_of(object.balancing, kBalancing));
   if (object.maglev_table_size != 0) spec.set_maglev_table_size(object.maglev_table_size);
   if (object.all_ports) spec.set_all_ports(true);

@@ -15,7 +15,7 @@ struct BackendEndpoint {
   uint16_t port = 0;
 };
 
-// An endpoint that several ports of a Service lead to stands there as often.
+// An endpoint that several ports of a Service lead to stands there as often; likewise one in several ServiceSubsets.
 std::vector<BackendEndpoint> backends_of(const flow::Generation& generation);
 
 }  // namespace penstock::compile

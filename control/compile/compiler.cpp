@@ -46,6 +46,7 @@ flow::Settings settings_of(const model::State& state, bool draining) {
   out.fragment_timeout_ms = node.fragment_timeout_milliseconds;
   out.fragment_datagrams = node.fragment_datagrams;
   out.poll = node.workers.idle == model::IdlePolicy::kPoll;
+  out.tcp_pacing = node.tcp_pacing;
   return out;
 }
 
@@ -82,11 +83,11 @@ Compiler::Compiler(flow::HashSecret secret, base::Cycles hz)
 Compiler::~Compiler() = default;
 
 Compiled Compiler::compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                           uint64_t number, bool draining, const PeerView& peers) {
+                           uint64_t number, bool draining, const PeerView& peers, const config::SessionKeys& sessions) {
   last_ = std::make_unique<Memory>(*accepted_);
   Memory& memory = *last_;
   Compiled out;
-  const Round round{state, ports, accepted_->number, retired_, hz_, secret_, out.errors};
+  const Round round{state, ports, accepted_->number, retired_, hz_, secret_, sessions, out.errors};
   memory.number = number;
   memory.limits.update(round);
   memory.interfaces.update(round, memory.limits);

@@ -25,6 +25,7 @@
 #include "control/compile/peer_view.h"
 #include "control/model/state.h"
 #include "flow/generation.h"
+#include "l7/config/session.h"
 
 namespace penstock::compile {
 
@@ -56,7 +57,8 @@ class Compiler {
 
   // `number` is higher than that of the last accepted generation.
   Compiled compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                   uint64_t number, bool draining = false, const PeerView& peers = {});
+                   uint64_t number, bool draining = false, const PeerView& peers = {},
+                   const config::SessionKeys& sessions = {});
   // What the numbers in the peer's packets mean, as it told; an empty list forgets. In force from the next compile()
   // on, beside its static identities. Refused as a whole: too long, a number twice or 0, not a SPIFFE ID.
   base::Result<void> set_peer_identities(const model::Name& peer, std::vector<model::PeerIdentity> list);

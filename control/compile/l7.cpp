@@ -1,70 +1,24 @@
 #include "control/compile/l7.h"
 
 #include <algorithm>
-#include <set>
 
 #include "control/compile/l7_balancing.h"
+#include "control/compile/l7_doors.h"
 #include "control/compile/l7_listener.h"
-#include "control/model/diff.h"
 #include "l7/config/hostname.h"
 
 namespace penstock::compile {
 
 namespace {
 
-template <typename T>
-bool differ(const model::Objects<T>& before, const model::Objects<T>& after) {
-  bool changed = false;
-  model::for_each_change(before, after, [&changed](const auto&, const auto&) { changed = true; });
-  return changed;
-}
-
-// Maps whose objects carry no name.
-bool differ(const model::Objects<HealthView::Endpoints>& a, const model::Objects<HealthView::Endpoints>& b) {
-  return !std::equal(a.begin(), a.end(), b.begin(), b.end());
-}
-
-// Limits of packets are no business of L7.
-bool request_limits_differ(const model::State& before, const model::State& after) {
-  bool changed = false;
-  model::for_each_change(before.rate_limits, after.rate_limits, [&changed](const auto& old, const auto& now) {
-    changed |= (old && model::limits_requests(*old)) || (now && model::limits_requests(*now));
-  });
-  return changed;
-}
-
 std::string rule_name(const model::HttpRoute& route, size_t rule) {
   return route.name.to_string() + "/" + std::to_string(rule);
 }
 
-// Listeners of one address and port: one to TCP, told apart by the Host of requests.
-struct Door {
-  std::string name;
-  config::Protocol protocol = config::Protocol::kHttp;
-  uint16_t port = 0;
-  std::vector<const model::ListenerView*> listeners;
-  std::vector<base::IpAddress> addresses;
-};
-
-// Addresses with the same listeners behind a port are one door. In the order of ports, then of addresses.
-std::vector<Door> doors_of(const model::GatewayView& view) {
-  std::map<std::pair<uint16_t, base::IpAddress>, std::vector<const model::ListenerView*>> behind;
-  for (const model::ListenerView& listener : view.listeners)
-    for (const base::IpAddress& address : listener.addresses)
-      behind[{listener.listener->port, address}].push_back(&listener);
-  std::map<std::pair<uint16_t, std::vector<const model::ListenerView*>>, size_t> numbers;
-  std::vector<Door> doors;
-  std::set<std::string> names;
-  for (auto& [place, listeners] : behind) {
-    const auto [at, fresh] = numbers.try_emplace({place.first, listeners}, doors.size());
-    if (fresh) {
-      std::string name = listeners.front()->name();
-      if (!names.insert(name).second) names.insert(name += "@" + place.second.to_string());
-      doors.push_back({std::move(name), listeners.front()->listener->protocol, place.first, std::move(listeners), {}});
-    }
-    doors[at->second].addresses.push_back(place.second);
-  }
-  return doors;
+// In the order of their keys: with the same keys each keeps its number.
+void put_clusters(const Clusters& clusters, route::L7Config& out) {
+  out.clusters.clear();
+  for (const auto& [key, each] : clusters) out.clusters.push_back(*each.cluster);
 }
 
 class L7Compiler {
@@ -75,10 +29,10 @@ class L7Compiler {
         limits_(limits),
         part_(part),
         view_(model::view_of(round.state)),
-        guards_(round, part.guards, part.workers) {}
+        guards_(round, limits, part.guards, part.workers) {}
 
   void run() {
-    const std::vector<Door> doors = doors_of(view_);
+    const std::vector<Door> doors = doors_of(view_, part_.config.get());
     if (doors.size() > config::kMaxListeners) {
       round_.errors.push_back({"bundle", "",
                                std::to_string(doors.size()) +
@@ -166,7 +120,7 @@ class L7Compiler {
     std::vector<ClusterKey> wanted;
     const auto want = [&](const char* kind, const std::string& space, const model::BackendObject& object) {
       if (model::judge(round_.state, kind, space, object) == model::BackendAnswer::kFound)
-        wanted.emplace_back(object.name, object.port);
+        wanted.push_back(key_of(object));
     };
     const auto want_mirrors = [&](const std::string& space, const model::RouteFilters& filters) {
       for (const model::MirrorFilter& mirror : filters.mirrors) want("HTTPRoute", space, mirror.backend);
@@ -183,15 +137,18 @@ class L7Compiler {
     for (const auto& [name, route] : tcp_)
       for (const model::BackendRef& backend : route->backends) want("TCPRoute", name.space, backend.object);
     part_.clusters.update(round_, services_, wanted);
-    for (const auto& [key, cluster] : *part_.clusters.clusters) {
-      cluster_of_[key] = static_cast<uint32_t>(out_.clusters.size());
-      out_.clusters.push_back(*cluster);
-    }
+    put_clusters(*part_.clusters.clusters, out_);
+    for (const auto& [key, each] : *part_.clusters.clusters)
+      cluster_of_.emplace(key, static_cast<uint32_t>(cluster_of_.size()));
+  }
+
+  static ClusterKey key_of(const model::BackendObject& object) {
+    return {model::names_subset(object), object.name, object.port};
   }
 
   uint32_t cluster_of(const char* kind, const std::string& space, const model::BackendObject& object) const {
     if (model::judge(round_.state, kind, space, object) != model::BackendAnswer::kFound) return config::kNoCluster;
-    return cluster_of_.at({object.name, object.port});
+    return cluster_of_.at(key_of(object));
   }
 
   void add_actions() {
@@ -398,7 +355,7 @@ class L7Compiler {
   void finish() {
     out_.guards = guards_.take();
     out_.scratches.resize(part_.workers);
-    out_.session_key = {round_.secret.word[0] ^ kSessionUse, round_.secret.word[1] ^ kSessionUse};
+    out_.session_keys = round_.sessions;
     for (const auto& table : tables_) {
       out_.first_route.push_back(static_cast<uint32_t>(out_.routes.size()));
       out_.routes.insert(out_.routes.end(), table->routes.begin(), table->routes.end());
@@ -409,8 +366,7 @@ class L7Compiler {
     part_.config = std::make_shared<const route::L7Config>(std::move(out_));
   }
 
-  static constexpr uint64_t kSessionUse = 0x73657373696f6e73;  // what the secret is used for here
-  static constexpr const char* kRefused = "";                  // the action of what no route serves
+  static constexpr const char* kRefused = "";  // the action of what no route serves
 
   const Round& round_;
   const ServicePart& services_;
@@ -436,6 +392,7 @@ std::shared_ptr<const flow::ListenerTable> places_of(const route::L7Config* conf
   table->seal();
   return table;
 }
+
 }  // namespace
 
 model::FieldError split(const std::string& error) {
@@ -444,34 +401,36 @@ model::FieldError split(const std::string& error) {
   return {error.substr(0, blank), error.substr(blank + 1, colon - blank - 1), error.substr(colon + 2)};
 }
 
-bool L7Part::has_changed(const Round& round, const ServicePart& services) const {
-  const model::State& now = round.state;
-  const bool same_reach = reach == services.reach || (reach && services.reach && *reach == *services.reach);
-  return state.node != now.node || differ(state.gateways, now.gateways) || differ(state.http_routes, now.http_routes) ||
-         differ(state.tcp_routes, now.tcp_routes) || differ(state.grants, now.grants) ||
-         differ(state.faults, now.faults) || request_limits_differ(state, now) ||
-         differ(state.listener_policies, now.listener_policies) ||
-         differ(state.direct_responses, now.direct_responses) || differ(state.request_access, now.request_access) ||
-         differ(state.request_inspections, now.request_inspections) || differ(state.services, now.services) ||
-         differ(state.slices, now.slices) || differ(state.service_policies, now.service_policies) ||
-         differ(down, services.down) || !same_reach;
+void L7Part::update_clusters(const Round& round, const ServicePart& services) {
+  std::vector<ClusterKey> same;
+  for (const auto& [key, each] : *clusters.clusters) same.push_back(key);
+  const auto before = clusters.clusters;
+  clusters.update(round, services, same);
+  if (!round.errors.empty() || clusters.clusters == before) return;
+  auto next = std::make_shared<route::L7Config>(*config);
+  put_clusters(*clusters.clusters, *next);
+  config = std::move(next);
 }
 
 void L7Part::update(const Round& round, const ServicePart& services, const LimitPart& limit_part) {
-  if (!has_changed(round, services)) return;
+  const bool routing = routing_changed(round);
+  if (!routing && !backends_changed(round, services)) return;
   // Without a Node the workers stay as they are.
   if (round.state.node) workers = std::max<size_t>(1, round.state.node->workers.cores.size());
   if (round.state.gateways.empty()) {
     clusters.update(round, services, {});
     tables = std::make_shared<Tables>();
     config = nullptr;
-  } else {
+  } else if (routing || !config) {
     L7Compiler(round, services, limit_part, *this).run();
+  } else {
+    update_clusters(round, services);
   }
-  places = places_of(config.get());
+  if (routing) places = places_of(config.get());
   state = round.state;
   down = services.down;
   reach = services.reach;
+  sessions = round.sessions;
 }
 
 }  // namespace penstock::compile

@@ -1,9 +1,11 @@
 // The part of a generation for those who terminate connections: Gateways and routes, with the Services they send to,
 // become a route::L7Config.
 //
-// What is slow is kept. A route table is the same object while the routes of its listener say the same about matching:
-// rules name actions by stable numbers, so that another weight, backend or filter leaves it alone. Clusters and their
-// endpoints keep their slots. Without any change the whole is the same object.
+// What is slow is kept. A change of endpoints, health, labels or ServicePolicies makes those clusters anew that it is
+// about, and nothing else; who serves which request stays as it was compiled. Otherwise a route table is the same
+// object while the routes of its listener say the same about matching: rules name actions by stable numbers, so that
+// another weight, backend or filter leaves it alone. Clusters and their endpoints keep their slots. Without any change
+// the whole is the same object.
 //
 // Not health-checked here: an endpoint is down when the check of its Service says so.
 #pragma once
@@ -22,15 +24,45 @@
 
 namespace penstock::compile {
 
-using ClusterKey = std::pair<model::Name, uint16_t>;  // a Service and its port
-using Clusters = std::map<ClusterKey, std::shared_ptr<const config::Cluster>>;
+struct ClusterKey {  // a Service, or a ServiceSubset, and a port of the Service
+  bool subset = false;
+  model::Name name;
+  uint16_t port = 0;
+  auto operator<=>(const ClusterKey&) const = default;
+  // "Service/namespace/name:port"
+  std::string to_string() const;
+};
+
+// All that a cluster is made from. An object that did not change keeps its pointer; these keep the objects, so that no
+// other one gets it.
+struct ClusterInput {
+  std::shared_ptr<const model::Node> node;  // own addresses and the zone
+  std::shared_ptr<const model::Service> service;
+  std::shared_ptr<const model::ServicePolicy> policy;  // null: none, as below
+  std::shared_ptr<const ServicePart::Slices> slices;
+  std::shared_ptr<const HealthView::Endpoints> down;
+  std::shared_ptr<const PeerReach> reach;
+  std::shared_ptr<const model::ServiceSubset> subset;  // null, like the following: the whole Service
+  std::shared_ptr<const model::ServicePolicy> subset_policy;
+  std::shared_ptr<const model::WorkloadLabels> labels;
+  bool operator==(const ClusterInput&) const = default;
+};
+struct CompiledCluster {
+  ClusterInput from;
+  std::shared_ptr<const config::Cluster> cluster;
+  bool operator==(const CompiledCluster&) const = default;
+};
+using Clusters = std::map<ClusterKey, CompiledCluster>;
 
 // A returned slot rests: what a worker counted for the old owner must not be taken for the new one's.
 struct ClusterPart {  // l7_clusters.cpp
   Slots slots{config::kMaxClusters, 1024}, endpoint_slots{config::kMaxClusterEndpoints, 4096};
   std::shared_ptr<const Clusters> clusters = std::make_shared<Clusters>();
+  model::Objects<model::Workload> workloads;            // what `labels` were made from
+  std::shared_ptr<const model::WorkloadLabels> labels;  // made when a ServiceSubset first asks
 
-  // From now on these are the clusters.
+  // From now on these are the clusters. Those whose input is the same stay the same objects; if all do, `clusters`
+  // does.
   void update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted);
 };
 
@@ -87,13 +119,16 @@ struct L7Part {  // l7.cpp
   model::State state;  // inputs
   model::Objects<HealthView::Endpoints> down;
   std::shared_ptr<const PeerReach> reach;
+  config::SessionKeys sessions;
   std::shared_ptr<const route::L7Config> config;
   std::shared_ptr<const flow::ListenerTable> places = std::make_shared<const flow::ListenerTable>();
 
   void update(const Round& round, const ServicePart& services, const LimitPart& limit_part);
 
  private:
-  bool has_changed(const Round& round, const ServicePart& services) const;
+  bool routing_changed(const Round& round) const;
+  bool backends_changed(const Round& round, const ServicePart& services) const;
+  void update_clusters(const Round& round, const ServicePart& services);
 };
 
 }  // namespace penstock::compile

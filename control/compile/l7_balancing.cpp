@@ -163,11 +163,15 @@ bool make_hash_tables(const ServiceInput& input, const Round& round, const confi
   return true;
 }
 
-std::string session_name(const std::string& rule) {
+uint64_t name_hash(std::string_view name) {
   uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
-  for (const char c : rule) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  for (const char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  return hash;
+}
+
+std::string session_name(const std::string& rule) {
   char digits[17];
-  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(hash));
+  std::snprintf(digits, sizeof digits, "%016llx", static_cast<unsigned long long>(name_hash(rule)));
   return std::string("penstock-session-") + digits;
 }
 

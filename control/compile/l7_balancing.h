@@ -1,6 +1,9 @@
 // How the endpoints of a cluster are balanced: policy and limits, levels by zone, tables of consistent hashing.
 #pragma once
 
+#include <string>
+#include <string_view>
+
 #include "control/compile/service_entries.h"
 #include "l7/config/cluster.h"
 
@@ -14,6 +17,9 @@ void set_balancing(const ServiceInput& input, const model::State& state, const s
 // Tables of a policy that hashes; those of `old` (null: none) stay while its endpoints do. False: a fault of the round.
 bool make_hash_tables(const ServiceInput& input, const Round& round, const config::Cluster* old,
                       config::Cluster& cluster);
+
+// The same for a name in every gateway and process.
+uint64_t name_hash(std::string_view name);
 
 // The name of a rule's session when the user gives none: no other rule's.
 std::string session_name(const std::string& rule);

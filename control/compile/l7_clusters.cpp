@@ -1,9 +1,10 @@
-// Services as clusters: the endpoints of one port, with stable slots.
+// Services and ServiceSubsets as clusters: the endpoints of one port, with stable slots.
 #include <algorithm>
 
 #include "control/compile/l7.h"
 #include "control/compile/l7_balancing.h"
 #include "control/compile/service_entries.h"
+#include "control/model/diff.h"
 
 namespace penstock::compile {
 
@@ -16,17 +17,42 @@ class ClusterCompiler {
     for (const base::IpAddress& address : model::own_addresses(round.state)) (address.is_v4() ? v4_ : v6_) = true;
   }
 
-  std::shared_ptr<const config::Cluster> compile(const ClusterKey& key, const config::Cluster* old) {
-    const model::Service& service = *round_.state.services.at(key.first);
+  ClusterInput input_of(const ClusterKey& key) const {
+    ClusterInput from;
+    from.node = round_.state.node;
+    from.subset = key.subset ? round_.state.service_subsets.at(key.name) : nullptr;
+    const model::Name& service = from.subset ? from.subset->service : key.name;
+    from.service = round_.state.services.at(service);
+    from.policy = find(services_.policies, service);
+    from.slices = find(services_.slices, service);
+    from.down = find(services_.down, service);
+    from.reach = services_.reach;
+    if (!from.subset) return from;
+    from.subset_policy = find(services_.subset_policies, key.name);
+    from.labels = part_.labels;
+    return from;
+  }
+
+  std::shared_ptr<const config::Cluster> compile(const ClusterKey& key, const ClusterInput& from,
+                                                 const config::Cluster* old) {
+    const model::Service& service = *from.service;
     const auto port = std::find_if(service.ports.begin(), service.ports.end(), [&](const model::ServicePort& each) {
-      return each.protocol == 6 && each.port == key.second;
+      return each.protocol == 6 && each.port == key.port;
     });
-    const ServiceInput input = input_of(services_, service);
+    ServicePart::Slices selected;
+    if (from.subset) selected.list = selected_of(from);
+    const ServicePart::Slices* slices = from.subset ? &selected : from.slices.get();
+    // Weights and health are the Service's; what is said of requests, its own or the ServiceSubset's.
+    const ServiceInput input{service, from.policy.get(), slices, from.down.get(), nullptr, from.reach.get()};
+    ServiceInput terms = input;
+    if (from.subset_policy) terms.policy = from.subset_policy.get();
     config::Cluster cluster;
-    cluster.name = "Service/" + key.first.to_string() + ":" + std::to_string(key.second);
-    if (input.policy) {
-      cluster.proxy_header = input.policy->proxy_header;
-      cluster.resilience = input.policy->resilience;
+    cluster.name = key.to_string();
+    cluster.id = static_cast<uint32_t>(name_hash(cluster.name));
+    cluster.service = service.name.to_string();
+    if (terms.policy) {
+      cluster.proxy_header = terms.policy->proxy_header;
+      cluster.resilience = terms.policy->resilience;
     }
     if (cluster.resilience.retry) cluster.resilience.retry->seal();
     const auto slot = old ? std::optional(old->slot) : part_.slots.take(round_.retired);
@@ -47,8 +73,8 @@ class ClusterCompiler {
       const bool usable = each.state == flow::EndpointState::kReady && each.weight != 0;
       cluster.endpoints.push_back({each.address, each.port, each.weight, 0, usable});
     }
-    set_balancing(input, round_.state, endpoints, cluster);
-    if (!make_hash_tables(input, round_, old, cluster)) return nullptr;
+    set_balancing(terms, round_.state, endpoints, cluster);
+    if (!make_hash_tables(terms, round_, old, cluster)) return nullptr;
     return assign_slots(cluster, old) ? std::make_shared<const config::Cluster>(std::move(cluster)) : nullptr;
   }
 
@@ -58,6 +84,17 @@ class ClusterCompiler {
   }
 
  private:
+  template <typename T>
+  static std::shared_ptr<const T> find(const model::Objects<T>& objects, const model::Name& name) {
+    const auto at = objects.find(name);
+    return at == objects.end() ? nullptr : at->second;
+  }
+
+  static model::SliceList selected_of(const ClusterInput& from) {
+    static const model::SliceList kNone;
+    return model::select(*from.subset, from.slices ? from.slices->list : kNone, *from.labels).slices;
+  }
+
   // Both lists are sorted by address and port: those that stay keep their slot.
   bool assign_slots(config::Cluster& cluster, const config::Cluster* old) {
     static const std::vector<config::Endpoint> kNone;
@@ -95,19 +132,33 @@ class ClusterCompiler {
 
 }  // namespace
 
+std::string ClusterKey::to_string() const {
+  return (subset ? "ServiceSubset/" : "Service/") + name.to_string() + ":" + std::to_string(port);
+}
+
 void ClusterPart::update(const Round& round, const ServicePart& services, const std::vector<ClusterKey>& wanted) {
+  const bool select = std::any_of(wanted.begin(), wanted.end(), [](const ClusterKey& key) { return key.subset; });
+  if (select && (!labels || model::differ(workloads, round.state.workloads))) {
+    workloads = round.state.workloads;
+    labels = std::make_shared<const model::WorkloadLabels>(workloads);
+  }
   ClusterCompiler compiler(round, services, *this);
   auto next = std::make_shared<Clusters>();
   for (const ClusterKey& key : wanted) {
     if (next->contains(key)) continue;
+    ClusterInput from = compiler.input_of(key);
     const auto old = clusters->find(key);
-    auto cluster = compiler.compile(key, old == clusters->end() ? nullptr : old->second.get());
+    if (old != clusters->end() && old->second.from == from) {
+      next->insert(*old);
+      continue;
+    }
+    auto cluster = compiler.compile(key, from, old == clusters->end() ? nullptr : old->second.cluster.get());
     if (!cluster) return;
-    next->emplace(key, std::move(cluster));
+    next->emplace(key, CompiledCluster{std::move(from), std::move(cluster)});
   }
-  for (const auto& [key, cluster] : *clusters)
-    if (!next->contains(key)) compiler.release(*cluster);
-  clusters = std::move(next);
+  for (const auto& [key, each] : *clusters)
+    if (!next->contains(key)) compiler.release(*each.cluster);
+  if (*next != *clusters) clusters = std::move(next);
 }
 
 }  // namespace penstock::compile

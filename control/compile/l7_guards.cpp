@@ -28,6 +28,17 @@ size_t expressions_of(const config::AccessRule& rule) {
   return count;
 }
 
+// Who denies or limits by what is in the content does not let pass what nobody can see; who only looks still only
+// looks.
+config::InspectionAction uninspectable_of(const model::RequestInspection& inspection) {
+  if (inspection.uninspectable) return *inspection.uninspectable;
+  using Action = config::InspectionAction;
+  const bool refuses = std::any_of(inspection.patterns.begin(), inspection.patterns.end(), [](const auto& each) {
+    return (each.parts & config::kInspectBody) && (each.action == Action::kDeny || each.action == Action::kLimit);
+  });
+  return refuses ? Action::kDeny : Action::kLog;
+}
+
 const char* verdict_of(const model::RequestAccessPolicy& policy, bool met) {
   const bool denies = met == (policy.action == config::AccessAction::kDeny);
   if (policy.shadow) return denies ? "would_deny" : "would_allow";
@@ -54,6 +65,7 @@ bool GuardCompiler::assign_slots() {
   std::vector<std::string> inspections;
   for (const auto& [name, inspection] : round_.state.request_inspections) {
     inspections.push_back(name.to_string());
+    names.push_back(pattern_slot(name, guard::kUninspectable));
     for (const config::InspectionPattern& each : inspection->patterns) names.push_back(pattern_slot(name, each.name));
   }
   if (part_.slots.assign(names, round_.last, round_.retired) &&
@@ -117,16 +129,24 @@ bool GuardCompiler::add_access() {
 }
 
 bool GuardCompiler::add_inspections() {
-  static constexpr const char* kActions[] = {"log", "deny", "tag"};
+  static constexpr const char* kActions[] = {"log", "deny", "tag", "limit"};
   std::map<model::Name, GuardPart::Inspected> inspections;
   out_.inspections.resize(part_.inspection_slots.bound());
   for (const auto& [name, from] : round_.state.request_inspections) {
-    config::Inspection inspection{name.to_string(), from->patterns, from->body_bytes,
+    config::Inspection inspection{name.to_string(),
+                                  from->patterns,
+                                  from->body_bytes,
+                                  uninspectable_of(*from),
+                                  part_.slots.at(pattern_slot(name, guard::kUninspectable)),
                                   part_.inspection_slots.at(name.to_string())};
     for (config::InspectionPattern& each : inspection.patterns) {
       each.slot = part_.slots.at(pattern_slot(name, each.name));
+      if (!each.limit.empty()) each.limit_slot = limits_.slots.at(model::Name{name.space, each.limit}.to_string());
       out_.counted.push_back({each.slot, true, inspection.name, each.name, kActions[static_cast<size_t>(each.action)]});
     }
+    if (inspection.body_bytes != 0)
+      out_.counted.push_back({inspection.uninspectable_slot, true, inspection.name, guard::kUninspectable,
+                              kActions[static_cast<size_t>(inspection.uninspectable)]});
     for (const model::RequestTarget& target : from->targets)
       inspection_of_[{target.route, target.name, target.section}] = inspection.slot;
     const auto before = part_.inspections.find(name);

@@ -41,7 +41,8 @@ model::FieldError split_error(const std::string& error);
 // For one compilation.
 class GuardCompiler {
  public:
-  GuardCompiler(const Round& round, GuardPart& part, size_t workers) : round_(round), part_(part), workers_(workers) {}
+  GuardCompiler(const Round& round, const LimitPart& limits, GuardPart& part, size_t workers)
+      : round_(round), limits_(limits), part_(part), workers_(workers) {}
 
   // False: the round has an error.
   bool run();
@@ -59,6 +60,7 @@ class GuardCompiler {
   uint32_t list_of(bool route, const model::Name& name, const std::string& section);
 
   const Round& round_;
+  const LimitPart& limits_;
   GuardPart& part_;
   const size_t workers_;
   guard::Set out_;

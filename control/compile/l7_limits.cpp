@@ -1,4 +1,4 @@
-// RateLimits whose targets are Gateways and HTTPRoutes → config::RequestLimits.
+// RateLimits whose targets are Gateways, HTTPRoutes and findings → config::RequestLimits.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -86,6 +86,13 @@ const model::ListenerView* taker_of(const DoorOwners& door) {
   return nullptr;
 }
 
+// Of TCP connections: what needs no request to be measured.
+bool is_of_bytes(const config::RequestLimit& limit) {
+  return limit.measure != Measure::kRequests && limit.matches.empty() &&
+         std::all_of(limit.key.begin(), limit.key.end(),
+                     [](const Component& each) { return each.kind == Component::Kind::kSource; });
+}
+
 }  // namespace
 
 // As many requests as the rate names; of content 50 ms, and what a few packets carry.
@@ -134,8 +141,10 @@ void RequestLimitPart::update(const Round& round, const LimitPart& limits, const
   Targets routes, gateways;
   for (const auto& [name, limit] : round.state.rate_limits) {
     if (!model::limits_requests(*limit)) continue;
+    // Those of findings are named by patterns.
     Targets& targets = limit->target == model::LimitTarget::kGateway ? gateways : routes;
-    targets[{limit->object, limit->section}].push_back(static_cast<uint32_t>(made.all.size()));
+    if (limit->target != model::LimitTarget::kFindings)
+      targets[{limit->object, limit->section}].push_back(static_cast<uint32_t>(made.all.size()));
     made.all.push_back(limit_of(*limit, limits.slots.at(name.to_string())));
   }
   if (made.all.empty()) {
@@ -148,7 +157,7 @@ void RequestLimitPart::update(const Round& round, const LimitPart& limits, const
   out.limit_scratches = scratches;
 
   made.of_action.resize(out.actions.size());
-  Counts of_action, of_listener;
+  Counts of_action, of_listener, unrouted;
   for (const DoorOwners& door : doors) {
     auto& here = made.of_listener.emplace_back();
     for (const model::ListenerView* owner : door.of_route) {
@@ -156,6 +165,9 @@ void RequestLimitPart::update(const Round& round, const LimitPart& limits, const
       of_listener.count(made, here.of_route.back());
     }
     if (const model::ListenerView* taker = taker_of(door)) here.unrouted = list_of(gateways, *taker);
+    if (door.listeners.front()->listener->protocol == config::Protocol::kTcp)
+      std::erase_if(here.unrouted, [&](uint32_t each) { return !is_of_bytes(made.all[each]); });
+    unrouted.count(made, here.unrouted);
     for (const model::ListenerView* listener : door.listeners) {
       for (const model::AttachedHttp& attached : listener->http) {
         for (size_t i = 0; i < attached.route->rules.size(); ++i) {
@@ -172,11 +184,12 @@ void RequestLimitPart::update(const Round& round, const LimitPart& limits, const
                               std::to_string(count) + " objects of kind RateLimit for " + what +
                                   " are too many (at most " + std::to_string(most) + ")"});
   };
-  at_most(of_action.all + of_listener.all, config::kMaxLimitsPerRequest, "one request");
-  for (const auto measure : {Measure::kRequestContent, Measure::kResponseContent})
-    at_most(of_action.most[static_cast<size_t>(measure)] + of_listener.most[static_cast<size_t>(measure)],
-            config::kMaxSharesPerContent,
+  at_most(std::max(of_action.all + of_listener.all, unrouted.all), config::kMaxLimitsPerRequest, "one request");
+  for (const auto measure : {Measure::kRequestContent, Measure::kResponseContent}) {
+    const auto i = static_cast<size_t>(measure);
+    at_most(std::max(of_action.most[i] + of_listener.most[i], unrouted.most[i]), config::kMaxSharesPerContent,
             measure == Measure::kRequestContent ? "the content of one request" : "the content of one answer");
+  }
 }
 
 }  // namespace penstock::compile

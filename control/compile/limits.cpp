@@ -97,6 +97,7 @@ void attach(const model::RateLimit& limit, uint32_t slot, LimitPart::Attachments
       return;
     case model::LimitTarget::kHttpRoute:
     case model::LimitTarget::kGateway:
+    case model::LimitTarget::kFindings:
       return;  // l7_limits.cpp
   }
 }

@@ -42,6 +42,7 @@ struct Round {
   uint64_t retired;  // no worker reads this or an older one
   base::Cycles hz;
   flow::HashSecret secret;
+  const config::SessionKeys& sessions;
   model::FieldErrors& errors;
 
   void fault(model::Kind kind, const model::Name& name, std::string path, std::string reason) const {
@@ -184,8 +185,9 @@ struct ServicePart {  // services.cpp, service_entries.cpp
   model::Objects<HealthView::Endpoints> down;
   std::shared_ptr<const PeerReach> reach;
   std::shared_ptr<const LimitPart::Attachments> attached = std::make_shared<LimitPart::Attachments>();
-  model::Objects<Slices> slices;                  // by service
-  model::Objects<model::ServicePolicy> policies;  // by service
+  model::Objects<Slices> slices;                         // by service
+  model::Objects<model::ServicePolicy> policies;         // by service
+  model::Objects<model::ServicePolicy> subset_policies;  // by ServiceSubset; they are L7's alone
   model::Objects<CompiledService> services;
   std::shared_ptr<const flow::ServiceTable> table;
 

@@ -17,18 +17,24 @@ void touch_services(const ServicePart& part, const Round& round, Names& touched)
                          [&](const auto& old, const auto& now) { touched.insert((now ? now : old)->name); });
 }
 
-// The index from a service to its policy.
+// The indices from a service, or a part of one, to its policy.
 void update_policies(ServicePart& part, const Round& round, Names& touched) {
   std::vector<std::shared_ptr<const model::ServicePolicy>> added;
   model::for_each_change(part.state.service_policies, round.state.service_policies,
                          [&](const auto& old, const auto& now) {
-                           if (old) {
+                           if (old && !old->subset.name.empty()) {
+                             part.subset_policies.erase(old->subset);
+                           } else if (old) {
                              touched.insert(old->service);
                              part.policies.erase(old->service);
                            }
                            if (now) added.push_back(now);
                          });
   for (const auto& policy : added) {
+    if (!policy->subset.name.empty()) {
+      part.subset_policies[policy->subset] = policy;
+      continue;
+    }
     touched.insert(policy->service);
     part.policies[policy->service] = policy;
   }

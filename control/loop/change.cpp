@@ -148,10 +148,12 @@ void ControlLoop::Core::unprepare(const model::State& next) {
 }
 
 bool ControlLoop::Core::compile(const model::State& next, ApplyResult& result, compile::Compiled& out) {
+  const auto sessions = session_keys_of(next, result);
+  if (!sessions) return false;
   Stopwatch watch;
   std::vector<compile::PortFacts> facts;
   for (const PortInfo& port : ports_) facts.push_back({port.interface, port.port, port.twin_port, port.mac});
-  out = compiler_.compile(next, facts, health_view_, next_generation_, draining_, peer_view_);
+  out = compiler_.compile(next, facts, health_view_, next_generation_, draining_, peer_view_, *sessions);
   result.times.compile = watch.lap_us();
   result.errors = out.errors;
   if (out.generation == nullptr && result.errors.empty()) result.failure = "compile: no generation came of it";
@@ -206,6 +208,7 @@ bool ControlLoop::Core::store_revision(const model::State& next, const ApplyOpti
 void ControlLoop::Core::publish(std::shared_ptr<const flow::Generation> generation, ApplyResult& result) {
   Stopwatch watch;
   compiler_.accept();
+  follow_session_keys();
   next_generation_ = generation->number + 1;
   result.generation = generation->number;
   std::vector<const flow::WorkerCounters*> counters;

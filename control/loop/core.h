@@ -6,6 +6,7 @@
 //   peers.cpp    other gateways: which are alive, and by which way
 //   observe.cpp  what other threads read
 //   tunnels.cpp  what peers agree on
+//   sessions.cpp the keys of sessions
 #pragma once
 
 #include <atomic>
@@ -24,6 +25,7 @@
 #include "control/loop/outbox.h"
 #include "control/neighbour/machine.h"
 #include "control/publish/publisher.h"
+#include "control/sessions/keyring.h"
 #include "control/store/store.h"
 #include "control/telemetry/collect.h"
 
@@ -111,6 +113,12 @@ class ControlLoop::Core final : public mesh::Tunnels {
   void publish_keys(base::Nanos now);
   void commit_keys();
   void refuse_own_identity(const model::State& next, model::FieldErrors& errors) const;
+  // sessions.cpp
+  base::Result<void> open_sessions();
+  base::Result<void> keep_session_keys(const std::string& text);
+  std::optional<config::SessionKeys> session_keys_of(const model::State& next, ApplyResult& result);
+  void follow_session_keys();
+  void watch_sessions(base::Nanos now);
   // change.cpp
   ApplyResult refused(ApplyResult result);
   bool prepare(const model::State& next, ApplyResult& result);
@@ -164,6 +172,7 @@ class ControlLoop::Core final : public mesh::Tunnels {
   compile::Compiler compiler_;
   compile::HealthView health_view_;
   compile::PeerView peer_view_;
+  sessions::Keyring session_keys_;
   publish::Publisher publisher_;
   telemetry::Baselines baselines_;
   neighbour::Machine neighbours_;
@@ -180,6 +189,10 @@ class ControlLoop::Core final : public mesh::Tunnels {
   bool draining_ = false;
   bool health_dirty_ = false, peers_dirty_ = false;
   base::Nanos health_published_ = 0, peers_published_ = 0, links_seen_ = 0, crypto_seen_ = 0, tidied_ = 0;
+
+  base::Nanos sessions_seen_ = 0;
+  bool sessions_dirty_ = false;
+  std::string session_fault_;  // that was said
 
   base::Nanos keys_committed_at_ = 0;
 

@@ -66,6 +66,7 @@ void ControlLoop::Core::run() {
     publish_keys(now);
     watch_links(now);
     watch_crypto(now);
+    watch_sessions(now);
     housekeeping(now);
     if (!busy) wait();
   }

@@ -56,6 +56,10 @@ std::optional<model::Object> find_object(const model::State& state, const model:
       return copy_of(state.request_access, key.name);
     case Kind::kRequestInspection:
       return copy_of(state.request_inspections, key.name);
+    case Kind::kServiceSubset:
+      return copy_of(state.service_subsets, key.name);
+    case Kind::kNamespace:
+      return copy_of(state.namespaces, key.name);
   }
   return std::nullopt;
 }

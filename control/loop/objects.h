@@ -33,6 +33,8 @@ void for_each_object(const model::State& state, F&& visit) {
   all(Kind::kDirectResponse, state.direct_responses);
   all(Kind::kRequestAccessPolicy, state.request_access);
   all(Kind::kRequestInspection, state.request_inspections);
+  all(Kind::kServiceSubset, state.service_subsets);
+  all(Kind::kNamespace, state.namespaces);
 }
 
 // A copy of the object; nothing when there is none.

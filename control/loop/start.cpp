@@ -41,6 +41,7 @@ ControlLoop::Core::Core(Dataplane& dataplane, std::unique_ptr<store::Store> stor
       store_(std::move(store)),
       options_(std::move(options)),
       compiler_(random_secret()),
+      session_keys_([this](const std::string& text) { return keep_session_keys(text); }),
       publisher_(workers_of(dataplane)),
       checker_(options_.seed != 0 ? options_.seed : std::random_device()(),
                [this](const base::IpAddress& destination) -> std::optional<base::IpAddress> {
@@ -69,6 +70,7 @@ base::Result<std::shared_ptr<const model::State>> ControlLoop::Core::stored_stat
 base::Result<void> ControlLoop::Core::start() {
   auto stored = stored_state();
   if (!stored) return base::Error{stored.error()};
+  if (auto opened = open_sessions(); !opened) return opened;
   ApplyResult result;
   const std::string revision = "revision " + std::to_string(revision_);
   if (!prepare(**stored, result)) {

@@ -29,4 +29,11 @@ void for_each_change(const Objects<T>& before, const Objects<T>& after, F&& chan
   }
 }
 
+template <typename T>
+bool differ(const Objects<T>& before, const Objects<T>& after) {
+  bool changed = false;
+  for_each_change(before, after, [&changed](const auto&, const auto&) { changed = true; });
+  return changed;
+}
+
 }  // namespace penstock::model

@@ -29,6 +29,7 @@ constexpr size_t kMaxGateways = 1024;         // as many listeners as l7/config 
 constexpr size_t kMaxHttpRoutes = 65536;      // what a route table is built for
 constexpr size_t kMaxTcpRoutes = 1024;        // one a listener
 constexpr size_t kMaxGrants = 4096;
+constexpr size_t kMaxNamespaces = 65536;
 constexpr size_t kMaxParents = 32;         // Gateway API
 constexpr size_t kMaxGrantEntries = 16;    // Gateway API
 constexpr size_t kMaxRouteKinds = 8;       // Gateway API
@@ -43,13 +44,16 @@ struct RouteKind {
   bool operator==(const RouteKind&) const = default;
 };
 
+enum class RoutesFrom : uint8_t { kSame, kAll, kSelector };
+
 struct GatewayListener {
   std::string name;
   std::string hostname;  // empty: every host
   uint16_t port = 0;
   config::Protocol protocol = config::Protocol::kHttp;
-  bool all_namespaces = false;   // allowedRoutes.namespaces.from: All, else Same
-  std::vector<RouteKind> kinds;  // allowedRoutes.kinds; empty: what the protocol serves
+  RoutesFrom from = RoutesFrom::kSame;  // allowedRoutes.namespaces
+  LabelSelector namespaces;             // of kSelector
+  std::vector<RouteKind> kinds;         // allowedRoutes.kinds; empty: what the protocol serves
   bool operator==(const GatewayListener&) const = default;
 };
 
@@ -139,6 +143,13 @@ struct GrantTo {
   std::string group, kind;
   std::string name;  // empty: all of the kind
   bool operator==(const GrantTo&) const = default;
+};
+
+// Kind Namespace (v1): what is said of a namespace. Those without one exist as well.
+struct Namespace {
+  Name name;
+  Labels labels;
+  bool operator==(const Namespace&) const = default;
 };
 
 struct ReferenceGrant {  // lets objects of other namespaces refer to objects of its own

@@ -43,11 +43,13 @@ class References {
       case BackendAnswer::kFound:
         return {"ResolvedRefs", true, "ResolvedRefs", "all backends are there"};
       case BackendAnswer::kInvalidKind:
-        return {"ResolvedRefs", false, "InvalidKind", message_ + ": want a Service"};
+        return {"ResolvedRefs", false, "InvalidKind", message_ + ": want a Service, or a ServiceSubset of penstock.io"};
       case BackendAnswer::kNotPermitted:
         return {"ResolvedRefs", false, "RefNotPermitted", message_ + ": no ReferenceGrant there permits it"};
       case BackendAnswer::kNotFound:
         return {"ResolvedRefs", false, "BackendNotFound", message_ + " is not there"};
+      case BackendAnswer::kServiceNotFound:
+        return {"ResolvedRefs", false, "BackendNotFound", message_ + ": its Service is not there, or has no such port"};
     }
     return {"ResolvedRefs", false, "Pending", ""};
   }

@@ -10,6 +10,8 @@ namespace penstock::model {
 
 namespace {
 
+constexpr const char* kNameLabel = "kubernetes.io/metadata.name";  // Kubernetes gives it to every namespace
+
 const char* kind_of(const HttpRoute&) { return "HTTPRoute"; }
 const char* kind_of(const TcpRoute&) { return "TCPRoute"; }
 
@@ -109,13 +111,30 @@ class Viewer {
                            (parent.port == 0 || parent.port == listener.listener->port);
         if (!meant) continue;
         at_least(ParentAnswer::kNotAllowedByListeners);
-        const bool from_here = listener.listener->all_namespaces || route.name.space == listener.gateway->name.space;
-        if (!from_here || !listener.takes(kind_of(route))) continue;
+        if (!takes_from(listener, route.name.space) || !listener.takes(kind_of(route))) continue;
         at_least(attach_to(listener, route, counted.insert(gateway->second + i).second));
       }
       out.push_back(answer);
     }
     return out;
+  }
+
+  bool takes_from(const ListenerView& listener, const std::string& space) const {
+    switch (listener.listener->from) {
+      case RoutesFrom::kAll:
+        return true;
+      case RoutesFrom::kSame:
+        return space == listener.gateway->name.space;
+      case RoutesFrom::kSelector:
+        break;
+    }
+    const auto found = state_.namespaces.find({.name = space});
+    return selects(listener.listener->namespaces, [&](const std::string& key) -> const std::string* {
+      if (key == kNameLabel) return &space;
+      if (found == state_.namespaces.end()) return nullptr;
+      const auto at = found->second->labels.find(key);
+      return at == found->second->labels.end() ? nullptr : &at->second;
+    });
   }
 
   ParentAnswer attach_to(ListenerView& listener, const HttpRoute& route, bool fresh) {
@@ -185,8 +204,13 @@ std::vector<base::IpAddress> own_addresses(const State& state) {
   return {all.begin(), all.end()};
 }
 
+bool names_subset(const BackendObject& object) {
+  return object.group == kPenstockGroup && object.kind == "ServiceSubset";
+}
+
 BackendAnswer judge(const State& state, std::string_view kind, const std::string& space, const BackendObject& object) {
-  if (!object.group.empty() || object.kind != "Service") return BackendAnswer::kInvalidKind;
+  const bool part = names_subset(object);
+  if (!part && (!object.group.empty() || object.kind != "Service")) return BackendAnswer::kInvalidKind;
   // Before it is looked for: nobody is to learn by this what other namespaces have.
   if (object.name.space != space) {
     bool permitted = false;
@@ -194,12 +218,15 @@ BackendAnswer judge(const State& state, std::string_view kind, const std::string
       permitted |= name.space == object.name.space && permits(*grant, kind, space, object);
     if (!permitted) return BackendAnswer::kNotPermitted;
   }
-  const auto service = state.services.find(object.name);
-  if (service == state.services.end()) return BackendAnswer::kNotFound;
+  const auto subset = state.service_subsets.find(object.name);
+  if (part && subset == state.service_subsets.end()) return BackendAnswer::kNotFound;
+  const BackendAnswer missing = part ? BackendAnswer::kServiceNotFound : BackendAnswer::kNotFound;
+  const auto service = state.services.find(part ? subset->second->service : object.name);
+  if (service == state.services.end()) return missing;
   const auto& ports = service->second->ports;
   const bool has = std::any_of(ports.begin(), ports.end(),
                                [&](const ServicePort& port) { return port.protocol == 6 && port.port == object.port; });
-  return has ? BackendAnswer::kFound : BackendAnswer::kNotFound;
+  return has ? BackendAnswer::kFound : missing;
 }
 
 }  // namespace penstock::model

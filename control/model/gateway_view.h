@@ -56,8 +56,16 @@ GatewayView view_of(const State& state);
 // The addresses of the Node's interfaces, in order, each once.
 std::vector<base::IpAddress> own_addresses(const State& state);
 
-enum class BackendAnswer : uint8_t { kFound, kInvalidKind, kNotPermitted, kNotFound };
-// For a reference from a route of this kind ("HTTPRoute") and namespace. kFound: the Service has that port for TCP.
+enum class BackendAnswer : uint8_t {
+  kFound,
+  kInvalidKind,
+  kNotPermitted,
+  kNotFound,
+  kServiceNotFound,  // that of the ServiceSubset, which is there
+};
+bool names_subset(const BackendObject& object);  // not a Service
+// For a reference from a route of this kind ("HTTPRoute") and namespace. kFound: the Service, or that of the
+// ServiceSubset, has that port for TCP.
 BackendAnswer judge(const State& state, std::string_view kind, const std::string& space, const BackendObject& object);
 
 }  // namespace penstock::model

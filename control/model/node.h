@@ -24,6 +24,11 @@ struct Workers {
   uint32_t exact_flows = 1u << 20;  // exact-match entries per worker
   uint32_t neighbours = 8192;       // resolved neighbours per worker
   uint32_t buffers = 65536;         // packet buffers in all
+  // Of connections that end here, per worker.
+  uint32_t connections = 1u << 18;  // clients and endpoints together
+  uint32_t requests = 1u << 14;     // under way
+  uint32_t stream_mebibytes = 256;  // bytes that wait to be sent or read
+  uint32_t half_open = 1024;        // of each listener; beyond: SYN cookies
 
   bool operator==(const Workers&) const = default;
 };
@@ -111,7 +116,8 @@ struct EncryptRule {  // of what goes to the prefix or comes from there; the lon
 
 struct Node {
   std::string name;
-  std::string zone;  // empty: none
+  std::string zone;              // empty: none
+  std::string session_key_file;  // control/sessions/key_file.h; empty: the gateway's own keys
   Workers workers;
   std::vector<Interface> interfaces;
   std::vector<Route> routes;
@@ -124,6 +130,7 @@ struct Node {
   std::vector<EncryptRule> encrypt;
   std::vector<std::string> crypto_devices;  // devargs or PCI addresses, best first; beside those in software
   uint32_t drain_seconds = 30;              // SIGTERM: how long established flows may go on
+  bool tcp_pacing = true;                   // of connections that end here
 
   bool operator==(const Node&) const = default;
 };

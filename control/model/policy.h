@@ -49,7 +49,7 @@ struct AccessPolicy {  // all policies form one ordered list: by priority, then 
   bool operator==(const AccessPolicy&) const = default;
 };
 
-enum class LimitTarget : uint8_t { kInterface, kService, kRule, kPrefix, kHttpRoute, kGateway };
+enum class LimitTarget : uint8_t { kInterface, kService, kRule, kPrefix, kHttpRoute, kGateway, kFindings };
 enum class LimitUnit : uint8_t {
   kPackets,
   kBits,
@@ -90,7 +90,8 @@ struct RateLimit {
 
 // Of requests that the gateway answers, not of packets.
 inline bool limits_requests(const RateLimit& limit) {
-  return limit.target == LimitTarget::kHttpRoute || limit.target == LimitTarget::kGateway;
+  return limit.target == LimitTarget::kHttpRoute || limit.target == LimitTarget::kGateway ||
+         limit.target == LimitTarget::kFindings;
 }
 inline bool is_bandwidth(LimitUnit unit) {
   return unit == LimitUnit::kRequestContent || unit == LimitUnit::kResponseContent;

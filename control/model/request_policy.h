@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +36,7 @@ struct RequestInspection {
   std::vector<RequestTarget> targets;
   std::vector<config::InspectionPattern> patterns;
   uint32_t body_bytes = 0;
+  std::optional<config::InspectionAction> uninspectable;  // kLog or kDeny; nothing: as its patterns are
   bool operator==(const RequestInspection&) const = default;
 };
 

@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "control/model/balancing.h"
+#include "control/model/labels.h"
 #include "l7/config/cluster.h"
 
 namespace penstock::model {
@@ -56,6 +57,7 @@ struct EndpointPort {
 struct EndpointSlice {
   Name name;
   Name service;       // label kubernetes.io/service-name; empty: belongs to none, as Kubernetes allows
+  Labels labels;      // the others: its endpoints carry them (subset.h)
   bool fqdn = false;  // of addressType FQDN, which proxies of L4 pass over: its endpoints are not kept
   std::vector<Endpoint> endpoints;
   std::vector<EndpointPort> ports;
@@ -85,7 +87,8 @@ struct HealthCheck {
 
 struct ServicePolicy {
   Name name;
-  Name service;  // spec.targetRef
+  Name service;  // spec.targetRef; without a name: `subset` is meant
+  Name subset;   // a ServiceSubset; then nothing of packets and health checks is given
   ServiceMode mode = ServiceMode::kNat;
   Balancing balancing = Balancing::kMaglev;
   uint32_t maglev_table_size = 0;  // 0: the first prime of at least 100 × the number of endpoints; else a prime

@@ -24,6 +24,8 @@ Objects<ListenerPolicy>& objects_of(State& s, const ListenerPolicy*) { return s.
 Objects<DirectResponse>& objects_of(State& s, const DirectResponse*) { return s.direct_responses; }
 Objects<RequestAccessPolicy>& objects_of(State& s, const RequestAccessPolicy*) { return s.request_access; }
 Objects<RequestInspection>& objects_of(State& s, const RequestInspection*) { return s.request_inspections; }
+Objects<ServiceSubset>& objects_of(State& s, const ServiceSubset*) { return s.service_subsets; }
+Objects<Namespace>& objects_of(State& s, const Namespace*) { return s.namespaces; }
 
 ObjectKey key_of_node(const Node& node) {
   return {Kind::kNode, {.name = node.name}};
@@ -94,6 +96,10 @@ bool remove(State& state, const ObjectKey& key) {
       return state.request_access.erase(key.name) != 0;
     case Kind::kRequestInspection:
       return state.request_inspections.erase(key.name) != 0;
+    case Kind::kServiceSubset:
+      return state.service_subsets.erase(key.name) != 0;
+    case Kind::kNamespace:
+      return state.namespaces.erase(key.name) != 0;
   }
   return false;
 }
@@ -140,9 +146,15 @@ const char* to_string(Kind kind) {
       return "RequestAccessPolicy";
     case Kind::kRequestInspection:
       return "RequestInspection";
+    case Kind::kServiceSubset:
+      return "ServiceSubset";
+    case Kind::kNamespace:
+      return "Namespace";
   }
   return "?";
 }
+
+bool is_namespaced(Kind kind) { return kind != Kind::kNode && kind != Kind::kNamespace; }
 
 ObjectKey key_of(const Object& object) {
   // The alternatives of Object stand in the order of Kind.

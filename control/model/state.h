@@ -16,6 +16,7 @@
 #include "control/model/policy.h"
 #include "control/model/request_policy.h"
 #include "control/model/service.h"
+#include "control/model/subset.h"
 #include "control/model/workload.h"
 
 namespace penstock::model {
@@ -39,11 +40,14 @@ enum class Kind : uint8_t {
   kListenerPolicy,
   kDirectResponse,
   kRequestAccessPolicy,
-  kRequestInspection
+  kRequestInspection,
+  kServiceSubset,
+  kNamespace
 };
-constexpr size_t kKinds = 19;
+constexpr size_t kKinds = 21;
 
 const char* to_string(Kind kind);  // "EndpointSlice"
+bool is_namespaced(Kind kind);     // others have no namespace of their own
 
 struct State {
   std::shared_ptr<const Node> node;  // null until one is applied
@@ -65,11 +69,13 @@ struct State {
   Objects<DirectResponse> direct_responses;
   Objects<RequestAccessPolicy> request_access;
   Objects<RequestInspection> request_inspections;
+  Objects<ServiceSubset> service_subsets;
+  Objects<Namespace> namespaces;
 };
 
 using Object = std::variant<Node, Service, EndpointSlice, ServicePolicy, AccessPolicy, RateLimit, Egress, Mirror, Peer,
                             Workload, Gateway, HttpRoute, TcpRoute, ReferenceGrant, Fault, ListenerPolicy,
-                            DirectResponse, RequestAccessPolicy, RequestInspection>;
+                            DirectResponse, RequestAccessPolicy, RequestInspection, ServiceSubset, Namespace>;
 
 struct ObjectKey {
   Kind kind = Kind::kNode;

@@ -18,8 +18,11 @@ struct Work {
     });
     for_each_change(before.service_policies, now.service_policies, [&](const auto& old, const auto& policy) {
       if (policy) users.policies.insert(policy->name);
-      if (old) touch_service(old->service);
-      if (policy) touch_service(policy->service);
+      if (old) touch_target(*old);
+      if (policy) touch_target(*policy);
+    });
+    for_each_change(before.service_subsets, now.service_subsets, [&](const auto& old, const auto& subset) {
+      touched_subsets.insert((subset ? subset : old)->name);
     });
     for_each_change(before.egresses, now.egresses, [&](const auto&, const auto& egress) {
       if (egress) users.egresses.insert(egress->name);
@@ -50,9 +53,9 @@ struct Work {
   std::vector<const AccessPolicy*> access_policies;
   std::vector<const Mirror*> mirrors;
   std::set<Name> rate_limits;
-  bool peers = false, workloads = false;                     // some of them
-  bool request_targets = false;                              // Gateways or HTTPRoutes
-  std::set<Name> touched_services, touched_access_policies;  // those removed included
+  bool peers = false, workloads = false;                                      // some of them
+  bool request_targets = false;                                               // Gateways or HTTPRoutes
+  std::set<Name> touched_services, touched_access_policies, touched_subsets;  // those removed included
 
  private:
   void touch_service(const Name& name) {
@@ -60,10 +63,16 @@ struct Work {
     if (state.services.contains(name)) users.services.insert(name);
   }
 
+  void touch_target(const ServicePolicy& policy) {
+    if (policy.subset.name.empty()) return touch_service(policy.service);
+    touched_subsets.insert(policy.subset);
+  }
+
   void add_referrers() {
-    if (!touched_services.empty()) {
+    if (!touched_services.empty() || !touched_subsets.empty()) {
       for (const auto& [name, policy] : state.service_policies)
-        if (touched_services.contains(policy->service)) users.policies.insert(name);
+        if (touched_services.contains(policy->service) || touched_subsets.contains(policy->subset))
+          users.policies.insert(name);
     }
     if (touched_services.empty() && touched_access_policies.empty() && !request_targets) return;
     for (const auto& [name, limit] : state.rate_limits) {
@@ -77,14 +86,17 @@ struct Work {
 
 void validate_services(const Work& work, const Surroundings& around, Faults& faults) {
   // The policies of the services at hand; a second one for the same service is a fault.
-  std::map<Name, const ServicePolicy*> policy_of;
+  std::map<Name, const ServicePolicy*> policy_of, policy_of_subset;
   for (const Name& name : work.users.policies) {
     const ServicePolicy& policy = *work.state.service_policies.at(name);
-    const auto [first, fresh] = policy_of.try_emplace(policy.service, &policy);
+    const bool whole = policy.subset.name.empty();
+    const ObjectKey target =
+        whole ? ObjectKey{Kind::kService, policy.service} : ObjectKey{Kind::kServiceSubset, policy.subset};
+    const auto [first, fresh] = (whole ? policy_of : policy_of_subset).try_emplace(target.name, &policy);
     if (!fresh)
       ObjectFaults(faults, Kind::kServicePolicy, name)
-          .add("spec.targetRef.name", text("Service/", policy.service.to_string(), " already has ServicePolicy/",
-                                           first->second->name.to_string()));
+          .add("spec.targetRef.name",
+               text(target.to_string(), " already has ServicePolicy/", first->second->name.to_string()));
     validate_service_policy(policy, work.state, faults);
   }
   for (const Name& name : work.users.services) {
@@ -149,6 +161,7 @@ FieldErrors validate(const State& state, const State* before) {
   if (everything && state.node) validate_node(*state.node, around, faults);
   validate_counts(work, faults);
   validate_services(work, around, faults);
+  validate_subsets(everything ? kNothing : *before, state, faults);
   for (const AccessPolicy* policy : work.access_policies) validate_access_policy(*policy, around, faults);
   for (const Name& name : work.rate_limits) validate_rate_limit(*state.rate_limits.at(name), around, faults);
   for (const Name& name : work.users.egresses) validate_egress(*state.egresses.at(name), around, faults);

@@ -38,6 +38,7 @@ void validate_listeners(const Gateway& gateway, ObjectFaults& faults) {
     } else if (!listener.hostname.empty()) {
       add_checked(faults, config::check_hostname(listener.hostname, at + ".hostname"));
     }
+    validate_selector(listener.namespaces, at + ".allowedRoutes.namespaces.selector", faults);
     if (listener.kinds.size() > kMaxRouteKinds)
       faults.add(at + ".allowedRoutes.kinds", text("more than ", kMaxRouteKinds, " entries"));
     for (const RouteKind& kind : listener.kinds)
@@ -66,6 +67,12 @@ void validate_gateway(const Gateway& gateway, Faults& all) {
   if (gateway.listeners.empty() || gateway.listeners.size() > kMaxGatewayListeners)
     faults.add("spec.listeners", text(gateway.listeners.size(), " listeners (want 1 to ", kMaxGatewayListeners, ")"));
   if (gateway.listeners.size() <= kMaxGatewayListeners) validate_listeners(gateway, faults);
+}
+
+void validate_namespace(const Namespace& space, Faults& all) {
+  ObjectFaults faults(all, Kind::kNamespace, space.name);
+  validate_name(faults, space.name, true);
+  validate_labels(space.labels, "metadata.labels", faults);
 }
 
 void validate_grant(const ReferenceGrant& grant, Faults& all) {
@@ -228,6 +235,7 @@ bool validate_l7_counts(const State& state, Faults& faults) {
   at_most(state.http_routes.size(), kMaxHttpRoutes, Kind::kHttpRoute);
   at_most(state.tcp_routes.size(), kMaxTcpRoutes, Kind::kTcpRoute);
   at_most(state.grants.size(), kMaxGrants, Kind::kReferenceGrant);
+  at_most(state.namespaces.size(), kMaxNamespaces, Kind::kNamespace);
   at_most(state.listener_policies.size(), kMaxListenerPolicies, Kind::kListenerPolicy);
   at_most(state.direct_responses.size(), kMaxDirectResponses, Kind::kDirectResponse);
   for (const auto& [name, gateway] : state.gateways)
@@ -265,6 +273,9 @@ void validate_gateway_api(const State& before, const State& state, Faults& fault
   });
   for_each_change(before.grants, state.grants, [&](const auto&, const auto& grant) {
     if (grant) validate_grant(*grant, faults);
+  });
+  for_each_change(before.namespaces, state.namespaces, [&](const auto&, const auto& space) {
+    if (space) validate_namespace(*space, faults);
   });
   for_each_change(before.faults, state.faults, [&](const auto&, const auto&) { with_faults = true; });
   if (with_faults || (routes && !state.faults.empty())) validate_faults(state, faults);

@@ -59,6 +59,7 @@ void validate_workloads(const Surroundings& around, Faults& all) {
   for (const auto& [name, workload] : around.state.workloads) {
     ObjectFaults faults(all, Kind::kWorkload, name);
     validate_name(faults, name);
+    validate_labels(workload->labels, "metadata.labels", faults);
     validate_identity(workload->identity, "spec.identity", faults);
     validate_number(*workload, numbers, faults);
     if (!around.interfaces.contains(workload->interface))

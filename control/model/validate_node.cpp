@@ -24,6 +24,10 @@ void validate_workers(const Workers& workers, ObjectFaults& faults) {
   want_range(faults, "spec.workers.exactFlows", workers.exact_flows, kMinTableEntries, kMaxTableEntries, "entries");
   want_range(faults, "spec.workers.neighbours", workers.neighbours, kMinTableEntries, 1u << 20, "entries");
   want_range(faults, "spec.workers.buffers", workers.buffers, kMinBuffers, kMaxBuffers, "packets");
+  want_range(faults, "spec.workers.connections", workers.connections, 1024, 1u << 22);
+  want_range(faults, "spec.workers.requests", workers.requests, 64, 1u << 17);
+  want_range(faults, "spec.workers.streamMebibytes", workers.stream_mebibytes, 8, 1u << 16, "MiB");
+  want_range(faults, "spec.workers.halfOpen", workers.half_open, 0, 1u << 20);
 }
 
 // Fields that ports and VLANs share.
@@ -218,6 +222,7 @@ void validate_settings(const Node& node, ObjectFaults& faults) {
   // RFC 8200 §4.5 and RFC 1122 §3.3.2 name 60 and 60 to 120 seconds as the longest.
   want_range(faults, "spec.fragments.timeout", node.fragment_timeout_milliseconds, 100, 120'000, "milliseconds");
   want_range(faults, "spec.fragments.datagrams", node.fragment_datagrams, 1, 1u << 20);
+  if (!node.session_key_file.empty()) want_path(faults, "spec.sessions.keyFile", node.session_key_file);
   if (node.zone.size() > 63) faults.add("spec.zone", "is longer than 63 characters");
   want_range(faults, "spec.drainTimeout", node.drain_seconds, 0, 86400, "seconds");
 }

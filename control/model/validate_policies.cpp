@@ -87,6 +87,7 @@ void validate_target(const RateLimit& limit, const Surroundings& around, ObjectF
       return;
     case LimitTarget::kHttpRoute:
     case LimitTarget::kGateway:
+    case LimitTarget::kFindings:
       return;  // validate_request_limit
   }
 }

@@ -1,5 +1,5 @@
-// Rules of RateLimits whose target is a Gateway or an HTTPRoute. Regular expressions are looked at when they are
-// compiled.
+// Rules of RateLimits whose target is a Gateway, an HTTPRoute or findings of inspections. Regular expressions are
+// looked at when they are compiled.
 #include <algorithm>
 
 #include "control/model/names.h"
@@ -25,6 +25,7 @@ void want_section(const RateLimit& limit, const List& list, const std::string& w
 }
 
 void validate_target(const RateLimit& limit, const State& state, ObjectFaults& faults) {
+  if (limit.target == LimitTarget::kFindings) return;  // inspections name the limit
   if (limit.target == LimitTarget::kHttpRoute) {
     const auto route = state.http_routes.find(limit.object);
     if (route == state.http_routes.end())
@@ -40,8 +41,11 @@ void validate_target(const RateLimit& limit, const State& state, ObjectFaults& f
     want_section(limit, gateway->second->listeners, "spec.target.gateway", faults);
   if (gateway == state.gateways.end()) return;
   for (const GatewayListener& each : gateway->second->listeners)
-    if (each.name == limit.section && each.protocol == config::Protocol::kTcp)
-      faults.add("spec.target.gateway.sectionName", "is a listener for TCP, which knows no requests");
+    if (each.name == limit.section && each.protocol == config::Protocol::kTcp &&
+        (!is_bandwidth(limit.unit) || !limit.matches.empty() || !limit.descriptors.empty()))
+      faults.add(
+          "spec.target.gateway.sectionName",
+          "is a listener for TCP, which knows no requests: want a limit of bandwidth without matches and descriptors");
 }
 
 void validate_component(const Component& component, const std::string& at, ObjectFaults& faults) {
@@ -75,7 +79,7 @@ void validate_component(const Component& component, const std::string& at, Objec
 
 void refuse_fields(const RateLimit& limit, ObjectFaults& faults) {
   const auto refuse = [&](bool given, const char* field) {
-    if (given) faults.add(field, "only a limit of requests has it: with target httpRoute or gateway");
+    if (given) faults.add(field, "only a limit of requests has it: with target httpRoute, gateway or findings");
   };
   refuse(!limit.matches.empty(), "spec.matches");
   refuse(!limit.descriptors.empty(), "spec.descriptors");
@@ -94,6 +98,8 @@ void validate_request_limit(const RateLimit& limit, const State& state, ObjectFa
     faults.add("spec.rate",
                "want one of requestsPerSecond, requestsPerMinute, requestsPerHour, requestBitsPerSecond and "
                "responseBitsPerSecond with this target");
+  if (is_bandwidth(limit.unit) && limit.target == LimitTarget::kFindings)
+    faults.add("spec.rate", "content is measured only with target httpRoute or gateway");
   if (is_bandwidth(limit.unit)) {
     if (limit.shadow) faults.add("spec.shadow", "a limit of bandwidth refuses nothing");
     if (limit.headers) faults.add("spec.headers", "only a limit of requests tells what is left");

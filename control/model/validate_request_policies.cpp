@@ -168,6 +168,8 @@ void validate_pattern(const config::InspectionPattern& pattern, const std::strin
       if (name.size() > config::kMaxConditionNameBytes || !http::is_token(name) || !config::is_matchable_header(name))
         faults.add(at + ".in",
                    "header: is followed by no field name, or by one that belongs to the connection or to framing");
+  if (pattern.action != config::InspectionAction::kLimit && !pattern.limit.empty())
+    faults.add(at + ".rateLimit", "only action limit has one");
   const bool tags = pattern.action == config::InspectionAction::kTag;
   if (!tags && !pattern.tag_name.empty()) faults.add(at + ".tag", "only action tag has one");
   if (!tags) return;
@@ -181,11 +183,36 @@ void validate_pattern(const config::InspectionPattern& pattern, const std::strin
                                        " bytes without control characters, and without blanks at its ends"));
 }
 
+void validate_limits(const RequestInspection& inspection, const State& state, ObjectFaults& faults) {
+  std::set<std::string_view> names;
+  for (size_t i = 0; i < inspection.patterns.size(); ++i) {
+    const config::InspectionPattern& pattern = inspection.patterns[i];
+    if (pattern.action != config::InspectionAction::kLimit) continue;
+    const std::string at = text("spec.patterns[", i, "].rateLimit");
+    names.insert(pattern.limit);
+    const Name name{inspection.name.space, pattern.limit};
+    const auto limit = state.rate_limits.find(name);
+    const std::string shown = "RateLimit/" + name.to_string().substr(0, 320);
+    if (pattern.limit.empty())
+      faults.add(at, "is missing");
+    else if (limit == state.rate_limits.end())
+      faults.add(at, text("there is no ", shown));
+    else if (limit->second->target != LimitTarget::kFindings)
+      faults.add(at, text(shown, " limits something else: want one with target findings"));
+  }
+  if (names.size() > config::kMaxInspectionLimits)
+    faults.add("spec.patterns",
+               text(names.size(), " RateLimits are too many (at most ", config::kMaxInspectionLimits, ")"));
+}
+
 void validate_inspection(const RequestInspection& inspection, const State& state, Faults& all) {
   ObjectFaults faults(all, Kind::kRequestInspection, inspection.name);
   validate_name(faults, inspection.name);
   validate_targets(inspection.targets, state, faults);
   want_range(faults, "spec.bodyBytes", inspection.body_bytes, 0, config::kMaxInspectedBody, "bytes");
+  const auto looks = [](const config::InspectionPattern& each) { return each.parts & config::kInspectBody; };
+  if (inspection.uninspectable && std::none_of(inspection.patterns.begin(), inspection.patterns.end(), looks))
+    faults.add("spec.onUninspectable", "no pattern looks at the body");
   if (inspection.patterns.empty()) faults.add("spec.patterns", "is missing");
   if (!at_most(faults, "spec.patterns", inspection.patterns.size(), config::kMaxInspectionPatterns)) return;
   std::set<std::string_view> names;
@@ -194,6 +221,7 @@ void validate_inspection(const RequestInspection& inspection, const State& state
     validate_pattern(inspection.patterns[i], at, inspection.body_bytes, faults);
     if (!names.insert(inspection.patterns[i].name).second) faults.add(at + ".name", "is given twice");
   }
+  validate_limits(inspection, state, faults);
 }
 
 // One inspection a target: what would be found twice would be counted twice.
@@ -216,34 +244,39 @@ void validate_counts(const State& state, Faults& faults) {
   size_t counters = 0, patterns = 0;
   for (const auto& [name, policy] : state.request_access) counters += policy->rules.size() + 1;
   for (const auto& [name, inspection] : state.request_inspections) patterns += inspection->patterns.size();
+  constexpr size_t kOfInspections = config::kMaxInspectionPatternsOfAll + config::kMaxInspections;
   const auto want = [&](size_t count, size_t most, const char* what) {
     if (count > most) faults.add({"bundle", "", text(count, " ", what, " are too many (at most ", most, ")")});
   };
   want(state.request_access.size(), config::kMaxAccessPolicies, "objects of kind RequestAccessPolicy");
   want(state.request_inspections.size(), config::kMaxInspections, "objects of kind RequestInspection");
   want(patterns, config::kMaxInspectionPatternsOfAll, "patterns of RequestInspections");
-  want(counters, config::kMaxGuardSlots / 2 - config::kMaxInspectionPatternsOfAll, "rules of RequestAccessPolicies");
+  want(counters, config::kMaxGuardSlots / 2 - kOfInspections, "rules of RequestAccessPolicies");
 }
 
 }  // namespace
 
 void validate_request_policies(const State& before, const State& state, Faults& faults) {
-  bool targets = false, any = false;
+  bool targets = false, limits = false, any = false;
   const auto touch = [](bool& what) { return [&what](const auto&, const auto&) { what = true; }; };
   for_each_change(before.gateways, state.gateways, touch(targets));
   for_each_change(before.http_routes, state.http_routes, touch(targets));
+  for_each_change(before.rate_limits, state.rate_limits, [&limits](const auto& old, const auto& now) {
+    for (const auto& each : {old, now}) limits |= each && each->target == LimitTarget::kFindings;
+  });
   for_each_change(before.request_access, state.request_access, [&](const auto&, const auto& policy) {
     any = true;
     if (policy && !targets) validate_access(*policy, state, faults);
   });
   for_each_change(before.request_inspections, state.request_inspections, [&](const auto&, const auto& inspection) {
     any = true;
-    if (inspection && !targets) validate_inspection(*inspection, state, faults);
+    if (inspection && !targets && !limits) validate_inspection(*inspection, state, faults);
   });
   if (targets) {  // something that they name may have gone
     for (const auto& [name, policy] : state.request_access) validate_access(*policy, state, faults);
-    for (const auto& [name, inspection] : state.request_inspections) validate_inspection(*inspection, state, faults);
   }
+  if (targets || limits)
+    for (const auto& [name, inspection] : state.request_inspections) validate_inspection(*inspection, state, faults);
   if (!any) return;
   validate_counts(state, faults);
   validate_single_inspections(state, faults);

@@ -136,6 +136,7 @@ void validate_service(const Service& service, const ServicePolicy* policy, const
 void validate_slice(const EndpointSlice& slice, Faults& all) {
   ObjectFaults faults(all, Kind::kEndpointSlice, slice.name);
   validate_name(faults, slice.name);
+  validate_labels(slice.labels, "metadata.labels", faults);
   if (slice.endpoints.size() > kMaxSliceEndpoints)
     faults.add("endpoints", text(slice.endpoints.size(), " endpoints are too many (at most ", kMaxSliceEndpoints, ")"));
   if (slice.ports.size() > kMaxSlicePorts)
@@ -157,7 +158,9 @@ void validate_slice(const EndpointSlice& slice, Faults& all) {
 void validate_service_policy(const ServicePolicy& policy, const State& state, Faults& all) {
   ObjectFaults faults(all, Kind::kServicePolicy, policy.name);
   validate_name(faults, policy.name);
-  if (const auto service = state.services.find(policy.service); service == state.services.end()) {
+  if (!policy.subset.name.empty()) {
+    validate_subset_policy(policy, state, faults);
+  } else if (const auto service = state.services.find(policy.service); service == state.services.end()) {
     faults.add("spec.targetRef.name", text("there is no Service/", policy.service.to_string()));
   } else {
     const bool keeps_ports = policy.mode == ServiceMode::kDsr || policy.mode == ServiceMode::kIpip;

@@ -37,6 +37,14 @@ void validate_slice(const EndpointSlice& slice, Faults& faults);
 bool is_maglev_size(uint32_t places);
 void validate_service_policy(const ServicePolicy& policy, const State& state, Faults& faults);
 
+// validate_labels.cpp; `at` is the path of the map or of the selector.
+void validate_labels(const Labels& labels, const std::string& at, ObjectFaults& faults);
+void validate_selector(const LabelSelector& selector, const std::string& at, ObjectFaults& faults);
+
+// validate_subsets.cpp: what differs from `before`; what only a policy of a ServiceSubset has to keep to.
+void validate_subsets(const State& before, const State& state, Faults& faults);
+void validate_subset_policy(const ServicePolicy& policy, const State& state, ObjectFaults& faults);
+
 // validate_balancing.cpp: parts of a ServicePolicy.
 void validate_load_balancer(const LoadBalancer& balancer, const State& state, ObjectFaults& faults);
 void validate_pool_limits(const config::ClusterLimits& pool, ObjectFaults& faults);

@@ -19,6 +19,7 @@ struct Workload {
   std::string interface;                // port or VLAN of the Node
   std::optional<base::MacAddress> mac;  // absent: any
   std::vector<base::Prefix> addresses;  // empty: all that no prefix of another Workload holds
+  Labels labels;                        // metadata.labels: its endpoints carry them (subset.h)
   uint16_t number = 0;                  // by which peers know the identity; 0: the gateway chooses
   bool operator==(const Workload&) const = default;
 };

@@ -185,6 +185,25 @@ base::Result<std::vector<Revision>> Store::history(size_t limit) {
   return out;
 }
 
+base::Result<std::string> Store::kept(std::string_view name) {
+  Statement row(db_, "SELECT value FROM settings WHERE name = ?");
+  const int step = row.bind(1, name).step();
+  if (step == SQLITE_DONE) return std::string();
+  if (step != SQLITE_ROW) return failure("reading what is kept");
+  return std::string(row.bytes(0));
+}
+
+base::Result<void> Store::keep(std::string_view name, std::string_view value) {
+  const std::string doing = "keeping " + std::string(name);
+  if (auto set = execute("PRAGMA synchronous = FULL", doing); !set) return set;
+  Statement put(
+      db_, "INSERT INTO settings(name, value) VALUES(?, ?) ON CONFLICT(name) DO UPDATE SET value = excluded.value");
+  base::Result<void> done;
+  if (put.bind(1, name).bind(2, value).step() != SQLITE_DONE) done = failure(doing);
+  if (auto reset = execute("PRAGMA synchronous = NORMAL", doing); !reset && done) return reset;
+  return done;
+}
+
 void Store::tidy() {
   if (latest_.number > options_.kept_revisions) {
     const uint64_t oldest = latest_.number - options_.kept_revisions + 1;

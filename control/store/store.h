@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -70,6 +71,11 @@ class Store {
   base::Result<void> put(const Revision& revision, const std::vector<Edit>& edits);
   base::Result<std::vector<Revision>> history(size_t limit);  // newest first
   uint64_t latest() const { return latest_.number; }
+
+  // A word that the gateway keeps for itself, beside the revisions. Empty: it was never kept.
+  base::Result<std::string> kept(std::string_view name);
+  // In place of the one before. Durable when it returns, also against the loss of power.
+  base::Result<void> keep(std::string_view name, std::string_view value);
 
   // Housekeeping, when nobody waits: drops a bounded part of what is older than the history, and moves the write-ahead
   // log into the file when it has grown. Its failures are not lost: the next put() meets them.

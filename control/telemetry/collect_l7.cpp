@@ -81,9 +81,8 @@ class Reader {
     const Numbers all = numbers(L7Baselines::kEndpoints, slot);
     L7EndpointStats out{service, exchanges_of(all, std::move(name)), {}, 0};
     std::copy_n(all.begin() + L7Baselines::kEjections, proxy::kEjections, out.ejections.begin());
-    for (const L7Worker& worker : workers_)
-      if (const auto* each = worker.outliers != nullptr ? worker.outliers->counters(slot) : nullptr)
-        out.ejected += each->ejected.read();
+    // What one of them says holds for all.
+    if (!workers_.empty() && workers_[0].outliers != nullptr) out.ejected = workers_[0].outliers->is_ejected(slot);
     return out;
   }
 

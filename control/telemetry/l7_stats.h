@@ -24,7 +24,7 @@ struct L7EndpointStats {
   std::string service;
   ExchangeStats exchanges;  // its name is the address
   std::array<uint64_t, proxy::kEjections> ejections{};
-  uint64_t ejected = 0;  // workers that leave it out now
+  uint64_t ejected = 0;  // 1 while it is left out; of several together: how many are
 };
 
 struct AccessLogStats {  // lines

@@ -425,6 +425,8 @@ void add_control(const Snapshot& s, Builder& b, const std::string& version) {
   b.gauge("penstock_health_targets", "Endpoints with a health check.", {}, static_cast<double>(c.health_targets));
   b.gauge("penstock_health_down", "Endpoints whose health check failed.", {}, static_cast<double>(c.health_down));
   b.gauge("penstock_draining", "1 while the gateway refuses new flows.", {}, c.draining);
+  b.gauge("penstock_session_key_timestamp_seconds",
+          "When the key that seals sessions was made, or the file with it was written.", {}, c.session_key_since);
 }
 
 void add_health(const Snapshot& s, Builder& b) {

@@ -50,10 +50,10 @@ void add_ejections(const L7EndpointStats& stats, const Labels& labels, Builder& 
   for (size_t i = 0; i < stats.ejections.size(); ++i) {
     Labels with = labels;
     with.push_back({"reason", proxy::kEjectionNames[i]});
-    b.counter("penstock_l7_ejections_total", "How often workers left the endpoint out because its requests failed.",
-              with, stats.ejections[i]);
+    b.counter("penstock_l7_ejections_total", "How often the endpoint was left out because its requests failed.", with,
+              stats.ejections[i]);
   }
-  b.gauge("penstock_l7_ejected_workers", "Workers that leave the endpoint out now.", labels,
+  b.gauge("penstock_l7_ejected", "1 while the endpoint is left out; of others: how many are.", labels,
           static_cast<double>(stats.ejected));
 }
 

@@ -186,6 +186,7 @@ struct ControlStats {
   uint64_t health_targets = 0, health_down = 0;  // gauges
   uint64_t key_commits = 0;                      // tables of agreed keys that were handed to all workers
   uint64_t path_mtu_refused = 0;                 // messages that do not show that they are about packets of ours
+  uint32_t session_key_since = 0;                // when the key that seals sessions was made; seconds since 1970
   bool draining = false;
 };
 

@@ -117,6 +117,7 @@ struct Settings {
   uint32_t fragment_datagrams = 4096;
   bool poll = false;  // idle policy
   bool draining = false;
+  bool tcp_pacing = true;  // of connections that end here
 };
 
 struct Generation {

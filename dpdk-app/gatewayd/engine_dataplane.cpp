@@ -18,6 +18,13 @@ engine::WorkerPlan worker_plan(const model::Node& node) {
   return plan;
 }
 
+host::Sizes host_sizes(const model::Node& node) {
+  return {.connections = node.workers.connections,
+          .requests = node.workers.requests,
+          .stream_mebibytes = node.workers.stream_mebibytes,
+          .half_open = node.workers.half_open};
+}
+
 std::vector<engine::PortPlan> port_plans(const model::Node& node) {
   std::vector<engine::PortPlan> plans;
   for (const model::Interface& each : node.interfaces) {
@@ -57,6 +64,10 @@ loop::PortInfo info_of(const engine::Port& port) {
 
 model::FieldErrors EngineDataplane::prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) {
   model::FieldErrors errors;
+  // What the engine says of the other sizes.
+  if (!hosts_.plan(host_sizes(node)))
+    return {{"Node/" + node.name, "spec.workers",
+             "the worker set of a running gateway cannot change; restart penstock-gatewayd to apply it"}};
   for (engine::PlanError& e : engine_.prepare(worker_plan(node), port_plans(node), node.crypto_devices))
     errors.push_back({"Node/" + node.name, std::move(e.path), std::move(e.reason)});
   ports.clear();

@@ -11,6 +11,7 @@
 #include "control/loop/dataplane.h"
 #include "engine/crypto/key_file.h"
 #include "engine/engine.h"
+#include "gatewayd/hosts.h"
 
 namespace penstock::gatewayd {
 
@@ -22,7 +23,8 @@ class EngineDataplane : public loop::Dataplane {
   // Called with the generation in force (null: none yet) and the next one, before a worker can adopt it.
   using OnPublish = std::function<void(const flow::Generation*, const flow::Generation&)>;
 
-  EngineDataplane(engine::Engine& engine, OnPublish on_publish) : engine_(engine), on_publish_(std::move(on_publish)) {}
+  EngineDataplane(engine::Engine& engine, Hosts& hosts, OnPublish on_publish)
+      : engine_(engine), hosts_(hosts), on_publish_(std::move(on_publish)) {}
 
   model::FieldErrors prepare(const model::Node& node, std::vector<loop::PortInfo>& ports) override;
   model::FieldErrors prepare_peers(const flow::Generation& generation, const model::Objects<model::Peer>& peers,
@@ -91,6 +93,7 @@ class EngineDataplane : public loop::Dataplane {
   const Tunnel* agreed(uint16_t peer, const std::string& identity) const;  // null: it is not that peer's tunnel
 
   engine::Engine& engine_;
+  Hosts& hosts_;
   const OnPublish on_publish_;
   Tunnels tunnels_;  // control thread, this and the next
   std::optional<Tunnels> next_tunnels_;

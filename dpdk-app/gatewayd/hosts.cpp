@@ -4,6 +4,13 @@
 
 namespace penstock::gatewayd {
 
+bool Hosts::plan(const host::Sizes& sizes) {
+  const std::lock_guard lock(lock_);
+  if (!all_.empty()) return sizes == sizes_;
+  sizes_ = sizes;
+  return true;
+}
+
 // The stack of each worker has secrets of its own: nothing about one tells of another.
 std::unique_ptr<engine::LocalHost> Hosts::make(engine::WorkerState& worker) {
   struct {
@@ -12,11 +19,19 @@ std::unique_ptr<engine::LocalHost> Hosts::make(engine::WorkerState& worker) {
   } secret{};
   if (getrandom(&secret, sizeof secret, 0) != sizeof secret) return nullptr;
   const std::lock_guard lock(lock_);
-  if (limits_ == nullptr) limits_ = std::make_shared<limit::Tables>(secret.limits);
-  auto made = std::make_unique<host::WorkerStack>(host::Sizes{}, worker, secret.key, secret.seed, base::monotonic_now(),
-                                                  limits_);
+  if (limits_ == nullptr) {
+    limits_ = std::make_shared<limit::Tables>(secret.limits);
+    outliers_ = std::make_shared<proxy::OutlierTable>(proxy::Limits{});
+  }
+  auto made = std::make_unique<host::WorkerStack>(sizes_, worker, secret.key, secret.seed, base::monotonic_now(),
+                                                  limits_, outliers_);
   all_.push_back(made.get());
   return made;
+}
+
+void Hosts::on_publish(const route::L7Config* before, const route::L7Config* next) {
+  const std::lock_guard lock(lock_);
+  if (outliers_ != nullptr && next != nullptr) outliers_->prepare(before, *next);
 }
 
 std::vector<host::WorkerStack*> Hosts::all() const {

@@ -130,9 +130,11 @@ int run(const Options& options) {
   auto access_log = AccessLog::start(options.access_log, hosts);
   if (!access_log) return fail(access_log.error());
   telemetry::L7Baselines baselines;
-  EngineDataplane dataplane(**engine, [&](const flow::Generation* before, const flow::Generation& next) {
+  EngineDataplane dataplane(**engine, hosts, [&](const flow::Generation* before, const flow::Generation& next) {
+    const route::L7Config* was = before == nullptr ? nullptr : before->l7.get();
     (*access_log)->on_publish(next.l7);
-    baselines.on_publish(before == nullptr ? nullptr : before->l7.get(), next.l7.get(), hosts.counters());
+    baselines.on_publish(was, next.l7.get(), hosts.counters());
+    hosts.on_publish(was, next.l7.get());
   });
   loop::ControlLoop loop(dataplane, std::move(*store), loop_options());
   if (auto started = loop.start(); !started) return fail(started.error());

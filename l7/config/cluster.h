@@ -6,8 +6,10 @@
 // it, keeps its slot from generation to generation.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -48,15 +50,28 @@ struct ClusterLimits {
 };
 
 struct Cluster {
-  std::string name;   // "Service/namespace/name:port", as metrics and logs say it
+  // "Service/namespace/name:port" or "ServiceSubset/namespace/name:port", as metrics and logs say it.
+  std::string name;
   uint32_t slot = 0;  // stable, below kMaxClusters
   Balancing balancing = Balancing::kRoundRobin;
   ClusterLimits limits;
-  std::vector<Endpoint> endpoints;
+  std::vector<Endpoint> endpoints;  // by address and port
   ProxyHeader proxy_header = ProxyHeader::kNone;
   Balance balance;
   Resilience resilience;
+  uint32_t id = 0;      // of the name alone: what tokens of sessions say, the same in every gateway and process
+  std::string service;  // "namespace/name" of the Service whose endpoints they are
   bool operator==(const Cluster&) const = default;
 };
+
+// The endpoint with that address and port; null: there is none.
+inline const Endpoint* find_endpoint(const Cluster& cluster, const base::IpAddress& address, uint16_t port) {
+  const auto before = [](const Endpoint& each, const auto& place) {
+    return std::pair(each.address, each.port) < place;
+  };
+  const auto at =
+      std::lower_bound(cluster.endpoints.begin(), cluster.endpoints.end(), std::pair(address, port), before);
+  return at != cluster.endpoints.end() && at->address == address && at->port == port ? &*at : nullptr;
+}
 
 }  // namespace penstock::config

@@ -34,10 +34,10 @@ struct PathModifier {
 };
 
 struct Redirect {
-  std::optional<http::Scheme> scheme;  // none: the request's
+  std::optional<http::Scheme> scheme;  // none: that the client used
   std::string hostname;                // empty: the request's
   PathModifier path;
-  uint16_t port = 0;      // 0: the scheme's own when `scheme` is given, else the listener's
+  uint16_t port = 0;      // 0: the scheme's own when `scheme` is given, else that the client used
   uint16_t status = 302;  // 301, 302, 303, 307 or 308
   bool operator==(const Redirect&) const = default;
 };

@@ -48,7 +48,9 @@ struct Maintenance {
 };
 
 struct Listener {
-  std::string name;   // "Gateway/namespace/name/listener"
+  // "Gateway/namespace/name/listener": of several the one that was here first, for as long as it is. Unique; counters
+  // and logs go by it and its slot. Connections go by address, port and protocol: another name does not end them.
+  std::string name;
   uint32_t slot = 0;  // stable
   Protocol protocol = Protocol::kHttp;
   std::vector<base::IpAddress> addresses;  // at least one

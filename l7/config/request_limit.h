@@ -15,6 +15,7 @@
 namespace penstock::config {
 
 constexpr size_t kMaxLimitsPerRequest = 16;    // all of them are asked before any is charged
+constexpr size_t kMaxFoundLimits = 8;          // besides: those that findings of two inspections name
 constexpr size_t kMaxSharesPerContent = 2;     // limits of bandwidth on the content of one request, or of one answer
 constexpr size_t kMaxLimitComponents = 8;      // of one key
 constexpr size_t kMaxPathPatternBytes = 1024;  // as of a path
@@ -59,7 +60,7 @@ struct RequestLimit {
 struct RequestLimits {
   using List = std::vector<uint32_t>;  // into `all`
   struct OfListener {
-    List unrouted;               // of requests that no route serves
+    List unrouted;  // of requests that no route serves; of TCP connections: bandwidth by at most the source
     std::vector<List> of_route;  // by number of route in the listener's table
   };
   std::vector<RequestLimit> all;  // all[i]'s matches are list i of the MatchSet

@@ -1,8 +1,8 @@
 // How requests to a cluster survive endpoints that fail: who is left out for a while, what is tried again and how
 // often, what is opened ahead. Names and meanings are those of Envoy; the budget is Gateway API's retryConstraint.
 //
-// Immutable; owned by the generation, built by control. Numbers that count (failures in a row, requests, retries) are
-// those of each worker, which decides by what it saw itself. 0 switches off what it is the number of.
+// Immutable; owned by the generation, built by control. Failures are counted over all workers; requests and
+// retries of budgets are those of each worker. 0 switches off what it is the number of.
 #pragma once
 
 #include <array>

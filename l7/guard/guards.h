@@ -25,7 +25,7 @@ struct Counted {
   bool inspects = false;  // a pattern of a RequestInspection, else a rule of a RequestAccessPolicy
   std::string object;     // "namespace/name"
   std::string part;       // the pattern; the rule, empty: no rule was met
-  std::string verdict;    // "log", "deny", "tag"; "allowed", "denied", "would_allow", "would_deny"
+  std::string verdict;    // "log", "deny", "tag", "limit"; "allowed", "denied", "would_allow", "would_deny"
 };
 
 struct Set {

@@ -10,18 +10,19 @@ base::Result<void> InspectionScratch::fit(const Inspection& inspection) {
   if (auto fitted = inspection.patterns_.fit(patterns_); !fitted) return fitted;
   found_.resize(std::max(found_.size(), inspection.patterns_.words()));
   one_.resize(found_.size());
+  if (inspection.body_bytes() != 0 && inflater_ == nullptr) inflater_ = std::make_unique<Inflater>();
   return {};
 }
 
 base::Result<Inspection> Inspection::build(const config::Inspection& from) {
   Inspection made;
-  made.body_bytes_ = from.body_bytes;
+  made.uninspectable_ = {from.uninspectable, from.uninspectable_slot, {}, {}, 0};
   std::vector<match::SearchPattern> patterns;
   for (size_t i = 0; i < from.patterns.size(); ++i) {
     const config::InspectionPattern& each = from.patterns[i];
     const std::string owner = "RequestInspection/" + from.name + " spec.patterns[" + std::to_string(i) + "].expression";
     patterns.push_back({{each.expression, owner}, each.ignore_case, each.dot_all});
-    made.of_.push_back({each.action, each.slot, each.tag_name, each.tag_value});
+    made.of_.push_back({each.action, each.slot, each.tag_name, each.tag_value, each.limit_slot});
     if (!each.tag_name.empty()) made.tag_names_.push_back(each.tag_name);
   }
   auto built = match::SearchSet::build(patterns);
@@ -41,6 +42,7 @@ base::Result<Inspection> Inspection::build(const config::Inspection& from) {
       made.ask(at->second, i);
     }
   }
+  if (!made.body_.empty()) made.body_bytes_ = from.body_bytes;
   // A header that is named is asked about by those who ask about all.
   for (auto& [name, mask] : made.named_)
     for (size_t word = 0; word < made.headers_.size(); ++word) mask[word] |= made.headers_[word];
@@ -75,11 +77,13 @@ void Inspection::scan_headers(const http::RequestHead& head, InspectionScratch& 
   look("upgrade", head.upgrade());
 }
 
-void Inspection::scan_body(base::Bytes body, bool is_form, InspectionScratch& scratch) const {
+void Inspection::scan_body(base::Bytes body, base::Bytes inflated, bool is_form, InspectionScratch& scratch) const {
   std::fill(scratch.found_.begin(), scratch.found_.end(), 0);
-  if (body_.empty()) return;
-  const std::string_view text(reinterpret_cast<const char*>(body.data()), std::min<size_t>(body.size(), body_bytes_));
-  scan(text, is_form ? Encoding::kForm : Encoding::kNone, body_, scratch);
+  if (body_bytes_ == 0) return;
+  for (const base::Bytes each : {body, inflated}) {
+    const std::string_view text(reinterpret_cast<const char*>(each.data()), std::min<size_t>(each.size(), body_bytes_));
+    if (!text.empty()) scan(text, is_form ? Encoding::kForm : Encoding::kNone, body_, scratch);
+  }
 }
 
 void Inspection::scan(std::string_view text, Encoding encoding, const Mask& mask, InspectionScratch& scratch) const {

@@ -1,5 +1,7 @@
 #include "l7/h1/start_line.h"
 
+#include <algorithm>
+
 #include "l7/h1/field_line.h"
 #include "l7/h1/scan.h"
 #include "l7/http/chars.h"
@@ -142,11 +144,13 @@ Refusal parse_status_line(Slice line, http::ResponseHead& head) {
   if (const Refusal r = parse_version(text.substr(0, space), head.version, head.ambiguity); r != Refusal::kNone)
     return r;
   const std::string_view rest = text.substr(space + 1);
-  if (rest.size() < 4 || !http::all(rest.substr(0, 3), http::kDigit) || rest[3] != ' ') return Refusal::bad_status_line;
+  if (rest.size() < 3 || !http::all(rest.substr(0, 3), http::kDigit)) return Refusal::bad_status_line;
+  // Servers leave out the space before a phrase that is empty, against RFC 9112 4. It can mean nothing else.
+  if (rest.size() > 3 && rest[3] != ' ') return Refusal::bad_status_line;
   const int status = (rest[0] - '0') * 100 + (rest[1] - '0') * 10 + (rest[2] - '0');
   if (!http::is_status(static_cast<unsigned>(status))) return Refusal::bad_status;
   head.status = static_cast<uint16_t>(status);
-  head.reason_slice = slice_of(rest.substr(4), head.arena);
+  head.reason_slice = slice_of(rest.substr(std::min<size_t>(4, rest.size())), head.arena);
   return Refusal::kNone;
 }
 

@@ -22,7 +22,16 @@ tcp::Tuning tuning() {
 proxy::Limits limits_of(const Sizes& sizes) {
   proxy::Limits limits;
   limits.connections = sizes.connections;
+  limits.clients = limits.exchanges = sizes.connections / 2;
+  limits.upstreams = sizes.connections / 4;
+  limits.messages = sizes.requests;
   return limits;
+}
+
+// Records of segments and ranges of reassembly in proportion to the bytes they are about.
+tcp::Limits memory_of(const Sizes& sizes) {
+  const uint32_t chunks = sizes.stream_mebibytes * static_cast<uint32_t>((1u << 20) / tcp::kChunkBytes);
+  return {.chunks = chunks, .records = chunks * 4, .ranges = chunks / 2};
 }
 
 tcp::Tuple tuple_of(const engine::Packet& p) {
@@ -38,11 +47,14 @@ constexpr base::Nanos kPublishEvery = 10'000'000;
 }  // namespace
 
 WorkerStack::WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
-                         base::Nanos now, std::shared_ptr<limit::Tables> limits)
+                         base::Nanos now, std::shared_ptr<limit::Tables> limits,
+                         std::shared_ptr<proxy::OutlierTable> outliers)
     : worker_(worker),
-      stack_(tuning(), sizes.memory, sizes.connections, key, now),
+      half_open_(sizes.half_open),
+      stack_(tuning(), memory_of(sizes), sizes.connections, key, now),
       net_(stack_, worker, seed),
-      proxy_(net_, limits_of(sizes), seed, now, limit::Limiter(std::move(limits), worker.counters->limits)),
+      proxy_(net_, limits_of(sizes), seed, now, limit::Limiter(std::move(limits), worker.counters->limits),
+             std::move(outliers)),
       writer_(worker.pool) {}
 
 // Before others are opened, so that there is room for those.
@@ -87,11 +99,16 @@ void WorkerStack::adopt(const flow::Generation& generation) {
         same->index = i;
         continue;
       }
-      const uint32_t id = stack_.listen({.address = address, .first_port = listener.port, .last_port = listener.port});
+      const uint32_t id = stack_.listen({.address = address,
+                                         .first_port = listener.port,
+                                         .last_port = listener.port,
+                                         .half_open = half_open_,
+                                         .half_open_per_source = std::max(half_open_ / 8, 1u)});
       if (id != tcp::kNone) open_.push_back({.address = address, .port = listener.port, .tcp = id, .index = i});
     }
   }
   look_at_ports();
+  stack_.shared().tuning.pacing = generation.settings.tcp_pacing;
   proxy_.adopt(config, worker_.id);
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;

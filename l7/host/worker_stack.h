@@ -22,15 +22,20 @@
 namespace penstock::host {
 
 struct Sizes {
-  uint32_t connections = 256 * 1024;  // of both sides, TIME-WAIT included
-  tcp::Limits memory;
+  uint32_t connections =
+      256 * 1024;                   // of both sides, TIME-WAIT included; half of them clients', a quarter to endpoints
+  uint32_t requests = 16 * 1024;    // under way
+  uint32_t stream_mebibytes = 256;  // bytes of connections
+  uint32_t half_open = 1024;        // of a listener, an eighth of one source; beyond: SYN cookies
+  bool operator==(const Sizes&) const = default;
 };
 
 class WorkerStack final : public engine::LocalHost {
  public:
-  // `limits`: what all workers share; null: its own.
+  // `limits` and `outliers`: what all workers share; null: its own.
   WorkerStack(const Sizes& sizes, const engine::WorkerState& worker, const tcp::HashKey& key, uint32_t seed,
-              base::Nanos now, std::shared_ptr<limit::Tables> limits = nullptr);
+              base::Nanos now, std::shared_ptr<limit::Tables> limits = nullptr,
+              std::shared_ptr<proxy::OutlierTable> outliers = nullptr);
 
   void adopt(const flow::Generation& generation) override;
   void recognise(engine::Packet* const* packets, unsigned count) override;
@@ -63,6 +68,7 @@ class WorkerStack final : public engine::LocalHost {
   void publish_counters(base::Nanos now);
 
   const engine::WorkerState& worker_;
+  const uint32_t half_open_;
   tcp::Stack stack_;
   StackNet net_;
   proxy::Proxy<StackNet> proxy_;

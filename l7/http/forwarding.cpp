@@ -89,10 +89,13 @@ void put_host(const RequestHead& head, auto& out) {
   }
 }
 
+bool believes_sender(const ForwardingPolicy& policy) {
+  return policy.trusted_hops > 0 && policy.x_forwarded == Chain::kAppend;
+}
+
 // What one entry of the chain would say of itself: kept from a trusted sender, ours otherwise.
 Fault set_if_ours(Fields& fields, FieldId id, const ForwardingPolicy& policy, std::string_view own) {
-  if (policy.trusted_hops > 0 && policy.x_forwarded == Chain::kAppend && !fields.value_of(id).empty())
-    return Fault::kNone;
+  if (believes_sender(policy) && !fields.value_of(id).empty()) return Fault::kNone;
   return fields.set(id, own);
 }
 
@@ -163,6 +166,20 @@ base::IpAddress client_address(const Fields& fields, const Arrival& arrival, con
   if (count < policy.trusted_hops) return arrival.peer;
   const auto address = address_of(last[(count - policy.trusted_hops) % last.size()]);
   return address ? *address : arrival.peer;
+}
+
+Entrance client_entrance(const Fields& fields, const Entrance& arrived, const ForwardingPolicy& policy) {
+  Entrance entrance = arrived;
+  if (!believes_sender(policy)) return entrance;
+  const std::string_view proto = fields.value_of(FieldId::kXForwardedProto);
+  for (const Scheme scheme : {Scheme::kHttp, Scheme::kHttps})
+    if (equals_lower(proto, scheme_text(scheme))) entrance.scheme = scheme;
+  if (entrance.scheme != arrived.scheme) entrance.port = entrance.scheme == Scheme::kHttps ? 443 : 80;
+  const std::string_view text = fields.value_of(FieldId::kXForwardedPort);
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error == std::errc{} && end == text.data() + text.size() && port != 0) entrance.port = port;
+  return entrance;
 }
 
 Fault add_forwarding_fields(RequestHead& head, const Arrival& arrival, const ForwardingPolicy& policy) {

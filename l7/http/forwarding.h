@@ -48,7 +48,18 @@ struct Arrival {
 // X-Forwarded-For from the right; the peer's when there are fewer entries or that entry is no address.
 base::IpAddress client_address(const Fields& fields, const Arrival& arrival, const ForwardingPolicy& policy);
 
-// Writes the fields into a request on its way to a server. Before it, nothing of them is changed by a codec.
+// How the client addressed its request: as it arrived, or as the sender says in X-Forwarded-Proto ("http", "https") and
+// X-Forwarded-Port where it is believed (a trusted hop, and kAppend). A scheme that differs brings its own port. What
+// the target says counts for nothing: anybody can write "https://" into it.
+struct Entrance {
+  Scheme scheme = Scheme::kHttp;
+  uint16_t port = 0;
+  bool operator==(const Entrance&) const = default;
+};
+Entrance client_entrance(const Fields& fields, const Entrance& arrived, const ForwardingPolicy& policy);
+
+// Writes the fields into a request on its way to a server, before any filter changes it: the host is the one that the
+// client sent. Before it, nothing of them is changed by a codec.
 Fault add_forwarding_fields(RequestHead& head, const Arrival& arrival, const ForwardingPolicy& policy);
 
 // The request's id: the one it brought if the policy keeps it and it is usable (visible characters, bounded), else a

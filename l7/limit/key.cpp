@@ -76,14 +76,17 @@ bool add_text(Kind kind, std::optional<std::string_view> text, KeyHash& hash) {
   return true;
 }
 
+void add_source(const config::LimitComponent& component, const base::IpAddress& source, KeyHash& hash) {
+  const uint8_t length = source.is_v4() ? component.v4_length : component.v6_length;
+  hash.add(component.kind, base::Prefix{source, length}.network().address);
+}
+
 bool add_component(const config::LimitComponent& component, const Subject& request, KeyHash& hash) {
   const http::RequestHead& head = request.head;
   switch (component.kind) {
-    case Kind::kSource: {
-      const uint8_t length = request.source.is_v4() ? component.v4_length : component.v6_length;
-      hash.add(component.kind, base::Prefix{request.source, length}.network().address);
+    case Kind::kSource:
+      add_source(component, request.source, hash);
       return true;
-    }
     case Kind::kHeader:
     case Kind::kQuery: {
       const auto text = request.matches.value(component.subject, head, request.scratch);
@@ -115,6 +118,12 @@ std::optional<uint64_t> key_of(const config::RequestLimit& limit, const Subject&
   KeyHash hash(secret, limit.slot);
   for (const config::LimitComponent& each : limit.key)
     if (!add_component(each, request, hash)) return std::nullopt;
+  return hash.value();
+}
+
+uint64_t key_of(const config::RequestLimit& limit, const base::IpAddress& source, const tcp::HashKey& secret) {
+  KeyHash hash(secret, limit.slot);
+  for (const config::LimitComponent& each : limit.key) add_source(each, source, hash);
   return hash.value();
 }
 

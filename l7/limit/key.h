@@ -27,5 +27,7 @@ struct Subject {
 };
 
 std::optional<uint64_t> key_of(const config::RequestLimit& limit, const Subject& request, const tcp::HashKey& secret);
+// The same of a key that is nothing but the source.
+uint64_t key_of(const config::RequestLimit& limit, const base::IpAddress& source, const tcp::HashKey& secret);
 
 }  // namespace penstock::limit

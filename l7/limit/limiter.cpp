@@ -139,12 +139,11 @@ void Limiter::add_share(const Asked& asked, Decision& decision) {
   shares.all[shares.count++] = {limit.slot, rates_[asked.limit].mark, asked.key};
 }
 
-Decision Limiter::ask(std::span<const uint32_t> first, std::span<const uint32_t> second, const Subject& request,
-                      base::Nanos now) {
-  std::array<Asked, config::kMaxLimitsPerRequest> all;
+Decision Limiter::ask(const Lists& lists, const Subject& request, base::Nanos now) {
+  std::array<Asked, config::kMaxLimitsPerRequest + config::kMaxFoundLimits> all;
   size_t count = 0;
   Decision decision;
-  for (const std::span<const uint32_t> list : {first, second}) {
+  for (const std::span<const uint32_t> list : lists) {
     for (const uint32_t number : list) {
       const config::RequestLimit& limit = limits_->all[number];
       if (count == all.size() || !request.matches.meets(number, request.head, request.scratch)) continue;
@@ -153,7 +152,7 @@ Decision Limiter::ask(std::span<const uint32_t> first, std::span<const uint32_t>
       if (!limit.key.empty()) {
         const auto key = key_of(limit, request, tables_->secret);
         if (!key) continue;
-        asked.key = (*key ^ uint64_t{rates_[number].mark} << 24) | 1;  // not what another limit in this slot had
+        asked.key = bucket_of(number, *key);
       }
       if (limit.measure != config::RequestLimit::Measure::kRequests) {
         add_share(asked, decision);
@@ -166,9 +165,29 @@ Decision Limiter::ask(std::span<const uint32_t> first, std::span<const uint32_t>
   }
   for (size_t i = 0; i < count; ++i) settle(all[i], decision, now);
   if (decision.limited) return decision;
+  count_shares(decision);
+  return decision;
+}
+
+Decision Limiter::join(std::span<const uint32_t> list, const base::IpAddress& source) {
+  Decision decision;
+  for (const uint32_t number : list) {
+    const config::RequestLimit& limit = limits_->all[number];
+    const uint64_t key = limit.key.empty() ? 0 : bucket_of(number, key_of(limit, source, tables_->secret));
+    add_share({number, 0, key, BucketResult::kPass}, decision);
+  }
+  count_shares(decision);
+  return decision;
+}
+
+// Not what another limit in this slot had.
+uint64_t Limiter::bucket_of(uint32_t number, uint64_t key) const {
+  return (key ^ uint64_t{rates_[number].mark} << 24) | 1;
+}
+
+void Limiter::count_shares(const Decision& decision) {
   for (const Shares* shares : {&decision.request_content, &decision.response_content})
     for (size_t i = 0; i < shares->count; ++i) counters_[shares->all[i].slot].passed.packets.add(1);
-  return decision;
 }
 
 // When all were asked: what one of them counts, keeps or gives back.
@@ -199,10 +218,10 @@ uint32_t Limiter::draw(const Shares& shares, size_t bytes, base::Nanos now, base
   uint64_t most = std::min<uint64_t>(bytes, kMostDrawn);
   for (size_t i = 0; i < shares.count; ++i) {
     const Share& share = shares.all[i];
-    const uint32_t number = share.slot < of_slot_.size() ? of_slot_[share.slot] : kNoLimit;
-    if (number == kNoLimit || rates_[number].mark != share.mark) continue;
-    taken[count++] = {number, 0, share.key, BucketResult::kPass};
-    most = std::min(most, std::max<uint64_t>(1, static_cast<uint64_t>(limits_->all[number].burst / 16)));
+    const auto number = number_of(share.slot);
+    if (!number || rates_[*number].mark != share.mark) continue;
+    taken[count++] = {*number, 0, share.key, BucketResult::kPass};
+    most = std::min(most, std::max<uint64_t>(1, static_cast<uint64_t>(limits_->all[*number].burst / 16)));
   }
   for (size_t i = 0; i < count; ++i) {
     taken[i].units = static_cast<uint32_t>(most * 8);

@@ -9,8 +9,8 @@
 // All limits of a request are asked; only when none refuses has it been charged by any. Limits in shadow are asked and
 // charged like others, but refuse nothing. Of a request that is refused only the limits that refuse it count.
 //
-// Limits of bandwidth refuse nobody: ask() says which the content of the request and of its answer are under, and
-// draw() gives credit for bytes as long as all of those have it.
+// Limits of bandwidth refuse nobody: ask() says which the content of the request and of its answer are under, join()
+// the same of a TCP connection, and draw() gives credit for bytes as long as all of those have it.
 //
 // Owner: Tables are the process's, a Limiter is its proxy's. Thread: the worker's; counters are read by anybody.
 // Memory: allocated by adopt(), nothing by ask(). Buckets are found by the limit's slot, which survives changes of
@@ -56,6 +56,9 @@ struct Shares {
   uint8_t count = 0;
 };
 
+// Into RequestLimits::all: of the listener, of the action, and what findings of inspections name.
+using Lists = std::array<std::span<const uint32_t>, 3>;
+
 struct Decision {
   bool limited = false;
   bool table_full = false;                      // a limit had no room for the key
@@ -76,9 +79,15 @@ class Limiter {
   void adopt(const config::RequestLimits& limits);
   bool any() const { return !rates_.empty(); }
 
-  // Numbers of limits, of two lists that have none in common.
-  Decision ask(std::span<const uint32_t> first, std::span<const uint32_t> second, const Subject& request,
-               base::Nanos now);
+  // Numbers of limits; no two lists have one in common.
+  Decision ask(const Lists& lists, const Subject& request, base::Nanos now);
+  // `list`: limits of bandwidth whose keys are at most the source.
+  Decision join(std::span<const uint32_t> list, const base::IpAddress& source);
+  // Of the limit that has the slot in the adopted configuration.
+  std::optional<uint32_t> number_of(uint32_t slot) const {
+    if (slot >= of_slot_.size() || of_slot_[slot] == kNoLimit) return std::nullopt;
+    return of_slot_[slot];
+  }
 
   // Credit for up to `bytes` of content, from all shares or from none; 0: ask again at `again`. A share whose limit is
   // no more is no limit.
@@ -107,7 +116,9 @@ class Limiter {
   base::Nanos debt(const Asked& asked, base::Nanos now);
   void judge(const Asked& asked, Decision& decision, base::Nanos now);
   void settle(const Asked& asked, Decision& decision, base::Nanos now);
+  uint64_t bucket_of(uint32_t number, uint64_t key) const;
   void add_share(const Asked& asked, Decision& decision);
+  void count_shares(const Decision& decision);
   void show(const Asked& asked, Decision& decision, base::Nanos now);
 
   std::shared_ptr<Tables> tables_;

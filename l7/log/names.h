@@ -21,7 +21,7 @@ class Names {
   std::string_view listener(uint32_t slot) const;              // "Gateway/namespace/name/listener"
   std::string_view route(uint32_t slot) const;                 // "namespace/name"
   std::string_view rule(uint32_t route, uint16_t rule) const;  // as the user named it
-  std::string_view cluster(uint32_t slot) const;               // "Service/namespace/name:port"
+  std::string_view cluster(uint32_t slot) const;               // as config::Cluster::name says
 
   const guard::Counted* guard(uint32_t slot) const;  // null: none
 

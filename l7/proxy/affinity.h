@@ -21,20 +21,34 @@ template <Net N>
 const config::Backend* Proxy<N>::choose_backend(Exchange& x, const config::Action& action) {
   const config::SessionPersistence* how = session_persistence(action.filters);
   if (how == nullptr) return config::pick_backend(action, random_.next32());
-  const auto token = open_token(session_of(*how, message_of(x).request), config_->session_key);
-  if (token && is_alive(*token, *how, seconds_now())) {
-    for (const config::Backend& backend : action.backends) {
-      if (backend.cluster == config::kNoCluster || clusters_.slot_of(backend.cluster) != token->cluster) continue;
-      const config::Endpoint* endpoint = clusters_.find(token->cluster, token->endpoint);
-      x.session_moved = true;  // until its own endpoint answers
-      if (endpoint == nullptr || endpoint_tag(endpoint->address, endpoint->port, config_->session_key) != token->tag)
-        return &backend;
-      x.session = token->endpoint;
-      x.session_born = token->born;
-      return &backend;
+  const config::Backend* backend = find_session(x, action, *how);
+  if (backend == nullptr) backend = config::pick_backend(action, random_.next32());
+  if (backend != nullptr && backend->cluster != config::kNoCluster)
+    x.session_cluster = config_->clusters[backend->cluster].id;
+  return backend;
+}
+
+// The backend of the request's session, and into `x` its endpoint. Null: there is no session that counts here.
+template <Net N>
+const config::Backend* Proxy<N>::find_session(Exchange& x, const config::Action& action,
+                                              const config::SessionPersistence& how) const {
+  const auto opened = open_token(session_of(how, messages_.at(x.message).request), config_->session_keys.all());
+  if (!opened || !is_alive(opened->token, how, config_->session_keys.now())) return nullptr;
+  const SessionToken& token = opened->token;
+  for (const config::Backend& backend : action.backends) {
+    if (backend.cluster == config::kNoCluster) continue;
+    const config::Cluster& cluster = config_->clusters[backend.cluster];
+    if (cluster.id != token.cluster) continue;
+    x.session_moved = true;  // until its own endpoint answers
+    const config::Endpoint* endpoint = config::find_endpoint(cluster, token.address, token.port);
+    if (endpoint != nullptr && clusters_.find(clusters_.slot_of(backend.cluster), endpoint->slot) != nullptr) {
+      x.session = endpoint->slot;
+      x.session_born = token.born;
+      x.session_renewed = opened->of_old_key;
     }
+    return &backend;
   }
-  return config::pick_backend(action, random_.next32());
+  return nullptr;
 }
 
 template <Net N>
@@ -58,16 +72,18 @@ template <Net N>
 bool Proxy<N>::tell_session(Exchange& x, http::ResponseHead& head) {
   if (x.rule_filters == nullptr || !x.rule_filters->session) return true;
   const config::SessionPersistence& how = *x.rule_filters->session;
-  const uint32_t now = seconds_now();
+  const config::SessionKeys& keys = config_->session_keys;
+  if (keys.count == 0) return true;
+  const uint32_t now = keys.now();
   const bool same = x.endpoint == x.session;
-  if (same && how.idle_seconds == 0) return true;
+  if (same && how.idle_seconds == 0 && !x.session_renewed) return true;
   if (!same) {
     counters_.count(Count::sessions_begun);
     if (x.session_moved) counters_.count(Count::sessions_moved);
     x.session_born = now;
   }
-  const uint32_t tag = endpoint_tag(x.record.backend, x.record.backend_port, config_->session_key);
-  const auto sealed = seal({x.cluster, x.endpoint, tag, x.session_born, now}, config_->session_key);
+  const auto sealed =
+      seal({x.record.backend, x.record.backend_port, x.session_cluster, x.session_born, now}, keys.keys[0]);
   const std::string_view token(sealed.data(), sealed.size());
   if (how.type == config::SessionPersistence::Type::kHeader)
     return head.fields.set(how.name, token) == http::Fault::kNone;
@@ -78,7 +94,7 @@ bool Proxy<N>::tell_session(Exchange& x, http::ResponseHead& head) {
   cookie.put("; Path=/; HttpOnly");
   if (how.permanent) {
     cookie.put("; Max-Age=");
-    cookie.put_number(how.absolute_seconds - std::min(how.absolute_seconds, now - x.session_born));
+    cookie.put_number(how.absolute_seconds - std::min(how.absolute_seconds, age(x.session_born, now)));
   }
   return !cookie.overflowed() && head.fields.add(http::FieldId::kSetCookie, cookie.view()) == http::Fault::kNone;
 }

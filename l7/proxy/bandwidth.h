@@ -1,10 +1,11 @@
-// Part of proxy.h: content under limits of bandwidth (l7/limit), or slowed down by a fault filter.
+// Part of proxy.h: content and tunnels under limits of bandwidth (l7/limit), or slowed down by a fault filter.
 //
 // A side is asked for content only as far as there is credit for it: what is not read keeps its window shut. Credit is
 // drawn for what can be read and passed on at once, so hardly any is left over at an exchange's end; without credit the
 // exchange waits by its deadline. Who waits asks again when the bucket should hold what it asked for: of several that
-// wait for one bucket whoever wakes first has it, by chance. A pause is no idleness of the stream. Not measured: heads,
-// trailers, tunnels, answers of the gateway itself.
+// wait for one bucket whoever wakes first has it, by chance. A pause is no idleness of the stream. A tunnel is
+// under the limits that its request was under, a TCP connection under those of its listener, both ways. Not measured:
+// heads, trailers, answers of the gateway itself.
 #pragma once
 
 #include "l7/proxy/proxy.h"

@@ -12,6 +12,7 @@ using http::FieldId;
 
 constexpr std::string_view kRequestMethod = "access-control-request-method";
 constexpr std::string_view kRequestHeaders = "access-control-request-headers";
+constexpr const char* kExposeHeaders = "access-control-expose-headers";
 constexpr size_t kMaxListBytes = 4096;  // of names in one field; Gateway API's 64 names of 256 are never that long
 
 bool allows(std::string_view pattern, std::string_view origin) {
@@ -45,6 +46,21 @@ bool put_allowed(const config::Cors& cors, const char* name, const std::vector<s
   if (!is_any(list)) return put_list(name, list, fields);
   if (!cors.credentials) return fields.set(name, "*") == Fault::kNone;
   return asked.empty() || fields.set(name, asked) == Fault::kNone;
+}
+
+// The names of what the answer has; no page may read a Set-Cookie. Those for which there is no room stay hidden.
+bool expose_all(http::Fields& fields) {
+  http::Text<kMaxListBytes> text;
+  for (const http::Field& field : fields) {
+    const std::string_view name = fields.name(field);
+    if (field.id == FieldId::kSetCookie || name.starts_with("access-control-")) continue;
+    if (text.view().size() + name.size() + 2 > kMaxListBytes) break;
+    if (!text.empty()) text.put(", ");
+    text.put(name);
+  }
+  if (!text.empty()) return fields.set(kExposeHeaders, text.view()) == Fault::kNone;
+  fields.remove(kExposeHeaders);
+  return true;
 }
 
 // Who asked decides what is answered: caches must know (Fetch, CORS protocol and HTTP caches).
@@ -95,8 +111,9 @@ bool write_preflight(const config::Cors& cors, std::string_view origin, const ht
 }
 
 bool write_cors(const config::Cors& cors, std::string_view origin, http::ResponseHead& head) {
-  return put_origin(cors, origin, head.fields) &&
-         put_list("access-control-expose-headers", cors.expose_headers, head.fields);
+  if (!put_origin(cors, origin, head.fields)) return false;
+  if (cors.credentials && is_any(cors.expose_headers)) return expose_all(head.fields);
+  return put_list(kExposeHeaders, cors.expose_headers, head.fields);
 }
 
 }  // namespace penstock::proxy

@@ -2,8 +2,9 @@
 // answers carry.
 //
 // An origin that is not allowed gets no field, and its preflight goes on to the backend, which may know better (as
-// Envoy does). "*" in the configuration is written as "*" where credentials are not asked for; where they are, "*"
-// would mean nothing to a browser, and what was asked for is named. Pure; false: the fields did not fit.
+// Envoy does). "*" in the configuration is written as "*" where credentials are not allowed. Where they are, "*" would
+// mean nothing to a browser, and Gateway API forbids it: methods and fields are those that were asked for, none if
+// none were, and what a page may read are the fields that the answer has. Pure; false: the fields did not fit.
 #pragma once
 
 #include <string_view>

@@ -52,6 +52,11 @@ namespace penstock::proxy {
   X(drains_cut, "exchanges that had not ended when the time to drain was over")                   \
   X(filters_failed, "requests answered 500: a filter's change did not fit into the request")      \
   X(held_bodies_exhausted, "requests refused: Limits::held_bodies wait to be inspected")          \
+  X(contents_inflated, "compressed contents that inspections looked into")                        \
+  X(contents_cut, "of them those that hold more than inspections look at")                        \
+  X(uninspectable_coding, "contents in a coding that inspections cannot take off")                \
+  X(uninspectable_corrupt, "contents that are not, or not only, what Content-Encoding says")      \
+  X(uninspectable_sparse, "contents that hold little behind many compressed bytes")               \
   X(limit_table_full, "requests refused: no room for another key of a rate limit")                \
   X(log_lost, "access records for which there was no room in the ring")
 

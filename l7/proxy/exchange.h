@@ -100,7 +100,8 @@ struct MirrorCopy {
 
 // The beginning of a request's content, until it may go on.
 struct HeldBody {
-  std::unique_ptr<uint8_t[]> bytes = std::make_unique_for_overwrite<uint8_t[]>(config::kMaxInspectedBody);
+  std::unique_ptr<uint8_t[]> bytes =
+      std::make_unique_for_overwrite<uint8_t[]>(config::encoded_room(config::kMaxInspectedBody));
 };
 
 // Content of one direction that is passed on no faster than limits of bandwidth allow (bandwidth.h).
@@ -125,7 +126,8 @@ struct ExchangeState {
   uint32_t endpoint = kNone;                                // slot, of the running or last try
   uint32_t avoid = kNone;                                   // slot, of the try that failed
   uint32_t session = kNone;                                 // slot, of the endpoint that the client's session has
-  uint32_t session_born = 0;                                // seconds
+  uint32_t session_born = 0;                                // seconds since 1970
+  uint32_t session_cluster = 0;                             // config::Cluster::id
   uint64_t hash = 0;                                        // for the cluster's policy
   uint32_t next_waiting = kNone, previous_waiting = kNone;  // for a connection of the cluster; in kHead, by age
 
@@ -136,8 +138,12 @@ struct ExchangeState {
   base::Nanos moved_at = 0;
   base::Nanos aside_began = 0;
 
+  // Slots of RateLimits that findings named, in head and content, and how many of them were asked.
+  std::array<uint16_t, 2 * config::kMaxFoundLimits> found_limits;
+  uint8_t limits_found = 0, limits_asked = 0;
   std::array<uint32_t, 2> inspections{kNone, kNone};  // slots of those that look at the content
-  uint32_t hold_bytes = 0;                            // so much of it
+  uint32_t hold_bytes = 0;                            // so much of it; compressed, it is more that is held
+  uint32_t hold_most = 0;
   uint32_t held = kNone, held_size = 0, held_at = 0;
 
   RetryPolicy retry;
@@ -166,10 +172,11 @@ struct ExchangeState {
   bool client_finished = false;  // kTunnel: the end was passed on
   bool backend_finished = false;
   bool mirrors_begun = false;
-  bool hashed = false;         // the request has what the cluster's policy hashes
-  bool session_moved = false;  // it had an endpoint
-  bool aside_session = false;  // `aside` is to the session's endpoint
-  bool reset_wanted = false;   // by a fault filter: in place of an answer
+  bool hashed = false;           // the request has what the cluster's policy hashes
+  bool session_moved = false;    // it had an endpoint
+  bool session_renewed = false;  // its token is told anew
+  bool aside_session = false;    // `aside` is to the session's endpoint
+  bool reset_wanted = false;     // by a fault filter: in place of an answer
 
   Paced request_pace, response_pace;
 
@@ -177,8 +184,9 @@ struct ExchangeState {
   const config::Filters* backend_filters = nullptr;  // likewise
   const config::Filters* body_filters = nullptr;     // whose direct response's body is sent
   size_t body_at = 0;
-  std::string_view rule_origin, backend_origin;  // of CORS, in the request's arena
-  std::string_view limit_policy, limit_state;    // of the response fields of rate limits, likewise
+  std::string_view origin;                     // that the rule's CORS allows, in the request's arena
+  std::string_view limit_policy, limit_state;  // of the response fields of rate limits, likewise
+  uint64_t retry_after = 0;                    // seconds, of a request that a rate limit refused
   std::optional<http::InterimGate> gate;
   std::array<MirrorCopy, kMaxMirrors> mirrors;
 

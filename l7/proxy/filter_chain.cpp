@@ -55,7 +55,7 @@ void fault(const config::Fault& fault, const http::RequestHead& head, http::Resp
 bool redirect(const config::Redirect& redirect, const RequestAt& at, const http::RequestHead& head,
               http::ResponseHead& answer, FilterVerdict& verdict) {
   PathBuffer buffer;
-  const auto location = route::compose_location(redirect, head, at.listener_port, at.prefix_bytes, buffer);
+  const auto location = route::compose_location(redirect, head, at.port, at.prefix_bytes, buffer);
   answer_with(redirect.status, answer, verdict);
   return location && answer.fields.add(http::FieldId::kLocation, *location) == http::Fault::kNone;
 }
@@ -70,8 +70,8 @@ bool rewrite(const config::Rewrite& rewrite, const RequestAt& at, http::RequestH
   if (!rewrite.hostname.empty() && head.set_authority(rewrite.hostname) != http::Fault::kNone) return false;
   if (rewrite.path.kind == config::PathModifier::Kind::kNone || !head.path().starts_with('/')) return true;
   PathBuffer buffer;
-  const auto path = route::modify_path(rewrite.path, head.path(), at.prefix_bytes, buffer);
-  return path && head.set_path(*path, at.path) == http::Fault::kNone;
+  const auto path = route::modify_path(rewrite.path, at.path, at.prefix_bytes, buffer);
+  return path && head.set_path(*path, at.policy) == http::Fault::kNone;
 }
 
 }  // namespace
@@ -97,12 +97,10 @@ bool change_fields(const std::vector<config::HeaderChange>& changes, http::Field
 FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at, http::RequestHead& head,
                              http::ResponseHead& answer, Random& random) {
   FilterVerdict verdict;
-  if (filters.cors) {
-    verdict.origin = allowed_origin(*filters.cors, head);
-    if (!verdict.origin.empty() && is_preflight(head)) {
-      answer_with(http::kNoContent, answer, verdict);
-      return write_preflight(*filters.cors, verdict.origin, head, answer) ? verdict : failed(answer, verdict);
-    }
+  if (filters.cors && !at.origin.empty() && is_preflight(head)) {
+    answer_with(http::kNoContent, answer, verdict);
+    verdict.preflight = true;
+    return write_preflight(*filters.cors, at.origin, head, answer) ? verdict : failed(answer, verdict);
   }
   if (filters.fault) {
     fault(*filters.fault, head, answer, random, verdict);
@@ -110,10 +108,7 @@ FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at
   }
   if (filters.redirect)
     return redirect(*filters.redirect, at, head, answer, verdict) ? verdict : failed(answer, verdict);
-  if (filters.direct) {
-    const bool done = direct(*filters.direct, answer, verdict) && filter_response(filters, verdict.origin, answer);
-    return done ? verdict : failed(answer, verdict);
-  }
+  if (filters.direct) return direct(*filters.direct, answer, verdict) ? verdict : failed(answer, verdict);
   if (!change_fields(filters.request, head.fields)) return failed(answer, verdict);
   if (filters.rewrite && !rewrite(*filters.rewrite, at, head)) return failed(answer, verdict);
   return verdict;
@@ -131,12 +126,6 @@ bool write_direct(const config::DirectResponse& direct, http::ResponseHead& answ
     done &= answer.fields.add(http::FieldId::kRetryAfter, seconds) == http::Fault::kNone;
   }
   return done;
-}
-
-bool filter_response(const config::Filters& filters, std::string_view origin, http::ResponseHead& head) {
-  const bool changed = change_fields(filters.response, head.fields);
-  if (!filters.cors || origin.empty()) return changed;
-  return write_cors(*filters.cors, origin, head) && changed;
 }
 
 }  // namespace penstock::proxy

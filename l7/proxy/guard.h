@@ -71,6 +71,7 @@ bool Proxy<N>::note_finding(Exchange& x, const guard::Inspection::Pattern& patte
   counters_.count_guard(pattern.slot);
   if (x.record.findings++ == 0) x.record.finding = pattern.slot;
   if (pattern.action == config::InspectionAction::kDeny && denied == kNone) denied = pattern.slot;
+  if (pattern.action == config::InspectionAction::kLimit) note_limit(x, pattern.limit_slot);
   return pattern.action != config::InspectionAction::kTag ||
          message_of(x).request.fields.add(pattern.tag_name, pattern.tag_value) == http::Fault::kNone;
 }
@@ -85,6 +86,8 @@ void Proxy<N>::proceed(Exchange& x) {
     return answer(x, 503, kOverload);
   }
   x.held_size = x.held_at = 0;
+  x.hold_most =
+      guard::codings_of(message_of(x).request.fields).count != 0 ? config::encoded_room(x.hold_bytes) : x.hold_bytes;
   const config::Listener* listener = listener_of(client_of(x));
   x.try_until = listener != nullptr && listener->timeouts.header != 0 ? now_ + listener->timeouts.header : 0;
   x.phase = Phase::kHolding;
@@ -102,7 +105,7 @@ typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
     x.expects_continue = false;
     return Ran::kMoved;
   }
-  const size_t room = paced_room(x.request_pace, client.connection, x.hold_bytes - x.held_size);
+  const size_t room = paced_room(x.request_pace, client.connection, x.hold_most - x.held_size);
   const h1::Step step = x.down.next(net_, client.connection, room, client.dead, now_);
   switch (step.event) {
     case h1::Event::kMore:
@@ -114,7 +117,7 @@ typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
       std::memcpy(held_bodies_.at(x.held).bytes.get() + x.held_size, step.data.data(), step.data.size());
       x.held_size += static_cast<uint32_t>(step.data.size());
       net_.consume(client.connection, step.consumed, now_);
-      if (x.held_size == x.hold_bytes) inspect_content(x);
+      if (x.held_size == x.hold_most) inspect_content(x);
       return Ran::kMoved;
     case h1::Event::kEnd:
       net_.consume(client.connection, step.consumed, now_);
@@ -132,6 +135,39 @@ typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
   return on_broken_request(x);
 }
 
+// The content without its codings, as far as those want to see it who look at it.
+template <Net N>
+guard::Inflation Proxy<N>::read_content(const Exchange& x, base::Bytes held) {
+  const guard::Set& set = config_->guards;
+  const guard::Codings codings = guard::codings_of(messages_.at(x.message).request.fields);
+  uint32_t most = 0;
+  for (const uint32_t slot : x.inspections)
+    if (slot < set.inspections.size() && set.inspections[slot] != nullptr)
+      most = std::max(most, set.inspections[slot]->body_bytes());
+  most = std::min(most, x.hold_bytes);  // as it was when so much was held
+  if (most == 0 || held.empty()) return {};
+  const bool whole = x.request_ending;
+  const guard::Inflation read = set.inspection_scratches[worker_]->inflater().run(codings, held, whole, most);
+  if (codings.known && codings.count != 0) counters_.count(Count::contents_inflated);
+  switch (read.outcome) {
+    case guard::Inflated::kWhole:
+      break;
+    case guard::Inflated::kFull:
+      counters_.count(Count::contents_cut);
+      break;
+    case guard::Inflated::kUnknown:
+      counters_.count(Count::uninspectable_coding);
+      break;
+    case guard::Inflated::kCorrupt:
+      counters_.count(Count::uninspectable_corrupt);
+      break;
+    case guard::Inflated::kSparse:
+      counters_.count(Count::uninspectable_sparse);
+      break;
+  }
+  return read;
+}
+
 // What looks is what the live configuration has under the same slot; what it has no more does not look.
 template <Net N>
 void Proxy<N>::inspect_content(Exchange& x) {
@@ -146,13 +182,21 @@ void Proxy<N>::inspect_content(Exchange& x) {
   uint32_t denied = kNone;
   bool fits = true;
   x.try_until = 0;
+  const guard::Inflation read = read_content(x, body);
   for (const uint32_t slot : x.inspections) {
     if (slot >= set.inspections.size() || set.inspections[slot] == nullptr) continue;
+    const guard::Inspection& inspection = *set.inspections[slot];
     guard::InspectionScratch& scratch = *set.inspection_scratches[worker_];
-    set.inspections[slot]->scan_body(body, is_form, scratch);
-    set.inspections[slot]->report(scratch, [&](const auto& pattern) { fits &= note_finding(x, pattern, denied); });
+    inspection.scan_body(body, read.text, is_form, scratch);
+    inspection.report(scratch, [&](const auto& pattern) { fits &= note_finding(x, pattern, denied); });
+    if (!can_be_trusted(read.outcome) && inspection.body_bytes() != 0)
+      fits &= note_finding(x, inspection.uninspectable(), denied);
   }
-  if (denied == kNone && fits) return start_try(x);
+  if (denied == kNone && fits) {
+    if (admit_findings(x)) return start_try(x);
+    x.request_done = x.request_ending;
+    return;
+  }
   if (denied == kNone) counters_.count(Count::filters_failed);
   x.record.guard = denied;
   x.request_done = x.request_ending;

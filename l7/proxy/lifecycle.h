@@ -6,7 +6,8 @@
 namespace penstock::proxy {
 
 template <Net N>
-Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter)
+Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter,
+                std::shared_ptr<OutlierTable> outliers)
     : net_(net),
       limits_(limits),
       listener_numbers_(limits.listener_slots, kNone),
@@ -17,7 +18,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, li
       held_bodies_(limits.held_bodies),
       sides_(limits.connections, kNone),
       clusters_(limits, counters_),
-      outliers_(limits, clusters_),
+      outliers_(limits, clusters_, std::move(outliers)),
       budgets_(limits),
       pool_(clusters_, upstreams_),
       wheel_(now),
@@ -33,11 +34,16 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, li
   wheel_.grow(limits.clients + limits.upstreams + limits.cluster_slots);
 }
 
-// A name that another protocol, port or address has now is another listener.
-inline bool is_same_door(const config::Listener& a, const config::Listener& b) {
-  return a.protocol == b.protocol && a.port == b.port &&
-         std::find_first_of(a.addresses.begin(), a.addresses.end(), b.addresses.begin(), b.addresses.end()) !=
-             a.addresses.end();
+// Whether all connections of the one are the other's: it has the port, the protocol and the addresses.
+inline bool takes_all_of(const config::Listener& was, const config::Listener& is) {
+  return was.protocol == is.protocol && was.port == is.port &&
+         std::all_of(was.addresses.begin(), was.addresses.end(), [&](const base::IpAddress& address) {
+           return std::find(is.addresses.begin(), is.addresses.end(), address) != is.addresses.end();
+         });
+}
+
+inline bool same_terms(const config::Listener& was, const config::Listener& is) {
+  return was.proxies == is.proxies && was.timeouts.idle == is.timeouts.idle;
 }
 
 template <Net N>
@@ -54,19 +60,16 @@ void Proxy<N>::adopt(const route::L7Config& config, uint32_t worker) {
   limiter_.adopt(config.limits);
   clusters_.adopt(config);
   adopt_upstreams();
-  std::vector<bool> gone(known.size());
+  std::vector<const config::Listener*> changed(known.size());  // as they were
   for (size_t slot = 0; slot < known.size(); ++slot) {
+    if (known[slot] == kNone) continue;
+    const config::Listener& was = before->listeners[known[slot]];
     const uint32_t now = listener_numbers_[slot];
-    gone[slot] =
-        known[slot] != kNone && (now == kNone || !is_same_door(before->listeners[known[slot]], config.listeners[now]));
+    if (now == kNone || !takes_all_of(was, config.listeners[now]) || !same_terms(was, config.listeners[now]))
+      changed[slot] = &was;
   }
-  if (std::find(gone.begin(), gone.end(), true) != gone.end()) adopt_clients(gone);
-  for (size_t slot = 0; slot < known.size(); ++slot) {
-    if (known[slot] == kNone || gone[slot]) continue;
-    const config::Listener &was = before->listeners[known[slot]], &is = config.listeners[listener_numbers_[slot]];
-    if (was.proxies != is.proxies || was.timeouts.idle != is.timeouts.idle)
-      adopt_terms(static_cast<uint32_t>(slot), is, was.proxies != is.proxies);
-  }
+  if (std::any_of(changed.begin(), changed.end(), [](const auto* each) { return each != nullptr; }))
+    adopt_clients(changed);
   for (const route::L7Config* each : {before, config_}) {
     if (each == nullptr) continue;
     for (const config::Cluster& cluster : each->clusters)  // gone, or with other limits
@@ -113,34 +116,50 @@ void Proxy<N>::adopt_upstreams() {
   }
 }
 
+// Clients of listeners that are gone or have changed, as they were: by slot, null for the others.
 template <Net N>
-void Proxy<N>::adopt_clients(const std::vector<bool>& gone) {
+void Proxy<N>::adopt_clients(const std::vector<const config::Listener*>& changed) {
   for (uint32_t i = 0; i < clients_.made(); ++i) {
     DownstreamSession& client = clients_.at(i);
     if (client.connection == kNone || client.state != DownstreamSession::State::kOpen || client.listener == kNone ||
-        !gone[client.listener])
+        changed[client.listener] == nullptr)
       continue;
+    const config::Listener& was = *changed[client.listener];
+    const config::Listener* is = listener_at(was, net_.local_address(client.connection));
+    if (is != nullptr) {
+      client.listener = is->slot;
+      if (client.exchange != kNone) exchanges_.at(client.exchange).record.listener = is->slot;
+      adopt_terms(i, was, *is);
+      continue;
+    }
     client.draining = true;
     client.listener = kNone;  // for good: its slot may be another's one day
     if (client.exchange == kNone) resume(i);
   }
 }
 
+// Whoever has that address now, with the port and protocol of `was`; null: nobody.
+template <Net N>
+const config::Listener* Proxy<N>::listener_at(const config::Listener& was, const base::IpAddress& address) const {
+  for (const config::Listener& each : config_->listeners)
+    if (each.port == was.port && each.protocol == was.protocol && each.slot < listener_numbers_.size() &&
+        std::find(each.addresses.begin(), each.addresses.end(), address) != each.addresses.end())
+      return &each;
+  return nullptr;
+}
+
 // Other proxies: who the others said they are is not believed any longer. Another idle time counts from now on.
 template <Net N>
-void Proxy<N>::adopt_terms(uint32_t slot, const config::Listener& listener, bool other_proxies) {
-  for (uint32_t i = 0; i < clients_.made(); ++i) {
-    DownstreamSession& client = clients_.at(i);
-    if (client.connection == kNone || client.state != DownstreamSession::State::kOpen || client.listener != slot)
-      continue;
-    client.draining |= other_proxies;
-    if (client.exchange != kNone) continue;
-    if (other_proxies) {
-      end_client(i, true);
-    } else if (!client.awaits_header) {
-      client.until = after(listener.timeouts.idle);
-      arm_client(i);
-    }
+void Proxy<N>::adopt_terms(uint32_t index, const config::Listener& was, const config::Listener& is) {
+  DownstreamSession& client = clients_.at(index);
+  const bool other_proxies = was.proxies != is.proxies;
+  client.draining |= other_proxies;
+  if (client.exchange != kNone || same_terms(was, is)) return;
+  if (other_proxies) {
+    end_client(index, true);
+  } else if (!client.awaits_header) {
+    client.until = after(is.timeouts.idle);
+    arm_client(index);
   }
 }
 

@@ -30,7 +30,7 @@ struct Limits {
   uint32_t upstreams = 65536;     // about what one worker has ports for, of one address; upstreams_exhausted
   uint32_t exchanges = 131072;    // requests and tunnels under way, 1.5 KB each; exchanges_exhausted
   uint32_t messages = 16384;      // requests under way: pairs of heads, 180 KiB of address space; messages_exhausted
-  uint32_t held_bodies = 256;     // beginnings of content that inspections wait for, 64 KiB each; held_bodies_exhausted
+  uint32_t held_bodies = 256;     // beginnings of content that inspections wait for, 81 KiB each; held_bodies_exhausted
   uint32_t log_records = 4096;    // that wait for the control thread, which looks every few milliseconds; log_lost
   uint32_t listener_slots = config::kMaxListeners;
   uint32_t route_slots = kMaxRouteSlots;

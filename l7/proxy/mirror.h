@@ -28,6 +28,7 @@ void Proxy<N>::begin_mirrors(Exchange& x) {
 
 template <Net N>
 void Proxy<N>::begin_mirror(Exchange& x, MirrorCopy& copy) {
+  learn_ejections(copy.cluster);
   const config::Endpoint* endpoint = clusters_.pick(copy.cluster, {}, random_, now_);
   const bool plain = !x.upgrade && x.method != http::Method::kConnect;
   const bool room =

@@ -13,8 +13,9 @@
 // the connection. tunnel.h carries upgrades, CONNECT and TCP listeners, mirror.h copies.
 //
 // Configuration: L7Config stays alive until the next adopt() has returned. After its head is sent an exchange carries
-// only numbers, and a copy of the filters that its answer still needs if they vanish. Connections of a listener that
-// vanished get Connection: close with their next answer, idle ones are closed; connections to endpoints that vanished
+// only numbers, and a copy of the filters that its answer still needs if they vanish. Connections belong to whoever
+// has their address, port and protocol; where nobody has, they get Connection: close with their next answer, and idle
+// ones are closed; connections to endpoints that vanished
 // are closed when they are idle.
 //
 // Memory: bounded by Limits, allocated when first needed. Thread: the worker's; counters() and log() also for the
@@ -24,8 +25,10 @@
 
 #include <unordered_map>
 
+#include "l7/http/date.h"
 #include "l7/limit/limiter.h"
 #include "l7/proxy/clusters.h"
+#include "l7/proxy/cors.h"
 #include "l7/proxy/counters.h"
 #include "l7/proxy/exchange.h"
 #include "l7/proxy/filter_chain.h"
@@ -40,7 +43,8 @@ namespace penstock::proxy {
 template <Net N>
 class Proxy {
  public:
-  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter());
+  Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, limit::Limiter limiter = limit::Limiter(),
+        std::shared_ptr<OutlierTable> outliers = nullptr);
   Proxy(const Proxy&) = delete;
   Proxy& operator=(const Proxy&) = delete;
 
@@ -95,6 +99,7 @@ class Proxy {
   Ran read_head(Exchange& x);
   void on_request_head(Exchange& x);
   void route_request(Exchange& x, const config::Listener& listener);
+  void follow_rule(Exchange& x, uint32_t filters);
   bool run_filters(Exchange& x, uint32_t number, const RequestAt& at, base::Nanos& delay, bool of_rule);
   http::Arrival arrival_of(const Exchange& x) const;
   bool prepare_forwarding(Exchange& x, const config::Listener& listener);
@@ -117,10 +122,17 @@ class Proxy {
   void proceed(Exchange& x);
   Ran hold_content(Exchange& x);
   void inspect_content(Exchange& x);
+  guard::Inflation read_content(const Exchange& x, base::Bytes held);
   Ran send_held(Exchange& x);
   void drop_held(Exchange& x);
   // rate_limit.h
+  using FoundLimits = std::array<uint32_t, config::kMaxFoundLimits>;
   bool admit_request(Exchange& x, const route::Candidate* found);
+  bool admit_findings(Exchange& x);
+  void join_limits(Exchange& x);
+  bool pass_limits(Exchange& x, const limit::Lists& lists);
+  void note_limit(Exchange& x, uint32_t slot);
+  std::span<const uint32_t> take_found(Exchange& x, FoundLimits& numbers);
   void refuse_limited(Exchange& x, const limit::Decision& decision);
   void say_limit(Exchange& x, const limit::Decision& decision);
   void write_limit_fields(Exchange& x);
@@ -136,6 +148,8 @@ class Proxy {
   Ran stream_response(Exchange& x);
   Ran on_interim(Exchange& x);
   Ran on_response_head(Exchange& x);
+  bool filter_answer(Exchange& x);
+  bool date_answer(http::ResponseHead& head);
   Ran send_response_head(Exchange& x);
   Ran end_response(Exchange& x);
   Ran on_broken_response(Exchange& x);
@@ -144,10 +158,11 @@ class Proxy {
 
   // affinity.h: sessions and hashes
   const config::Backend* choose_backend(Exchange& x, const config::Action& action);
+  const config::Backend* find_session(Exchange& x, const config::Action& action,
+                                      const config::SessionPersistence& how) const;
   const config::SessionPersistence* session_persistence(uint32_t filters) const;
   void hash_exchange(Exchange& x, const http::RequestHead* head);
   bool tell_session(Exchange& x, http::ResponseHead& head);
-  uint32_t seconds_now() const { return static_cast<uint32_t>(now_ / base::kNanosPerSecond); }
 
   // upstream.h: endpoints and connections to them
   void start_try(Exchange& x);
@@ -184,6 +199,7 @@ class Proxy {
   void follow_cluster(Exchange& x, const config::Retry& of_route);
   void judge(const Exchange& x, Outcome outcome);
   void judge_endpoint(uint32_t cluster, uint32_t endpoint, Outcome outcome);
+  void learn_ejections(uint32_t cluster);
   void arm_cluster(uint32_t cluster);
   void on_cluster_time(uint32_t cluster);
   void on_ejections(const config::Cluster& cluster);
@@ -201,7 +217,7 @@ class Proxy {
   void begin_tcp(uint32_t client, const config::Listener& listener);
   void begin_tunnel(Exchange& x);
   Ran pump_tunnel(Exchange& x);
-  Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, uint64_t& bytes);
+  Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, Paced& pace, uint64_t& bytes);
 
   // mirror.h
   void choose_mirrors(Exchange& x, const config::Filters& filters);
@@ -214,8 +230,9 @@ class Proxy {
 
   // lifecycle.h: configuration, time
   void keep_filters();
-  void adopt_clients(const std::vector<bool>& gone);
-  void adopt_terms(uint32_t slot, const config::Listener& listener, bool other_proxies);
+  void adopt_clients(const std::vector<const config::Listener*>& changed);
+  const config::Listener* listener_at(const config::Listener& was, const base::IpAddress& address) const;
+  void adopt_terms(uint32_t index, const config::Listener& was, const config::Listener& is);
   void adopt_upstreams();
   void arm(uint32_t member, base::Nanos at);
   void arm_client(uint32_t client);
@@ -258,6 +275,7 @@ class Proxy {
   Random random_;
   Counters counters_;
   AccessLog log_;
+  http::DateText date_;
   size_t scratch_size_;
   std::unique_ptr<uint8_t[]> scratch_;  // a head on its way out
 };

@@ -101,7 +101,10 @@ void Proxy<N>::on_request_head(Exchange& x) {
     case http::Hop::kForward:
       return route_request(x, *listener);
     case http::Hop::kAnswer:
-      return answer(x, head.method == http::Method::kOptions ? 200 : 405, 0);
+      answer(x, head.method == http::Method::kOptions ? 200 : 405, 0);
+      // RFC 9110 15.5.6 and 9.3.7: with what may be asked here. Of a fresh head: it fits.
+      (void)message_of(x).response.fields.set("allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+      return;
     case http::Hop::kRefuse:
       return answer(x, 400, kDownstreamProtocol);
   }
@@ -133,14 +136,19 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   const config::Action& action = config_->actions[found->action];
   x.record.route = slot;
   x.record.rule = found->rule;
+  follow_rule(x, action.filters);
   if (!admit(x, listener, *found) || !admit_request(x, found)) return;
   if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
   x.backend_timeout = action.timeouts.backend;
   x.retry.set(action.retry);
 
-  const RequestAt at{listener.port, found->prefix_bytes, limits_.codec.path};
+  const http::Entrance entrance =
+      http::client_entrance(head.fields, {http::Scheme::kHttp, listener.port}, listener.forwarding);
+  head.scheme = entrance.scheme;
+  const RequestAt at{entrance.port, head.path(), found->prefix_bytes, limits_.codec.path, x.origin};
   base::Nanos delay = 0;
-  bool goes_on = run_filters(x, action.filters, at, delay, true);
+  // Before the filters: the host is the one that the client sent, and what a route says of these fields stands.
+  bool goes_on = prepare_forwarding(x, listener) && run_filters(x, action.filters, at, delay, true);
   if (goes_on) {
     const config::Backend* backend = choose_backend(x, action);
     x.cluster =
@@ -150,10 +158,11 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
       answer(x, 500, kNoCluster);
     else
       follow_cluster(x, action.retry);
-    if (goes_on) goes_on = run_filters(x, backend->filters, at, delay, false) && prepare_forwarding(x, listener);
+    if (goes_on) goes_on = run_filters(x, backend->filters, at, delay, false);
     if (goes_on) hash_exchange(x, &head);
   }
   x.record.cluster = x.cluster;
+  x.record.request_id.set(head.fields.value_of(http::FieldId::kXRequestId));
   if (delay != 0) {
     x.answer_ready = !goes_on;
     x.phase = Phase::kDelayed;
@@ -161,6 +170,14 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   } else if (goes_on) {
     proceed(x);
   }
+}
+
+// What the rule does with answers, whoever answers: known before anybody may refuse the request.
+template <Net N>
+void Proxy<N>::follow_rule(Exchange& x, uint32_t number) {
+  if (number == config::kNoFilters || !filters_responses(config_->filters[number])) return;
+  x.rule_filters = &config_->filters[number];
+  if (x.rule_filters->cors) x.origin = allowed_origin(*x.rule_filters->cors, message_of(x).request);
 }
 
 // False: the exchange has its answer.
@@ -184,13 +201,11 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
   }
   if (verdict.answered) {
     if (verdict.body) x.body_filters = &filters;
+    if (verdict.preflight) x.rule_filters = nullptr;
     begin_answer(x);
     return false;
   }
-  if (filters_responses(filters)) {
-    (of_rule ? x.rule_filters : x.backend_filters) = &filters;
-    (of_rule ? x.rule_origin : x.backend_origin) = verdict.origin;
-  }
+  if (!of_rule && filters_responses(filters)) x.backend_filters = &filters;
   // A trailer must not say what a filter sets or removes.
   x.without_trailers = x.without_trailers || !filters.request.empty();
   choose_mirrors(x, filters);
@@ -200,8 +215,7 @@ bool Proxy<N>::run_filters(Exchange& x, uint32_t number, const RequestAt& at, ba
 template <Net N>
 http::Arrival Proxy<N>::arrival_of(const Exchange& x) const {
   const proxy_protocol::Endpoints& origin = client_of(x).origin;
-  return {origin.source, origin.destination, origin.source_port, origin.destination_port,
-          messages_.at(x.message).request.scheme};
+  return {origin.source, origin.destination, origin.source_port, origin.destination_port};
 }
 
 template <Net N>
@@ -217,7 +231,6 @@ bool Proxy<N>::prepare_forwarding(Exchange& x, const config::Listener& listener)
     answer(x, 500, 0);
     return false;
   }
-  x.record.request_id.set(head.fields.value_of(http::FieldId::kXRequestId));
   return true;
 }
 
@@ -373,6 +386,7 @@ void Proxy<N>::begin_answer(Exchange& x) {
   write_limit_fields(x);
   x.head_waits = x.interim_waits = false;
   x.own_answer = true;
+  if (!date_answer(head) || !filter_answer(x)) counters_.count(Count::filters_failed);
   x.try_until = 0;
   x.phase = Phase::kAnswering;
 }

@@ -34,6 +34,15 @@ void Proxy<N>::judge_endpoint(uint32_t slot, uint32_t endpoint, Outcome outcome)
   arm_cluster(slot);
 }
 
+// Before an endpoint is chosen: what other workers found out.
+template <Net N>
+void Proxy<N>::learn_ejections(uint32_t slot) {
+  const config::Cluster* cluster = clusters_.find(slot);
+  if (cluster == nullptr || !cluster->resilience.outliers || !outliers_.learn(*cluster)) return;
+  on_ejections(*cluster);
+  arm_cluster(slot);
+}
+
 template <Net N>
 void Proxy<N>::arm_cluster(uint32_t slot) {
   if (const base::Nanos at = outliers_.next(slot); at != 0) arm(limits_.clients + limits_.upstreams + slot, at);

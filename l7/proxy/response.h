@@ -102,9 +102,7 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
   const config::Listener* listener = listener_of(client_of(x));
   bool fits =
       listener == nullptr || http::add_via(head.fields, head.version, listener->forwarding.via) == http::Fault::kNone;
-  if (x.rule_filters != nullptr) fits &= filter_response(*x.rule_filters, x.rule_origin, head);
-  if (x.backend_filters != nullptr) fits &= filter_response(*x.backend_filters, x.backend_origin, head);
-  fits = fits && tell_session(x, head);
+  fits &= date_answer(head) && filter_answer(x);
   if (!fits) {
     counters_.count(Count::filters_failed);
     leave_backend(x, false);
@@ -112,6 +110,27 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
     return Ran::kMoved;
   }
   return send_response_head(x);
+}
+
+// RFC 9110 6.6.1: who has a clock says when, also in place of an endpoint that did not. The second is the one that the
+// control thread wrote down; without it nothing is said. False: no room.
+template <Net N>
+bool Proxy<N>::date_answer(http::ResponseHead& head) {
+  const uint32_t now = config_->session_keys.now();
+  if (now == 0 || head.fields.has(http::FieldId::kDate)) return true;
+  return head.fields.add(http::FieldId::kDate, date_.of(now)) == http::Fault::kNone;
+}
+
+// What the route does with an answer, of an endpoint or of the gateway's own. False: not all of it fits.
+template <Net N>
+bool Proxy<N>::filter_answer(Exchange& x) {
+  http::ResponseHead& head = message_of(x).response;
+  bool fits = true;
+  for (const config::Filters* each : {x.rule_filters, x.backend_filters})
+    if (each != nullptr) fits &= change_fields(each->response, head.fields);
+  if (!x.own_answer) fits = fits && tell_session(x, head);
+  if (!x.origin.empty() && x.rule_filters != nullptr) fits &= write_cors(*x.rule_filters->cors, x.origin, head);
+  return fits;
 }
 
 // Whether this answer is the client's last, as far as can be known before it is sent.

@@ -1,72 +1,92 @@
 #include "l7/proxy/session_token.h"
 
 #include "base/bytes.h"
-#include "l7/config/cluster.h"
 #include "l7/tcp/keyed_hash.h"
 
 namespace penstock::proxy {
 
 namespace {
 
-static_assert(config::kMaxClusters <= 65536 && config::kMaxClusterEndpoints <= 65536, "slots are 16 bits of a token");
+constexpr size_t kWords = 4;    // address, place, times
+constexpr size_t kDigits = 16;  // of a word
+static_assert(kTokenBytes == (kWords + 1) * kDigits);
+using Words = std::array<uint64_t, kWords>;
 
-constexpr char kDigits[] = "0123456789abcdef";
-// What the key is used for: each use is another function.
-constexpr uint64_t kSum = 1, kPlace = 2, kTimes = 3, kTag = 4;
+// What the key is used for: each use is another function. The mask of word i is use kMask + i.
+constexpr uint64_t kSum = 1, kMask = 2;
 
-uint64_t keyed(const config::SessionKey& key, uint64_t use, uint64_t a, uint64_t b = 0, uint64_t c = 0) {
-  return tcp::keyed_hash({key.low, key.high}, {use, a, b, c});
+uint64_t sum_of(const Words& words, const config::SessionKey& key) {
+  return tcp::keyed_hash({key.low, key.high}, {kSum, words[0], words[1], words[2], words[3]});
+}
+
+// Twice gives back what was there.
+void mask(Words& words, uint64_t sum, const config::SessionKey& key) {
+  for (size_t i = 0; i < kWords; ++i) words[i] ^= tcp::keyed_hash({key.low, key.high}, {kMask + i, sum});
+}
+
+Words words_of(const SessionToken& token) {
+  return {base::load_raw<uint64_t>(&token.address.bytes[0]), base::load_raw<uint64_t>(&token.address.bytes[8]),
+          uint64_t{token.cluster} << 32 | token.port, uint64_t{token.born} << 32 | token.seen};
+}
+
+SessionToken token_of(const Words& words) {
+  SessionToken token;
+  base::store_raw(&token.address.bytes[0], words[0]);
+  base::store_raw(&token.address.bytes[8], words[1]);
+  token.cluster = static_cast<uint32_t>(words[2] >> 32);
+  token.port = static_cast<uint16_t>(words[2]);
+  token.born = static_cast<uint32_t>(words[3] >> 32);
+  token.seen = static_cast<uint32_t>(words[3]);
+  return token;
 }
 
 void put(uint64_t word, char* out) {
-  for (int i = 15; i >= 0; --i, word >>= 4) out[i] = kDigits[word & 15];
+  for (size_t i = kDigits; i-- > 0; word >>= 4) out[i] = "0123456789abcdef"[word & 15];
 }
 
-std::optional<uint64_t> take(std::string_view digits) {
-  uint64_t word = 0;
+bool take(std::string_view digits, uint64_t& word) {
+  word = 0;
   for (const char c : digits) {
     const unsigned digit = c >= '0' && c <= '9'   ? static_cast<unsigned>(c - '0')
                            : c >= 'a' && c <= 'f' ? static_cast<unsigned>(c - 'a' + 10)
                                                   : 16;
-    if (digit == 16) return std::nullopt;
+    if (digit == 16) return false;
     word = word << 4 | digit;
   }
-  return word;
+  return true;
 }
 
 }  // namespace
 
-uint32_t endpoint_tag(const base::IpAddress& address, uint16_t port, const config::SessionKey& key) {
-  return static_cast<uint32_t>(
-      keyed(key, kTag, base::load_raw<uint64_t>(&address.bytes[0]), base::load_raw<uint64_t>(&address.bytes[8]), port));
-}
-
 std::array<char, kTokenBytes> seal(const SessionToken& token, const config::SessionKey& key) {
-  const uint64_t place = uint64_t{token.cluster} << 48 | uint64_t{token.endpoint} << 32 | token.tag;
-  const uint64_t times = uint64_t{token.born} << 32 | token.seen;
-  const uint64_t sum = keyed(key, kSum, place, times);
+  Words words = words_of(token);
+  const uint64_t sum = sum_of(words, key);
+  mask(words, sum, key);
   std::array<char, kTokenBytes> out;
   put(sum, out.data());
-  put(place ^ keyed(key, kPlace, sum), out.data() + 16);
-  put(times ^ keyed(key, kTimes, sum), out.data() + 32);
+  for (size_t i = 0; i < kWords; ++i) put(words[i], out.data() + (i + 1) * kDigits);
   return out;
 }
 
-std::optional<SessionToken> open_token(std::string_view text, const config::SessionKey& key) {
+std::optional<OpenedToken> open_token(std::string_view text, std::span<const config::SessionKey> keys) {
   if (text.size() != kTokenBytes) return std::nullopt;
-  const auto sum = take(text.substr(0, 16)), hidden_place = take(text.substr(16, 16)),
-             hidden_times = take(text.substr(32));
-  if (!sum || !hidden_place || !hidden_times) return std::nullopt;
-  const uint64_t place = *hidden_place ^ keyed(key, kPlace, *sum), times = *hidden_times ^ keyed(key, kTimes, *sum);
-  if (keyed(key, kSum, place, times) != *sum) return std::nullopt;
-  return SessionToken{static_cast<uint32_t>(place >> 48), static_cast<uint32_t>(place >> 32 & 0xffff),
-                      static_cast<uint32_t>(place), static_cast<uint32_t>(times >> 32), static_cast<uint32_t>(times)};
+  uint64_t sum = 0;
+  Words hidden{};
+  if (!take(text.substr(0, kDigits), sum)) return std::nullopt;
+  for (size_t i = 0; i < kWords; ++i)
+    if (!take(text.substr((i + 1) * kDigits, kDigits), hidden[i])) return std::nullopt;
+  for (const config::SessionKey& key : keys) {
+    Words words = hidden;
+    mask(words, sum, key);
+    if (sum_of(words, key) == sum) return OpenedToken{token_of(words), &key != keys.data()};
+  }
+  return std::nullopt;
 }
 
 bool is_alive(const SessionToken& token, const config::SessionPersistence& how, uint32_t now) {
-  if (token.born > now || token.seen > now) return false;
-  if (how.absolute_seconds != 0 && now - token.born >= how.absolute_seconds) return false;
-  return how.idle_seconds == 0 || now - token.seen < how.idle_seconds;
+  if (age(now, token.born) > kClockSkew || age(now, token.seen) > kClockSkew) return false;
+  if (how.absolute_seconds != 0 && age(token.born, now) >= how.absolute_seconds) return false;
+  return how.idle_seconds == 0 || age(token.seen, now) < how.idle_seconds;
 }
 
 }  // namespace penstock::proxy

@@ -19,6 +19,7 @@ void Proxy<N>::begin_tcp(uint32_t index, const config::Listener& listener) {
       backend != nullptr && backend->cluster != config::kNoCluster ? clusters_.slot_of(backend->cluster) : kNone;
   x.record.cluster = x.cluster;
   if (x.cluster == kNone) return break_off(x, kNoCluster);
+  join_limits(x);
   x.retry.set(action.retry);
   hash_exchange(x, nullptr);
   follow_cluster(x, action.retry);
@@ -48,8 +49,8 @@ typename Proxy<N>::Ran Proxy<N>::pump_tunnel(Exchange& x) {
   const DownstreamSession& client = client_of(x);
   const UpstreamSession& backend = backend_of(x);
   const uint32_t a = client.connection, b = backend.connection;
-  const Ran up = carry(a, b, backend.dead, x.client_finished, x.record.bytes_received);
-  const Ran down = carry(b, a, client.dead, x.backend_finished, x.record.bytes_sent);
+  const Ran up = carry(a, b, backend.dead, x.client_finished, x.request_pace, x.record.bytes_received);
+  const Ran down = carry(b, a, client.dead, x.backend_finished, x.response_pace, x.record.bytes_sent);
   if (up == Ran::kMoved || down == Ran::kMoved) x.moved_at = now_;
   const bool client_broke = client.dead && !net_.peer_finished(a);
   const bool backend_broke = backend.dead && !net_.peer_finished(b);
@@ -67,7 +68,8 @@ typename Proxy<N>::Ran Proxy<N>::pump_tunnel(Exchange& x) {
 
 // kOver: there are bytes for a connection that is dead.
 template <Net N>
-typename Proxy<N>::Ran Proxy<N>::carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, uint64_t& bytes) {
+typename Proxy<N>::Ran Proxy<N>::carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, Paced& pace,
+                                       uint64_t& bytes) {
   constexpr size_t kPieces = 16;
   Ran ran = Ran::kWaits;
   for (;;) {
@@ -75,7 +77,7 @@ typename Proxy<N>::Ran Proxy<N>::carry(uint32_t from, uint32_t to, bool to_dead,
     size_t count = 0;
     if (net_.peek(from, pieces, kPieces, count) == 0) break;
     if (to_dead) return Ran::kOver;
-    size_t room = net_.writable(to), moved = 0;
+    size_t room = paced_room(pace, from, net_.writable(to)), moved = 0;
     for (size_t i = 0; i < count && room != 0; ++i) {
       const size_t written = net_.write(to, pieces[i].first(std::min(pieces[i].size(), room)), now_);
       moved += written;
@@ -83,6 +85,7 @@ typename Proxy<N>::Ran Proxy<N>::carry(uint32_t from, uint32_t to, bool to_dead,
     }
     if (moved == 0) break;
     net_.consume(from, moved, now_);
+    pace.spend(moved);
     bytes += moved;
     ran = Ran::kMoved;
   }

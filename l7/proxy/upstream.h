@@ -8,6 +8,7 @@ namespace penstock::proxy {
 template <Net N>
 void Proxy<N>::start_try(Exchange& x) {
   x.head_waits = x.interim_waits = false;  // what an earlier try had brought
+  learn_ejections(x.cluster);
   const config::Cluster* cluster = clusters_.find(x.cluster);
   const config::Endpoint* endpoint = clusters_.pick(x.cluster, {x.avoid, x.session, x.hash, x.hashed}, random_, now_);
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;

@@ -52,7 +52,7 @@ struct L7Config {
   std::vector<Shared<Scratch>> limit_scratches;   // by worker
   // scratches[worker][table]; a worker takes its own. A table that stays keeps them.
   std::vector<std::vector<Shared<Scratch>>> scratches;
-  config::SessionKey session_key;
+  config::SessionKeys session_keys;  // without one, no session begins
 };
 
 }  // namespace penstock::route

@@ -68,12 +68,12 @@ std::optional<std::string_view> modify_path(const PathModifier& modifier, std::s
 }
 
 std::optional<std::string_view> compose_location(const Redirect& redirect, const http::RequestHead& head,
-                                                 uint16_t listener_port, uint32_t prefix_bytes, std::span<char> out) {
+                                                 uint16_t client_port, uint32_t prefix_bytes, std::span<char> out) {
   Writer writer(out);
   const std::string_view host = redirect.hostname.empty() ? head.host() : std::string_view(redirect.hostname);
   if (!host.empty()) {
     const http::Scheme scheme = redirect.scheme.value_or(head.scheme);
-    const uint16_t derived = redirect.scheme ? own_port(*redirect.scheme) : listener_port;
+    const uint16_t derived = redirect.scheme ? own_port(*redirect.scheme) : client_port;
     const uint16_t port = redirect.port != 0 ? redirect.port : derived;
     writer.put(scheme == http::Scheme::kHttps ? "https://" : "http://");
     writer.put(host);

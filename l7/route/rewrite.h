@@ -26,6 +26,6 @@ std::optional<std::string_view> modify_path(const PathModifier& modifier, std::s
 // own; the query stays. A request without a host that is redirected to none in particular gets a Location that is only
 // a path (RFC 9110 10.2.2), which never reads as another host's ("//evil.example/").
 std::optional<std::string_view> compose_location(const Redirect& redirect, const http::RequestHead& head,
-                                                 uint16_t listener_port, uint32_t prefix_bytes, std::span<char> out);
+                                                 uint16_t client_port, uint32_t prefix_bytes, std::span<char> out);
 
 }  // namespace penstock::route

@@ -123,7 +123,7 @@ void Connection::take_sack(const Segment& s, base::Nanos now, AckTally& tally) {
   // RFC 8985 §7.4.2: the probe's episode is over; was something lost that only the probe repaired?
   tail_probe_out_ = false;
   if (tail_probe_again_ && !duplicate && after(s.ack, tail_probe_end_) && recovery_ == Recovery::kOpen && !reducing_) {
-    congestion_.on_congestion(snd_nxt_ - snd_una_ + mss_, now);
+    congestion_.on_congestion(flight() + mss_, now);
     congestion_.reduce_at_once();
   }
 }
@@ -133,7 +133,7 @@ void Connection::take_ecn_echo(const Segment& s, base::Nanos now) {
   if (!ecn_ || !s.has(wire::kTcpEce) || s.has(wire::kTcpSyn) || reducing_ || recovery_ != Recovery::kOpen) return;
   if (!outstanding()) return;
   shared_->count(Count::kEcnReductions);
-  congestion_.on_congestion(snd_nxt_ - snd_una_, now);
+  congestion_.on_congestion(flight(), now);
   congestion_.reduce_at_once();
   reducing_ = ecn_reduced_ = true;
   recover_ = snd_nxt_;
@@ -166,16 +166,18 @@ void Connection::recover(const Segment& s, const AckTally& tally, uint32_t acked
   if (newly_lost != 0 && recovery_ == Recovery::kOpen) enter_recovery(now);
   if (recovery_ == Recovery::kFast) {
     congestion_.on_recovery_ack(tally.delivered, acked != 0 && newly_lost == 0, pipe());
-  } else if (acked != 0 && flight_before + mss_ >= congestion_.window() / (congestion_.in_slow_start() ? 2 : 1)) {
-    congestion_.on_ack({acked, snd_una_, snd_nxt_, tally.rtt, rtt_.smoothed()}, now);
+    return;
   }
+  // The window limits also those whose bytes wait for their turn.
+  const uint32_t used = congestion_.window() / (congestion_.in_slow_start() ? 2 : 1);
+  if (acked != 0 && (waits_ || flight_before + mss_ >= used))
+    congestion_.on_ack({acked, snd_una_, snd_nxt_, tally.rtt, rtt_.smoothed(), paces()}, now);
 }
 
 void Connection::enter_recovery(base::Nanos now) {
   shared_->count(Count::kFastRecoveries);
-  const uint32_t flight = snd_nxt_ - snd_una_;
-  if (!reducing_) congestion_.on_congestion(flight, now);
-  congestion_.begin_recovery(flight);
+  if (!reducing_) congestion_.on_congestion(flight(), now);
+  congestion_.begin_recovery(flight());
   recovery_ = Recovery::kFast;
   recover_ = snd_nxt_;
   reducing_ = false;

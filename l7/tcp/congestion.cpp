@@ -16,14 +16,18 @@ constexpr float kCubicAlpha = 3 * (1 - kCubicBeta) / (1 + kCubicBeta);  // RFC 9
 
 }  // namespace
 
+uint32_t Congestion::initial_window(uint32_t mss) {
+  return std::min(kInitialSegments * mss, std::max(2 * mss, kInitialBytes));
+}
+
 void Congestion::start(CongestionKind kind, uint32_t mss) {
   kind_ = kind;
   mss_ = mss;
-  window_ = std::min(kInitialSegments * mss, std::max(2 * mss, kInitialBytes));
+  window_ = initial_window(mss);
 }
 
 void Congestion::restart_after_idle() {
-  window_ = std::min(window_, std::min(kInitialSegments * mss_, std::max(2 * mss_, kInitialBytes)));
+  window_ = std::min(window_, initial_window(mss_));
   epoch_ = 0;
 }
 
@@ -32,7 +36,7 @@ void Congestion::limit_to_one_segment() { window_ = mss_; }
 void Congestion::on_ack(const Acked& acked, base::Nanos now) {
   uint32_t bytes = acked.bytes;
   if (ssthresh_ == UINT32_MAX) {  // the first slow start: nothing is known of the path (RFC 9406 §4.3)
-    const HyStart::Growth growth = hystart_.on_ack(bytes, mss_, acked.una, acked.next, acked.rtt);
+    const HyStart::Growth growth = hystart_.on_ack(bytes, mss_, acked.una, acked.next, acked.rtt, acked.paced);
     window_ = std::min(window_ + growth.bytes, kMaxWindow);
     if (growth.leave) ssthresh_ = window_;
     return;

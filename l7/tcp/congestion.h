@@ -16,7 +16,8 @@ enum class CongestionKind : uint8_t { kNewReno, kCubic };
 
 class Congestion {
  public:
-  void start(CongestionKind kind, uint32_t mss);  // initial window of RFC 6928
+  static uint32_t initial_window(uint32_t mss);  // RFC 6928 §2
+  void start(CongestionKind kind, uint32_t mss);
   void set_mss(uint32_t mss) { mss_ = mss; }
   void restart_after_idle();    // RFC 5681 §4.1
   void limit_to_one_segment();  // the SYN was lost (RFC 5681 §3.1)
@@ -27,6 +28,7 @@ class Congestion {
     Seq una, next;
     base::Nanos rtt;  // measured by this acknowledgement; 0: none
     base::Nanos smoothed_rtt;
+    bool paced;  // what this allows leaves at a rate
   };
   void on_ack(const Acked& acked, base::Nanos now);
   // A congestion event (loss or ECN echo), once per window: lowers ssthresh; the window follows by PRR or at once.

@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "l7/tcp/pacing.h"
 #include "l7/tcp/tuning.h"
 
 namespace penstock::tcp {
@@ -188,6 +189,8 @@ class Connection {
   void fill(Outgoing& out, Seq begin, Seq end);
   bool send_new(Outgoing& out, uint32_t bytes, bool fin, base::Nanos now);
   bool held_back(uint32_t bytes, uint32_t available, uint32_t room) const;
+  Pacing::Path path() const;
+  uint32_t take_turn(uint32_t bytes, uint32_t room, base::Nanos now);
   uint32_t payload_room(const Outgoing& out) const;
   // timers.cpp
   void arm_retransmit(base::Nanos now);
@@ -216,6 +219,14 @@ class Connection {
   uint32_t timestamp(base::Nanos now) const { return ts_offset_ + static_cast<uint32_t>(now / kMillisecond); }
   bool outstanding() const { return snd_una_ != snd_nxt_; }
   bool something_to_send() const { return written_ != offset_of(snd_nxt_data()) || (fin_wanted() && !fin_sent_); }
+  // Delayed acknowledgements make the smoothed round trip of a short path long, not the least one.
+  bool paces() const { return shared_->tuning.pacing && scoreboard_.least_rtt() >= Pacing::kLeastRtt; }
+  // What a congestion event reduces. Bytes that wait for their turn would be in flight without pacing.
+  uint32_t flight() const {
+    const uint32_t sent = snd_nxt_ - snd_una_;
+    if (!waits_) return sent;
+    return std::max(sent, static_cast<uint32_t>(std::min<uint64_t>(congestion_.window(), sent + unsent())));
+  }
   uint32_t pipe() const { return scoreboard_.in_flight() - std::min(scoreboard_.in_flight(), dup_bytes_); }
 
   Shared* shared_ = nullptr;
@@ -228,6 +239,7 @@ class Connection {
   Scoreboard scoreboard_;
   Congestion congestion_;
   Rtt rtt_;
+  Pacing pacing_;
   Seq recover_ = 0;         // SND.NXT when the running recovery or reduction began
   Seq tail_probe_end_ = 0;  // RFC 8985 §7.2 TLP.end_seq
   uint32_t dup_bytes_ = 0;  // without SACK: what duplicate ACKs say has left the network
@@ -286,6 +298,7 @@ class Connection {
   bool force_ : 1 = false;         // the next retransmission ignores the congestion window
   bool finish_early_ : 1 = false;  // finish() before ESTABLISHED
   bool reset_with_ack_ : 1 = false;
+  bool waits_ : 1 = false;  // bytes that could leave wait for pacing_.free_at()
   Seq reset_seq_ = 0;
 };
 static_assert(sizeof(Connection) <= 1024, "a million idle connections: DESIGN aims at 2.5 KB each with tables");

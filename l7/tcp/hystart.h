@@ -20,8 +20,9 @@ class HyStart {
     bool leave = false;  // slow start is over: the window is the threshold
   };
 
-  // An acknowledgement of `acked` bytes up to `una` while `next` was to be sent; `rtt` 0: it measured none.
-  Growth on_ack(uint32_t acked, uint32_t mss, Seq una, Seq next, base::Nanos rtt) {
+  // An acknowledgement of `acked` bytes up to `una` while `next` was to be sent; `rtt` 0: it measured none. `paced`:
+  // growth makes no bursts.
+  Growth on_ack(uint32_t acked, uint32_t mss, Seq una, Seq next, base::Nanos rtt, bool paced) {
     if (!running_ || at_or_after(una, round_end_)) {
       if (conservative_rounds_ != 0 && running_ && ++conservative_rounds_ > kConservativeRounds) return {0, true};
       last_ = running_ ? current_ : kNone;
@@ -35,7 +36,7 @@ class HyStart {
       if (samples_ < kSamples) ++samples_;
     }
     if (samples_ == kSamples) judge();
-    const uint32_t bytes = std::min(acked, kMostSegments * mss);
+    const uint32_t bytes = paced ? acked : std::min(acked, kMostSegments * mss);
     return {conservative_rounds_ != 0 ? bytes / kConservativeDivisor : bytes, false};
   }
 
@@ -46,7 +47,7 @@ class HyStart {
   static constexpr uint8_t kSamples = 8;                                 // N_RTT_SAMPLE
   static constexpr uint32_t kConservativeDivisor = 4;                    // CSS_GROWTH_DIVISOR
   static constexpr uint8_t kConservativeRounds = 5;                      // CSS_ROUNDS
-  static constexpr uint32_t kMostSegments = 8;                           // L without pacing
+  static constexpr uint32_t kMostSegments = 8;                           // L without pacing; with it there is none
 
   void judge() {
     if (conservative_rounds_ != 0) {

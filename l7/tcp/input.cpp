@@ -244,7 +244,7 @@ void Connection::end_with(End why) {
   scoreboard_.clear(shared_->records);
   reassembly_.clear(shared_->ranges);
   retransmit_at_ = reorder_at_ = ack_at_ = keepalive_at_ = life_at_ = hold_at_ = 0;
-  ack_now_ = window_probe_ = tail_probe_ = keepalive_due_ = false;
+  ack_now_ = waits_ = window_probe_ = tail_probe_ = keepalive_due_ = false;
   dup_acks_owed_ = 0;
 }
 

@@ -56,7 +56,7 @@ const char* to_string(Count count) {
       "challenges_suppressed", "no_ack",        "unacceptable_ack", "reassembly_full",
       "data_after_close",      "retransmitted", "timeouts",         "fast_recoveries",
       "tail_probes",           "window_probes", "keepalives",       "path_mtu_lowered",
-      "ecn_reductions",        "pool_empty"};
+      "ecn_reductions",        "paced",         "pool_empty"};
   static_assert(std::size(kNames) == static_cast<size_t>(Count::kCount));
   return kNames[static_cast<size_t>(count)];
 }

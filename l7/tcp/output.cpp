@@ -1,4 +1,5 @@
 // What leaves next: a reset, the handshake, what was lost, probes, new bytes and FIN, an ACK — in this order.
+// Bytes wait for their turn (pacing.h), but for the first of a recovery and probes; all other segments never do.
 // Sender-side silly window avoidance and Nagle follow RFC 9293 §3.8.6.2.1 and §3.7.4.
 #include "l7/tcp/connection.h"
 
@@ -34,6 +35,10 @@ bool Connection::next_segment(const Plan& plan, base::Nanos now, Outgoing& out) 
 
 void Connection::on_sent(const Outgoing& out, base::Nanos now) {
   shared_->count(Count::kSegmentsOut);
+  if (out.length != 0 && paces()) {
+    pacing_.on_sent(out.length, path(), now);
+    waits_ = false;
+  }
   if (out.length != 0 || (out.flags & (wire::kTcpSyn | wire::kTcpFin)) != 0) last_sent_at_ = now;
   if (!(out.flags & wire::kTcpAck) || (out.flags & wire::kTcpRst)) return;
   last_ack_sent_ = out.ack;
@@ -122,6 +127,22 @@ uint32_t Connection::payload_room(const Outgoing& out) const {
   return max_snd_wnd_ > kLeastHalved ? std::min(room, max_snd_wnd_ / 2) : room;
 }
 
+Pacing::Path Connection::path() const {
+  const uint32_t window = congestion_.window();
+  return {.window = std::max({window, snd_nxt_ - snd_una_, uint32_t{mss_}}),
+          .rtt = std::clamp(rtt_.smoothed(), base::Nanos{1}, kMaxRto),
+          .doubling = window < congestion_.threshold() / 2};
+}
+
+// How many of `bytes`, which could leave, leave together now, in segments of `room`. 0: they wait for their turn.
+uint32_t Connection::take_turn(uint32_t bytes, uint32_t room, base::Nanos now) {
+  if (!paces() || congestion_.window() <= Congestion::initial_window(mss_)) return bytes;
+  if (pacing_.may_send(std::min(bytes, room), now)) return pacing_.together(bytes, room, path());
+  if (!waits_) shared_->count(Count::kPaced);
+  waits_ = true;
+  return 0;
+}
+
 // Payload and flags of [begin, end) of the sequence space.
 void Connection::fill(Outgoing& out, Seq begin, Seq end) {
   out.seq = begin;
@@ -155,7 +176,11 @@ bool Connection::emit_retransmission(const Plan&, base::Nanos now, Outgoing& out
   SentRecord* record = scoreboard_.next_lost(shared_->records, payload_room(out));
   if (record == nullptr) return false;
   if (at_or_after(record->begin, snd_una_ + snd_wnd_)) return false;  // the peer took its window back
-  if (!force_ && pipe() != 0 && pipe() + record->length() > congestion_.window()) return false;
+  if (!force_) {
+    if (pipe() != 0 && pipe() + record->length() > congestion_.window()) return false;
+    const bool bytes = !fin_sent_ || record->begin != fin_seq();
+    if (bytes && take_turn(record->length(), record->length(), now) == 0) return false;
+  }
   return resend(record, now, out);
 }
 
@@ -197,7 +222,10 @@ bool Connection::emit_new(const Plan& plan, base::Nanos now, Outgoing& out) {
   const uint32_t sent = snd_nxt_ - snd_una_;
   const uint32_t usable = snd_wnd_ > sent ? snd_wnd_ - sent : 0;
   if (usable == 0) return false;
-  if (!outstanding() && last_sent_at_ != 0 && now - last_sent_at_ > rtt_.rto()) congestion_.restart_after_idle();
+  if (!outstanding()) {
+    if (last_sent_at_ != 0 && now - last_sent_at_ > rtt_.rto()) congestion_.restart_after_idle();
+    pacing_.begin(Congestion::initial_window(mss_), now);
+  }
   head(out, now, true);
   const uint32_t room = payload_room(out);
   const uint32_t most = std::max(std::min<uint32_t>(plan.max_segments, kMaxOffload / room) * room, room);
@@ -211,7 +239,11 @@ bool Connection::emit_new(const Plan& plan, base::Nanos now, Outgoing& out) {
     bytes = whole != 0 ? whole : std::min(bytes, room);
   }
   if (bytes > room && bytes < available) bytes = bytes / room * room;
-  if (bytes != 0 && held_back(bytes, available, room)) return false;
+  if (bytes != 0) {
+    if (held_back(bytes, available, room)) return false;
+    bytes = take_turn(bytes, room, now);
+    if (bytes == 0) return false;
+  }
   return send_new(out, bytes, fin && bytes == queued && usable > bytes, now);
 }
 

@@ -64,6 +64,7 @@ class Scoreboard {
   uint32_t in_flight() const { return in_flight_; }  // bytes neither lost nor sacked: the pipe of RFC 6675
   uint32_t sacked() const { return sacked_; }
   uint32_t lost() const { return lost_; }
+  base::Nanos least_rtt() const { return min_rtt_; }  // since the connection began; 0: none measured
 
  private:
   static constexpr uint8_t kMaxReorderSteps = 8;  // of a quarter of the least round trip: two round trips at most

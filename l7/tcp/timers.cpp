@@ -24,6 +24,7 @@ base::Nanos Connection::deadline() const {
   for (const base::Nanos at : {retransmit_at_, reorder_at_, ack_at_, keepalive_at_, life_at_, hold_at_}) {
     if (at != 0 && at < next) next = at;
   }
+  if (waits_) next = std::min(next, pacing_.free_at());
   return next;
 }
 
@@ -32,6 +33,7 @@ void Connection::on_deadline(base::Nanos now) {
   if (due(life_at_)) return end_with(End::kFinished);
   if (due(hold_at_) && state_ == State::kClosed) return;
   if (due(ack_at_)) ack_now_ = true;
+  if (pacing_.free_at() <= now) waits_ = false;
   if (due(reorder_at_)) {
     base::Nanos wait = 0;
     const bool lost =
@@ -100,7 +102,6 @@ void Connection::on_window_probe(base::Nanos now) {
 
 void Connection::on_timeout(base::Nanos now) {
   shared_->count(Count::kTimeouts);
-  const uint32_t flight = snd_nxt_ - snd_una_;
   rtt_.back_off();
   scoreboard_.mark_all_lost(shared_->records);
   force_ = true;
@@ -108,7 +109,7 @@ void Connection::on_timeout(base::Nanos now) {
     const uint16_t floor = shared_->tuning.default_mss;
     if (++timeouts_ == kBlackHoleTimeouts && mss_ > floor) lower_mss(std::max<uint16_t>(floor, mss_ / 2));
     if (timeouts_ == 2 * kBlackHoleTimeouts && mss_ > floor) lower_mss(floor);
-    congestion_.on_timeout(flight, recovery_ != Recovery::kLoss, now);
+    congestion_.on_timeout(flight(), recovery_ != Recovery::kLoss, now);
     recovery_ = Recovery::kLoss;
     recover_ = snd_nxt_;
     dup_bytes_ = dup_acks_ = 0;
@@ -159,6 +160,7 @@ void Connection::enter_time_wait(base::Nanos now) {
   scoreboard_.clear(shared_->records);
   reassembly_.clear(shared_->ranges);
   retransmit_at_ = reorder_at_ = keepalive_at_ = hold_at_ = 0;
+  waits_ = false;
   life_at_ = now + shared_->tuning.time_wait;
 }
 

@@ -27,6 +27,7 @@ struct Tuning {
   bool timestamps = true;
   bool window_scale = true;
   bool ecn = true;
+  bool pacing = true;                                    // pacing.h; may change while connections are open
   base::Nanos delayed_ack = 40 * kMillisecond;           // RFC 1122 §4.2.3.2: under 500 ms
   base::Nanos connect_timeout = 180'000 * kMillisecond;  // RFC 1122 §4.2.3.5: R2 of a SYN at least 3 minutes
   base::Nanos user_timeout = 300'000 * kMillisecond;     // RFC 9293 §3.8.3: R2; RFC 5482's local value
@@ -60,6 +61,7 @@ enum class Count : uint8_t {
   kKeepalives,
   kPathMtuLowered,
   kEcnReductions,
+  kPaced,      // times that bytes waited for their turn
   kPoolEmpty,  // nothing could be sent or stored
   kCount,
 };

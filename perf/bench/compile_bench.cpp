@@ -1,6 +1,7 @@
 // From the desired state to a generation: 10,000 services with 10 endpoints each, whole, and after a change of one
-// endpoint, one service, one health result, one rate. Each step of a change is shown: apply, validate, compile. And the
-// failover of a peer beside up to a million routes.
+// endpoint, one service, one health result, one rate. Each step of a change is shown: apply, validate, compile. The
+// same for an endpoint behind 10,000 HTTPRoutes, and for one of these. And the failover of a peer beside up to a
+// million routes.
 #include <string>
 
 #include "bench/bench_main.h"
@@ -77,7 +78,8 @@ const model::State& full_state() {
 std::shared_ptr<const flow::Generation> must_compile(benchmark::State& bench, compile::Compiler& compiler,
                                                      const model::State& state, const compile::HealthView& health,
                                                      uint64_t number) {
-  compile::Compiled compiled = compiler.compile(state, {}, health, number);
+  static const std::vector<compile::PortFacts> kPorts = {{.interface = "wan"}};
+  compile::Compiled compiled = compiler.compile(state, kPorts, health, number);
   if (!compiled.generation) bench.SkipWithError(compiled.errors.front().to_string().c_str());
   compiler.accept();
   compiler.retired(number - 1);
@@ -104,10 +106,49 @@ void validate_all(benchmark::State& bench) {
 }
 BENCHMARK(validate_all)->Unit(benchmark::kMillisecond);
 
+// 10,000 HTTPRoutes, some with a regular expression, to 100 of the services.
+model::HttpRoute http_route_of(uint32_t number, base::Nanos timeout) {
+  model::HttpRoute route;
+  route.name = {.name = "route-" + std::to_string(number)};
+  route.parents = {{.gateway = {.name = "edge"}}};
+  route.hostnames = {"host-" + std::to_string(number % 500) + ".example"};
+  model::HttpRule& rule = route.rules.emplace_back();
+  config::Match& match = rule.matches.emplace_back();
+  match.path.value = "/part/" + std::to_string(number);
+  if (number % 20 == 0) match.path = {config::PathKind::kRegex, "/r" + std::to_string(number) + "/[a-z]+"};
+  rule.timeouts.request = timeout;
+  model::BackendRef& backend = rule.backends.emplace_back();
+  backend.object.name = {.name = name_of(4950 + number % 100)};
+  backend.object.port = 80;
+  return route;
+}
+
+const model::State& routed_state() {
+  static const model::State state = [] {
+    model::Change change = full_change();
+    model::Node node;
+    node.name = "gw";
+    model::Interface wan;
+    wan.name = "wan";
+    wan.device = "net_null0";
+    wan.addresses = {{IpAddress::v4(0xc0000201), 24}};
+    node.interfaces = {wan};
+    change.apply.emplace_back(std::move(node));
+    model::Gateway gateway;
+    gateway.name = {.name = "edge"};
+    gateway.listeners = {{.name = "http", .hostname = "", .port = 8080}};
+    change.apply.emplace_back(std::move(gateway));
+    for (uint32_t i = 0; i < 10000; ++i) change.apply.emplace_back(http_route_of(i, 0));
+    return applied(change);
+  }();
+  return state;
+}
+
 // One changed object: what with_change(), validate() and compile() take, each on its own. The old generation is freed
 // outside of the measured time, as the publisher does it after the workers have moved on.
-void change(benchmark::State& bench, const model::Object& one, const model::Object& other) {
-  model::State state = full_state();
+void change(benchmark::State& bench, const model::Object& one, const model::Object& other,
+            const model::State& from = full_state()) {
+  model::State state = from;
   compile::Compiler compiler({}, 2'000'000'000);
   uint64_t number = 1;
   auto live = must_compile(bench, compiler, state, {}, number);
@@ -141,6 +182,16 @@ BENCHMARK(change_one_service)->Unit(benchmark::kMillisecond);
 
 void change_one_rate(benchmark::State& bench) { change(bench, limit_of(2000), limit_of(1000)); }
 BENCHMARK(change_one_rate)->Unit(benchmark::kMillisecond);
+
+void change_one_backend(benchmark::State& bench) {
+  change(bench, slice_of(5000, 9), slice_of(5000, 10), routed_state());
+}
+BENCHMARK(change_one_backend)->Unit(benchmark::kMillisecond);
+
+void change_one_http_route(benchmark::State& bench) {
+  change(bench, http_route_of(1, 1'000'000'000), http_route_of(1, 2'000'000'000), routed_state());
+}
+BENCHMARK(change_one_http_route)->Unit(benchmark::kMillisecond);
 
 void one_health_result(benchmark::State& bench) {
   const model::State& state = full_state();

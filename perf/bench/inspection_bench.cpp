@@ -1,5 +1,6 @@
 // What it costs to look into a request: an inspection of 1, 100 and 1,000 patterns before a browser's request, and
-// before 4 KiB of content; access policies of 1, 100 and 1,000 rules' worth of values before the same request.
+// before 4 KiB of content, also compressed; access policies of 1, 100 and 1,000 rules' worth of values before the same
+// request.
 #include <benchmark/benchmark.h>
 
 #include <cstdio>
@@ -8,6 +9,7 @@
 
 #include "l7/guard/access.h"
 #include "l7/guard/inspection.h"
+#include "tests/oracle/inflate_oracle.h"
 
 namespace {
 
@@ -42,7 +44,7 @@ void fill(http::RequestHead& head) {
 
 struct Inspected {
   explicit Inspected(int64_t patterns) {
-    config::Inspection from{"ns/i", {}, 4096, 0};
+    config::Inspection from{"ns/i", {}, 4096};
     for (int64_t i = 0; i < patterns; ++i) {
       config::InspectionPattern& pattern = from.patterns.emplace_back();
       pattern.expression = expression(i);
@@ -71,16 +73,55 @@ void inspect_head(benchmark::State& state) {
 }
 BENCHMARK(inspect_head)->Arg(1)->Arg(100)->Arg(1000);
 
+std::string json(size_t size) {
+  std::string body;
+  for (int i = 0; body.size() < size; ++i)
+    body += "{\"name\": \"red shoes\", \"price\": " + std::to_string(i * 7919 % 1000) + ", \"sizes\": [40, 41, 42]},\n";
+  body.resize(size);
+  return body;
+}
+
 void inspect_4KiB_of_content(benchmark::State& state) {
   Inspected inspected(state.range(0));
-  std::string body;
-  while (body.size() < 4096) body += "{\"name\": \"red shoes\", \"price\": 49.90, \"sizes\": [40, 41, 42]},\n";
-  body.resize(4096);
+  const std::string body = json(4096);
   for (auto _ : state)
-    inspected.inspection.scan_body({reinterpret_cast<const uint8_t*>(body.data()), body.size()}, false,
+    inspected.inspection.scan_body({reinterpret_cast<const uint8_t*>(body.data()), body.size()}, {}, false,
                                    inspected.scratch);
 }
 BENCHMARK(inspect_4KiB_of_content)->Arg(1)->Arg(100)->Arg(1000);
+
+// The same, compressed: inflated, then scanned both ways.
+void inspect_4KiB_of_gzip(benchmark::State& state) {
+  Inspected inspected(state.range(0));
+  const std::string body = guard::deflated(json(4096));
+  guard::Codings codings;
+  codings.all[codings.count++] = guard::Coding::kGzip;
+  for (auto _ : state) {
+    const guard::Inflation read = inspected.scratch.inflater().run(codings, guard::bytes_of(body), true, 4096);
+    if (read.outcome != guard::Inflated::kFull) std::abort();
+    inspected.inspection.scan_body(guard::bytes_of(body), read.text, false, inspected.scratch);
+  }
+}
+BENCHMARK(inspect_4KiB_of_gzip)->Arg(1)->Arg(100)->Arg(1000);
+
+// The worst of one call: 64 KiB of text; what can hardly be compressed; nothing but empty blocks; all of it twice.
+void inflate_64KiB(benchmark::State& state) {
+  const size_t most = config::kMaxInspectedBody;
+  std::string noise, blocks("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10);
+  for (uint32_t i = 0, word = 1; i < most; ++i, word = word * 1664525 + 1013904223)
+    noise += static_cast<char>(word >> 25);
+  for (int i = 0; i < 20'000; ++i) blocks += std::string("\0\0\0\xff\xff", 5);
+  const guard::Deflating huffman{.strategy = Z_HUFFMAN_ONLY};
+  const std::string contents[] = {guard::deflated(json(most)), guard::deflated(noise, huffman), blocks,
+                                  guard::deflated(guard::deflated(noise, huffman), huffman)};
+  std::string body = contents[state.range(0)];
+  body.resize(std::min<size_t>(body.size(), config::encoded_room(config::kMaxInspectedBody)));
+  guard::Codings codings;
+  for (int64_t i = state.range(0) == 3 ? 2 : 1; i != 0; --i) codings.all[codings.count++] = guard::Coding::kGzip;
+  guard::Inflater inflater;
+  for (auto _ : state) benchmark::DoNotOptimize(inflater.run(codings, guard::bytes_of(body), false, most));
+}
+BENCHMARK(inflate_64KiB)->DenseRange(0, 3);
 
 // A DENY policy whose rule names so many paths and sources, and an ALLOW policy for one prefix.
 void access_rules(benchmark::State& state) {

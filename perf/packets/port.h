@@ -9,8 +9,8 @@
 
 #include <memory>
 
+#include "generator/neighbours.h"
 #include "packets/link.h"
-#include "packets/neighbours.h"
 #include "packets/receiver.h"
 #include "packets/spec.h"
 #include "packets/stream.h"

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/address.h"
+#include "generator/neighbours.h"
 #include "packets/fields.h"
 #include "packets/node.h"
 #include "packets/replay.h"
@@ -21,14 +22,11 @@ namespace penstock::load {
 constexpr unsigned kMostPorts = 16, kMostStreams = 256;
 constexpr double kHighestRate = 1e9;  // packets a second
 
-struct PortSpec {
+struct PortSpec : Station {
   std::string name, device;
   std::optional<unsigned> loop_to;  // "loop:NAME": the port where packets arrive
   std::optional<unsigned> ring_to;  // "ring:NAME": the same, through the forwarder
   std::optional<base::MacAddress> mac;
-  std::optional<base::Prefix> address;  // as given: the host's address and the length of its subnet
-  std::optional<base::IpAddress> gateway;
-  std::vector<base::Prefix> answers;
   double line_rate = 0;  // bits/s, 0: unknown
 };
 

@@ -10,7 +10,8 @@ from .generators import Generator
 from .subjects.base import Port
 from .subjects.loop import Loop, beside_port
 
-CLIENTS = "198.51.100.2"
+CLIENTS = {4: ("198.51.100.2", 24), 6: ("2001:db8::2", 64)}      # and the length of the network of both
+ANY, SELF = {4: "0.0.0.0", 6: "[::]"}, {4: "127.0.0.1", 6: "[::1]"}
 MOST_PACKETS = 1e9      # a second: more than anybody can send
 
 
@@ -49,16 +50,24 @@ def _requests(scenario, lab, load, seconds, beside=None):
 
 def _request_specification(scenario, lab, arrivals):
     host, _, port = str(scenario.clients.get("target", "")).rpartition(":")
+    family = 6 if host.startswith("[") else 4
     stack = scenario.clients.get("stack", "kernel")
     clients = {**scenario.clients, "stack": stack, "arrivals": arrivals}
-    servers = {**(scenario.servers or {"body": 128}), "stack": stack, "listen": f"0.0.0.0:{port}"}
+    servers = {**(scenario.servers or _servers_for(scenario.clients)), "stack": stack, "listen": f"{ANY[family]}:{port}"}
     if stack == "kernel":
-        clients["target"] = f"127.0.0.1:{port}"
+        clients["target"] = f"{SELF[family]}:{port}"
         namespace = lab.namespaces.get("alone") or lab.namespace("alone")
         return {**common(scenario), "ports": [], "clients": clients, "servers": servers}, namespace.name
-    ports = [{"name": "clients", "device": "loop:servers", "mac": "02:00:00:00:01:01", "address": f"{CLIENTS}/24", "gateway": host},
-             {"name": "servers", "device": "loop:clients", "mac": "02:00:00:00:01:02", "address": f"{host}/24", "gateway": CLIENTS}]
+    address, (own, length) = host.strip("[]"), CLIENTS[family]
+    ports = [{"name": "clients", "device": "loop:servers", "mac": "02:00:00:00:01:01", "address": f"{own}/{length}", "gateway": address},
+             {"name": "servers", "device": "loop:clients", "mac": "02:00:00:00:01:02", "address": f"{address}/{length}", "gateway": own}]
     return {**common(scenario), "ports": ports, "clients": clients, "servers": servers}, None
+
+
+def _servers_for(clients):
+    """What answers them, where the scenario's servers are somebody else's."""
+    same = {name: clients[name] for name in ("protocol", "exchange") if name in clients}
+    return same if same.get("protocol") == "tcp" else {"body": 128}
 
 
 def _names(scenario):

@@ -70,13 +70,15 @@ class Bench:
     def _reach(self):
         """NotThere when nobody answers the clients: asked before the first trial, because all of them would be without a figure. A wrong answer
         is one, and a subject that has only just been started is asked again."""
-        command = {"seconds": 0.2, "drain": REACH_SECONDS, "connections": 1, "warmup": 0}
+        clients = self.scenario.clients
+        cores = len(common(self.scenario)["cores"])     # an open loop has a connection on each, at least
+        command = {"seconds": 0.2, "drain": REACH_SECONDS, "connections": min(cores, clients.get("connections", 1)), "warmup": 0}
         if self.latency_from == "scheduled":
             command["rate"] = REACH_RATE
         until = time.monotonic() + REACH_SECONDS
         while (asked := trial.of_requests(self._generator.trial(command)[0])).silent:
             if time.monotonic() >= until:
-                raise NotThere(f"clients.target: {self.scenario.clients.get('target')}: nothing answers: {asked.reasons}")
+                raise NotThere(f"clients.target: {clients.get('target')}: nothing answers: {asked.reasons}")
 
     def _end(self):
         with deferred():
@@ -163,10 +165,13 @@ def background_specification(scenario, ports):
 
 
 def common(scenario, role="clients"):
-    """Requests are made by one core and served by one: the first, and the last if there are several."""
+    """Requests are made by the first half of the cores and served by the other; on the own stack, by one core each."""
     cores = scenario.cores["generator"]
     if scenario.traffic == "requests":
-        cores = cores[-1:] if role == "servers" else cores[:1]
+        half = (len(cores) + 1) // 2
+        cores = cores[half:] or cores if role == "servers" else cores[:half]
+        if (getattr(scenario, role) or {}).get("stack") == "own":
+            cores = cores[-1:] if role == "servers" else cores[:1]
     return {"cores": cores, "huge": scenario.huge, "memoryMegabytes": scenario.megabytes,
             "prefix": f"lab{os.getpid()}-{next(_count)}", "seed": scenario.seed}
 

@@ -1,5 +1,6 @@
-// Clients of HTTP/1.1: connections to one target, and requests on them by a schedule (open loop) or one after the other
-// (closed loop); or connections that are opened, asked once (a handshake alone is the kernel's), and held.
+// Clients of one transport: connections to one target, and requests on them by a schedule (open loop) or one after the
+// other (closed loop); or connections that are opened, asked once (a handshake alone is the kernel's), and held. What
+// is said on a connection is `Talk`'s: http_clients.h, tcp_clients.h.
 //
 // Open loop: a request belongs to its scheduled time and is counted by that. It takes the connection that has been free
 // the longest; while there is none it waits, and its latency runs. Closed loop: each connection asks again `think`
@@ -8,22 +9,20 @@
 // last one ended), the request waits for it. Timeout: of connecting, and again of the answer. A slot that could not
 // connect pauses.
 //
-// Memory: everything when the trial begins, but heads (heads.h). One thread; `now` never goes back.
+// Memory: everything when the trial begins, but what `Talk` lends. One thread; `now` never goes back.
 #pragma once
 
 #include <algorithm>
 #include <vector>
 
-#include "l7/http/status.h"
 #include "l7/tcp/fifo.h"
-#include "requests/message.h"
 #include "requests/part.h"
 #include "requests/slot.h"
 #include "requests/spec.h"
 
 namespace penstock::requests {
 
-template <Transport Net>
+template <Transport Net, typename Talk>
 class Clients : public ClientPart {
  public:
   static constexpr base::Nanos kPause = 10'000'000;  // after a connection that failed: a dead target is no busy loop
@@ -31,35 +30,29 @@ class Clients : public ClientPart {
   static constexpr uint32_t kOpenedInARound = 64;    // connections of a ramp: more at once would overrun a backlog
 
   Clients(Net& net, const ClientSpec& spec, uint64_t seed)
-      : net_(net),
-        spec_(spec),
-        seed_(seed),
-        random_(seed),
-        usual_(spec.head),
-        final_(spec.head + "connection: close\r\n"),
-        patience_(slots_),
-        slot_of_(net.capacity(), kNone) {}
+      : net_(net), spec_(spec), seed_(seed), talk_(spec, seed), patience_(slots_), slot_of_(net.capacity(), kNone) {}
 
   void prepare(const Load& load) override {
     load_ = load;
     tally_ = {};
     interval_ = {};
-    random_ = proxy::Random(seed_);
+    talk_.begin_trial(load.share);
     arrivals_.clear();
     next_ = 0;
-    if (open_loop()) arrivals_ = schedule(spec_.spacing, load.rate, load.window.to, seed_ + 1);
-    slots_.assign(load.connections, {});
+    if (open_loop()) arrivals_ = schedule(spec_.spacing, load.rate, load.window.to, seed_ + 1, load.share);
+    slots_.assign(load.share.of_all(load.connections), {});
     patience_.clear();
     free_ = {};
     resting_ = pausing_ = {};
     unopened_ = 0;
     under_way_ = held_ = 0;
-    held_known_ = stopped_ = false;
+    started_ = held_known_ = stopped_ = false;
   }
 
   void start(base::Nanos now) override {
     Window& w = load_.window;
     w = {.begin = now, .from = now + w.from, .to = now + w.to, .end = now + w.end};
+    started_ = true;
   }
 
   bool act(base::Nanos now) override {
@@ -67,6 +60,7 @@ class Clients : public ClientPart {
     for (Ready ready; net_.next_event(ready); worked = true) on_ready(ready, now);
     while (patience_.first() != kNone && slots_[patience_.first()].since + spec_.timeout <= now)
       on_timeout(patience_.first(), now);
+    if (!started_) return net_.depart(now) || worked;
     if (now < load_.window.to) {
       open_more(now);
       wake(now);
@@ -124,6 +118,7 @@ class Clients : public ClientPart {
   }
 
  private:
+  using Slot = requests::Slot<typename Talk::Words>;
   struct Rest {
     uint32_t index;
     base::Nanos until;
@@ -134,7 +129,9 @@ class Clients : public ClientPart {
   bool counts(const Slot& slot, base::Nanos now) const {
     return load_.window.counts(open_loop() && slot.request ? slot.due : now);
   }
-  base::Nanos opening_time(uint32_t index) const { return load_.window.begin + spec_.ramp * index / slots_.size(); }
+  base::Nanos opening_time(uint32_t index) const {
+    return load_.window.begin + spec_.ramp * load_.share.nth(index) / load_.connections;
+  }
 
   // What the trial begins with: connections, evenly over the ramp.
   void open_more(base::Nanos now) {
@@ -192,6 +189,7 @@ class Clients : public ClientPart {
     Slot& slot = slots_[index];
     slot.opened = now;
     slot.asked = 0;
+    talk_.begin(slot.words);
     slot.id = net_.connect(now);
     if (slot.id == kNone) return fail(index, &Errors::ports, now);
     slot_of_[slot.id] = index;
@@ -218,18 +216,13 @@ class Clients : public ClientPart {
     slot.state = SlotState::kAsking;
     slot.sent = now;
     slot.last = ++slot.asked == spec_.requests_per_connection && !holds();
-    slot.length = spec_.body.pick(random_);
-    slot.progress = slot.content = 0;
-    slot.written = false;
+    talk_.ask(slot.words, slot.last);
     ++interval_.sent;
     patience_.begin(index, now);
     push(slot, now);
   }
 
-  void push(Slot& slot, base::Nanos now) {
-    const Length said = slot.length != 0 || http::expects_content(spec_.method) ? Length::kSaid : Length::kUnsaid;
-    slot.written = (slot.last ? final_ : usual_).send(net_, slot.id, said, slot.length, true, slot.progress, now);
-  }
+  void push(Slot& slot, base::Nanos now) { slot.written = talk_.send(slot.words, net_, slot.id, now); }
 
   void on_ready(const Ready& ready, base::Nanos now) {
     const uint32_t index = slot_of_[ready.id];
@@ -243,13 +236,15 @@ class Clients : public ClientPart {
   void hear(uint32_t index, base::Nanos now) {
     Slot& slot = slots_[index];
     const uint32_t id = slot.id;
-    net_.read(id, now, [&](base::Bytes bytes) { slot.read(bytes, spec_.method, heads_); });
+    net_.read(id, now, [&](base::Bytes bytes) {
+      slot.foreign = slot.foreign || slot.state != SlotState::kAsking || !talk_.hear(slot.words, bytes);
+    });
     const End end = net_.end(id);
     const bool over = net_.peer_finished(id) || end != End::kOpen;
     if (slot.foreign) return on_foreign(index, now);
-    if (slot.state == SlotState::kAsking && slot.head != nullptr) {
-      if (!slot.parser.done() && over && end != End::kReset) slot.parser.on_close();  // may be the end of the content
-      if (slot.parser.done()) answered(index, now);
+    if (slot.state == SlotState::kAsking) {
+      if (over && (end == End::kOpen || end == End::kFinished)) talk_.hear_end(slot.words);  // may complete the answer
+      if (talk_.complete(slot.words)) answered(index, now);
     }
     if (slot.id == id && over) on_end(index, end, now);
   }
@@ -268,7 +263,7 @@ class Clients : public ClientPart {
 
   void answered(uint32_t index, base::Nanos now) {
     Slot& slot = slots_[index];
-    const bool good = http::is_success(slot.head->status), goes_on = slot.parser.reusable();
+    const bool good = talk_.good(slot.words), goes_on = talk_.goes_on(slot.words);
     const bool stays = goes_on && slot.written && !slot.last;
     if (holds() && !(good && stays)) return fail(index, good ? &Errors::reset : &Errors::status, now);
     if (!good) {
@@ -277,7 +272,7 @@ class Clients : public ClientPart {
       ++tally_.requests;
       const bool in_time = now < load_.window.to;
       tally_.in_time += in_time;
-      tally_.bytes += in_time ? slot.content : 0;
+      tally_.bytes += in_time ? talk_.bytes(slot.words) : 0;
       tally_.latency.add(now - slot.due);
       tally_.service.add(now - slot.sent);
     } else {
@@ -345,7 +340,7 @@ class Clients : public ClientPart {
 
   void end_request(Slot& slot) {
     under_way_ -= std::exchange(slot.request, false);
-    heads_.give(std::exchange(slot.head, nullptr));
+    talk_.forget(slot.words);
     slot.foreign = false;
   }
 
@@ -377,14 +372,12 @@ class Clients : public ClientPart {
   Net& net_;
   const ClientSpec& spec_;
   uint64_t seed_;
-  proxy::Random random_;
-  Message usual_, final_;
+  Talk talk_;
   Load load_;
   ClientTally tally_;
   Interval interval_;
   std::vector<Slot> slots_;
-  Patience patience_;
-  Heads<http::ResponseHead> heads_;
+  Patience<typename Talk::Words> patience_;
   std::vector<uint32_t> slot_of_;  // by the connection's number
   std::vector<base::Nanos> arrivals_;
   size_t next_ = 0;                    // of them
@@ -393,6 +386,7 @@ class Clients : public ClientPart {
   uint32_t unopened_ = 0;              // the next slot of the ramp
   uint32_t under_way_ = 0;             // slots with a request
   uint32_t held_ = 0;                  // connections that were proven
+  bool started_ = false;               // between prepare() and start() rounds go on, and the window is of no time yet
   bool held_known_ = false;
   bool stopped_ = false;  // nothing new is sent
 };

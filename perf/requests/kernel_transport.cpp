@@ -56,12 +56,13 @@ KernelTransport::~KernelTransport() {
 
 void KernelTransport::connect_to(const SocketAddress& target) { target_length_ = to_kernel(target, target_); }
 
-base::Result<void> KernelTransport::listen_on(const SocketAddress& at) {
+base::Result<void> KernelTransport::listen_on(const SocketAddress& at, bool shared) {
   sockaddr_storage address;
   const socklen_t length = to_kernel(at, address);
   listener_ = ::socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (listener_ >= 0) {
     set(listener_, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (shared) set(listener_, SOL_SOCKET, SO_REUSEPORT, 1);
     if (address.ss_family == AF_INET6) set(listener_, IPPROTO_IPV6, IPV6_V6ONLY, 1);
   }
   epoll_event wanted{.events = EPOLLIN | EPOLLET, .data = {.u64 = kListener}};

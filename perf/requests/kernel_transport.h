@@ -29,7 +29,8 @@ class KernelTransport {
   KernelTransport& operator=(const KernelTransport&) = delete;
 
   void connect_to(const SocketAddress& target);
-  base::Result<void> listen_on(const SocketAddress& at);
+  // `shared`: other transports of this process listen there, too, and the kernel deals connections out to them.
+  base::Result<void> listen_on(const SocketAddress& at, bool shared = false);
 
   bool arrive(base::Nanos now);
   bool depart(base::Nanos) { return false; }

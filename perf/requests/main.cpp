@@ -1,5 +1,5 @@
-// penstock-lab-requests: clients and servers of HTTP/1.1 for penstock-lab (perf/LAB.md), on our own TCP or the
-// kernel's.
+// penstock-lab-requests: clients and servers of HTTP/1.1 and plain TCP for penstock-lab (perf/LAB.md), on our own TCP
+// or the kernel's.
 //
 //   penstock-lab-requests --check FILE    reads a specification and says what is wrong with it
 //   penstock-lab-requests --spec FILE     runs it: commands from standard input, events to standard output
@@ -14,11 +14,15 @@
 #include <sstream>
 
 #include "requests/clients.h"
+#include "requests/http_clients.h"
+#include "requests/http_servers.h"
 #include "requests/kernel_transport.h"
 #include "requests/ports.h"
 #include "requests/servers.h"
 #include "requests/session.h"
 #include "requests/stack_transport.h"
+#include "requests/tcp_clients.h"
+#include "requests/tcp_servers.h"
 
 namespace penstock::requests {
 namespace {
@@ -59,18 +63,21 @@ class Generator {
     if (faults.empty() && !spec_.ports.empty()) ports_ = Ports::open(spec_, faults);
     if (faults.empty()) build(faults);
     if (!faults.empty()) return tell(faults);
-    return Session(spec_, clients_.get(), servers_.get(), sides_).run();
+    return Session(spec_, workers_, sides_).run();
   }
 
  private:
-  // Sockets run where the process may; on the core that is asked for, as DPDK does with its own.
+  // Sockets run where the process may; on the cores that are asked for, as DPDK does with its own. The first one is
+  // this thread's.
   void pin(Faults& faults) const {
-    if (!spec_.core) return;
-    cpu_set_t cores;
-    CPU_ZERO(&cores);
-    CPU_SET(*spec_.core, &cores);
-    if (::sched_setaffinity(0, sizeof cores, &cores) != 0)
-      faults.push_back({"cores[0]", std::to_string(*spec_.core) + " is no core that this process may run on"});
+    for (size_t n = spec_.cores.size(); n-- > 0;) {
+      cpu_set_t cores;
+      CPU_ZERO(&cores);
+      CPU_SET(spec_.cores[n], &cores);
+      if (::sched_setaffinity(0, sizeof cores, &cores) != 0)
+        faults.push_back({"cores[" + std::to_string(n) + "]",
+                          std::to_string(spec_.cores[n]) + " is no core that this process may run on"});
+    }
   }
 
   // Each connection of the kernel's takes one.
@@ -88,11 +95,23 @@ class Generator {
       take("clients.connections", spec_.clients->connections);
     if (!spec_.servers || spec_.servers->stack != StackKind::kKernel) return;
     const uint64_t wanted = spec_.servers->connections;
-    served_ = static_cast<uint32_t>(spec_.servers->connections_asked ? wanted : std::clamp<uint64_t>(left, 1, wanted));
+    const uint64_t least = spec_.threads();  // each serves some
+    served_ =
+        static_cast<uint32_t>(spec_.servers->connections_asked ? wanted : std::clamp<uint64_t>(left, least, wanted));
     take("servers.connections", served_);
   }
 
   void build(Faults& faults) {
+    build_own();
+    for (uint32_t n = 0; n < spec_.threads() && faults.empty(); ++n)
+      build_kernel({.index = n, .of = spec_.threads()}, faults);
+    const auto of = [](const auto& parts, size_t n) { return n < parts.size() ? parts[n].get() : nullptr; };
+    for (size_t n = 0; n < spec_.threads(); ++n)
+      workers_.push_back(std::make_unique<Worker>(of(clients_, n), of(servers_, n)));
+  }
+
+  // On one thread.
+  void build_own() {
     const base::Nanos now = base::monotonic_now();
     for (size_t i = 0; i < spec_.ports.size(); ++i) {
       const bool client = spec_.ports[i].name == "clients";
@@ -100,40 +119,53 @@ class Generator {
       own_.push_back(std::make_unique<StackTransport>(ports_->number(i), spec_.ports[i], ports_->pool(),
                                                       connections + kLingering, now));
       sides_.push_back(&own_.back()->side());
-      if (client)
+      if (client) {
         add_clients(*own_.back());
-      else
-        own_.back()->listen_on(spec_.servers->listen), add_servers(*own_.back());
+      } else {
+        own_.back()->listen_on(spec_.servers->listen);
+        add_servers(*own_.back());
+      }
     }
-    if (spec_.clients && clients_ == nullptr) {
-      kernel_clients_ = std::make_unique<KernelTransport>(spec_.clients->connections);
-      add_clients(*kernel_clients_);
+  }
+
+  void build_kernel(Share share, Faults& faults) {
+    if (spec_.clients && spec_.clients->stack == StackKind::kKernel) {
+      kernel_.push_back(std::make_unique<KernelTransport>(share.of_all(spec_.clients->connections)));
+      add_clients(*kernel_.back());
     }
-    if (spec_.servers && servers_ == nullptr) {
-      kernel_servers_ = std::make_unique<KernelTransport>(served_);
-      if (const auto done = kernel_servers_->listen_on(spec_.servers->listen); !done)
+    if (spec_.servers && spec_.servers->stack == StackKind::kKernel) {
+      kernel_.push_back(std::make_unique<KernelTransport>(share.of_all(served_)));
+      if (const auto done = kernel_.back()->listen_on(spec_.servers->listen, share.of > 1); !done)
         return faults.push_back({"servers.listen", done.error()});
-      add_servers(*kernel_servers_);
+      add_servers(*kernel_.back());
     }
   }
 
   template <typename Net>
   void add_clients(Net& net) {
     net.connect_to(spec_.clients->target);
-    clients_ = std::make_unique<Clients<Net>>(net, *spec_.clients, spec_.seed);
+    if (spec_.clients->protocol == Protocol::kHttp)
+      clients_.push_back(std::make_unique<Clients<Net, HttpClients>>(net, *spec_.clients, spec_.seed));
+    else
+      clients_.push_back(std::make_unique<Clients<Net, TcpClients>>(net, *spec_.clients, spec_.seed));
   }
   template <typename Net>
   void add_servers(Net& net) {
-    servers_ = std::make_unique<Servers<Net>>(net, *spec_.servers, spec_.seed + 2);
+    const uint64_t seed = spec_.seed + 2 + servers_.size();
+    if (spec_.servers->protocol == Protocol::kHttp)
+      servers_.push_back(std::make_unique<Servers<Net, HttpServers>>(net, *spec_.servers, seed));
+    else
+      servers_.push_back(std::make_unique<Servers<Net, TcpServers>>(net, *spec_.servers, seed));
   }
 
   const Spec& spec_;
   uint32_t served_ = 0;  // connections of the kernel's server
   std::unique_ptr<Ports> ports_;
   std::vector<std::unique_ptr<StackTransport>> own_;
-  std::unique_ptr<KernelTransport> kernel_clients_, kernel_servers_;
-  std::unique_ptr<ClientPart> clients_;
-  std::unique_ptr<ServerPart> servers_;
+  std::vector<std::unique_ptr<KernelTransport>> kernel_;
+  std::vector<std::unique_ptr<ClientPart>> clients_;  // each is a worker's
+  std::vector<std::unique_ptr<ServerPart>> servers_;
+  std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<Side*> sides_;
 };
 
@@ -142,7 +174,7 @@ class Generator {
 
 int main(int argc, char** argv) {
   using namespace penstock::requests;
-  CLI::App app{"Clients and servers of HTTP/1.1 for penstock-lab.", "penstock-lab-requests"};
+  CLI::App app{"Clients and servers of HTTP/1.1 and plain TCP for penstock-lab.", "penstock-lab-requests"};
   std::string check, spec_file;
   auto* modes = app.add_option_group("mode")->require_option(1);
   modes->add_option("--check", check, "specification to be checked");

@@ -1,10 +1,11 @@
-// What the main loop knows of clients and servers, whatever carries them. One call a round; what a round does is
-// compiled for its transport. One thread.
+// What a core's loop (worker.h) knows of clients and servers, whatever carries them and whatever they speak. One call a
+// round; what a round does is compiled for transport and protocol. One thread.
 #pragma once
 
 #include <optional>
 #include <string>
 
+#include "requests/schedule.h"
 #include "requests/tally.h"
 
 namespace penstock::requests {
@@ -22,8 +23,9 @@ class Part {
 // What a trial asks of clients.
 struct Load {
   Window window;             // from its beginning on: begin is 0
-  double rate = 0;           // open loop
-  uint32_t connections = 1;  // at most the specification's
+  double rate = 0;           // open loop, of all shares together
+  uint32_t connections = 1;  // likewise; at most the specification's
+  Share share;               // of arrivals and connections
 };
 
 class ClientPart : public Part {

@@ -1,7 +1,7 @@
 #include "requests/session.h"
 
-#include <poll.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <cmath>
 
@@ -12,7 +12,7 @@ using nlohmann::json;
 namespace {
 
 constexpr base::Nanos kCommandEvery = 10'000'000;  // commands are looked for as often
-constexpr base::Nanos kNap = 200'000;              // the last of every wait is spent awake: waking may take as long
+constexpr base::Nanos kStart = 1'000'000;          // in which every worker hears that a trial begins
 constexpr base::Nanos kGatewayPatience = 10 * base::kNanosPerSecond;
 
 volatile sig_atomic_t interrupted = 0;
@@ -50,11 +50,8 @@ json server_counts(const ServerTally& t) {
 
 }  // namespace
 
-Session::Session(const Spec& spec, ClientPart* clients, ServerPart* servers, std::vector<Side*> sides)
-    : spec_(spec), clients_(clients), servers_(servers), sides_(std::move(sides)) {
-  if (clients_ != nullptr) parts_.push_back(clients_);
-  if (servers_ != nullptr) parts_.push_back(servers_);
-}
+Session::Session(const Spec& spec, std::vector<std::unique_ptr<Worker>>& workers, std::vector<Side*> sides)
+    : spec_(spec), sides_(std::move(sides)), crew_(workers, spec.cores) {}
 
 int Session::run() {
   struct sigaction action {};
@@ -65,22 +62,18 @@ int Session::run() {
   ready_ = true;
   load::Control::say({{"event", "ready"}, {"clock", "monotonic"}});
   base::Nanos now = base::monotonic_now();
-  while (!over_ && interrupted == 0) {
-    const bool worked = round(now);
-    if (!worked) rest(now);
-    const base::Nanos later = base::monotonic_now();
-    if (trial_ && trial_->counting) meter_.add(later - now, worked, std::exchange(slept_, false));
-    now = later;
-    if (now >= next_command_) {
-      next_command_ = now + kCommandEvery;
-      while (const auto command = control_.next(0)) obey(*command, now);
-      over_ |= control_.over();
-    }
+  while (!over_) {
+    base::Nanos until = next_command_;
+    if (trial_ && trial_->next_sample != 0) until = std::min(until, trial_->next_sample);
+    now = crew_.first().turn(now, until, STDIN_FILENO);
+    if (trial_) watch(now);
+    obey_all(now);
   }
   if (trial_) {
     stop(base::monotonic_now());
-    finish(base::monotonic_now());
+    finish();
   }
+  part();
   return 0;
 }
 
@@ -90,55 +83,33 @@ bool Session::find_gateways() {
   const auto unknown = [&] {
     return std::find_if(sides_.begin(), sides_.end(), [](const Side* side) { return !side->ready(); });
   };
-  while (unknown() != sides_.end()) {
-    const base::Nanos now = base::monotonic_now();
-    round(now);
-    if (now >= next_command_) {
-      next_command_ = now + kCommandEvery;
-      while (const auto command = control_.next(0)) obey(*command, now);
-      over_ |= control_.over() || interrupted != 0;
-    }
+  for (base::Nanos now = begin; unknown() != sides_.end();) {
+    now = crew_.first().turn(now, now, STDIN_FILENO);
+    obey_all(now);
     if (over_) return false;
     if (now - begin > kGatewayPatience) {
       const auto index = std::to_string(unknown() - sides_.begin());
-      load::Control::error("ports[" + index + "].gateway", "nobody answers ARP for it within 10 s");
+      load::Control::error("ports[" + index + "].gateway", "nobody says within 10 s where it is (ARP, RFC 4861)");
       return false;
     }
   }
   return true;
 }
 
-bool Session::round(base::Nanos now) {
-  bool worked = false;
-  for (Part* part : parts_) worked |= part->act(now);
-  if (trial_) watch(now);
-  return worked;
+void Session::part() {
+  const base::Nanos begin = base::monotonic_now();
+  for (size_t i = 0; i < sides_.size(); ++i) {
+    if (spec_.ports[i].name != "clients") continue;
+    for (base::Nanos now = begin; !sides_[i]->quiet() && now - begin < kParting;)
+      now = crew_.first().turn(now, now, STDIN_FILENO);
+  }
 }
 
-// Nothing to do: sleep if every part can be woken, else only where nobody is served and nothing measured.
-void Session::rest(base::Nanos now) {
-  base::Nanos until = next_command_;
-  pollfd wanted[3] = {{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0}};
-  nfds_t count = 1;
-  for (const Part* part : parts_) {
-    if (part->waits_on() < 0) {
-      const bool quiet = !trial_ && servers_ == nullptr;
-      if (!quiet) return;
-      continue;
-    }
-    wanted[count++] = {.fd = part->waits_on(), .events = POLLIN, .revents = 0};
-  }
-  if (trial_) {
-    if (clients_ != nullptr) until = std::min(until, clients_->due());
-    const Window& w = trial_->window;
-    until = std::min(until, now < w.from ? w.from : now < w.to ? w.to : w.end);
-    if (trial_->next_sample != 0) until = std::min(until, trial_->next_sample);
-  }
-  if (until <= now + kNap) return;
-  const timespec length{.tv_sec = static_cast<time_t>((until - now - kNap) / base::kNanosPerSecond),
-                        .tv_nsec = static_cast<long>((until - now - kNap) % base::kNanosPerSecond)};
-  if (::ppoll(wanted, count, &length, nullptr) > 0 && wanted[0].revents != 0) next_command_ = 0;
-  slept_ = true;
+void Session::obey_all(base::Nanos now) {
+  if (now < next_command_ && !crew_.first().woken()) return;
+  next_command_ = now + kCommandEvery;
+  while (const auto command = control_.next(0)) obey(*command, now);
+  over_ |= control_.over() || interrupted != 0;
 }
 
 void Session::obey(const json& command, base::Nanos now) {
@@ -166,7 +137,7 @@ void Session::begin(const json& command) {
   const base::Nanos length = nanos_of(from.number("seconds", 0.001, 86400));
   const base::Nanos drain = nanos_of(from.number("drain", 0, 3600, 0.2));
   trial.sample = nanos_of(from.number("sample", 0, 3600, 0));
-  if (clients_ != nullptr) {
+  if (spec_.clients) {
     const ClientSpec& clients = *spec_.clients;
     trial.load.connections =
         static_cast<uint32_t>(from.whole("connections", 1, clients.connections, clients.connections));
@@ -174,20 +145,24 @@ void Session::begin(const json& command) {
     if (open) trial.load.rate = from.number("rate", 1e-3, kMostRequestsPerSecond, clients.rate);
     if (open && !fits(trial.load.rate, warmup + length))
       from.fault("rate", "times the seconds is above " + std::to_string(kMostArrivals) + " requests");
+    if (open && trial.load.connections < crew_.size()) from.fault("connections", "must be at least one for each core");
   }
   from.finish();
   for (const Fault& fault : faults) load::Control::error(fault.field, fault.message);
   if (!faults.empty()) return;
   trial.load.window = {.begin = 0, .from = warmup, .to = warmup + length, .end = warmup + length + drain};
-  if (clients_ != nullptr) clients_->prepare(trial.load);
-  const base::Nanos now = base::monotonic_now();
-  if (clients_ != nullptr) clients_->start(now);
+  crew_.all([&](Worker& worker, size_t number) {
+    Load load = trial.load;
+    load.share = {.index = static_cast<uint32_t>(number), .of = static_cast<uint32_t>(crew_.size())};
+    worker.prepare(load);
+  });
+  const base::Nanos now = base::monotonic_now() + (crew_.size() > 1 ? kStart : 0);
   trial.window = {
       .begin = now, .from = now + warmup, .to = now + warmup + length, .end = now + warmup + length + drain};
+  crew_.all([&](Worker& worker, size_t) { worker.begin(trial.window); });
   if (trial.sample != 0) trial.next_sample = trial.window.from + trial.sample;
+  for (const Side* side : sides_) trial.before.push_back(side->counts());
   trial_ = std::move(trial);
-  if (servers_ != nullptr) servers_->begin();
-  for (const Side* side : sides_) trial_->before.push_back(side->counts());
 }
 
 void Session::stop(base::Nanos now) {
@@ -196,73 +171,68 @@ void Session::stop(base::Nanos now) {
   t.stopped = true;
   t.window.stop(now);
   if (t.next_sample > now) t.next_sample = 0;
-  if (clients_ != nullptr) clients_->stop(now);
+  crew_.all([now](Worker& worker, size_t) { worker.stop(now); });
 }
 
 // The trial goes on: its samples, and its end.
 void Session::watch(base::Nanos now) {
-  Trial& t = *trial_;
-  if (!t.counting && t.window.counts(now)) {
-    t.counting = true;
-    meter_.clear();
-    if (clients_ != nullptr) clients_->interval() = {};
-  }
-  if (t.counting && now >= t.window.to) t.counting = false;
-  if (t.next_sample != 0 && now >= t.next_sample) say_sample(now);
-  const bool over = clients_ != nullptr ? clients_->over(now) : now >= t.window.end;
-  if (over) finish(now);
+  if (trial_->next_sample != 0 && now >= trial_->next_sample) say_sample(now);
+  if (crew_.over()) finish();
 }
 
 void Session::say_sample(base::Nanos now) {
   Trial& t = *trial_;
   json event = {{"event", "sample"}, {"id", t.id}, {"t", seconds_of(now - t.window.from)}};
-  if (clients_ != nullptr) {
-    Interval& i = clients_->interval();
+  if (spec_.clients) {
+    std::vector<Interval> each(crew_.size());
+    crew_.all([&each](Worker& worker, size_t number) { each[number] = worker.take_interval(); });
+    for (size_t n = 1; n < each.size(); ++n) each[0].merge(each[n]);
+    const Interval& i = each[0];
     event.update({{"sent", i.sent},
                   {"received", i.received},
                   {"lost", i.failed},
                   {"p50", i.latency.percentile(0.5)},
                   {"p99", i.latency.percentile(0.99)}});
-    i = {};
   }
   load::Control::say(event);
   while (t.next_sample <= now) t.next_sample += t.sample;
   if (t.next_sample > t.window.to) t.next_sample = 0;
 }
 
-void Session::finish(base::Nanos now) {
+void Session::finish() {
   const Trial& t = *trial_;
+  std::vector<Worker::Result> each(crew_.size());
+  crew_.all([&each](Worker& worker, size_t number) { each[number] = worker.finish(base::monotonic_now()); });
+  for (size_t n = 1; n < each.size(); ++n) each[0].merge(each[n]);
+  const auto& [clients, servers, meter] = each[0];
   json event = {{"event", "trial"},
                 {"id", t.id},
                 {"stopped", t.stopped},
                 {"clock", "monotonic"},
                 {"seconds", seconds_of(t.window.to - t.window.from)},
                 {"bound", "none"}};
-  if (clients_ != nullptr) {
-    const ClientTally& tally = clients_->finish(now);
-    event.update(client_counts(tally));
+  if (spec_.clients) {
+    event.update(client_counts(clients));
     event["connections"] = t.load.connections;
     if (spec_.clients->arrivals == ArrivalKind::kOpen) event["asked"] = t.load.rate;
-    event["bound"] = bound(outcome(), tally);
+    event["bound"] = bound(outcome(meter), clients);
   }
-  if (servers_ != nullptr) event["servers"] = server_counts(servers_->tally());
-  event["busy"] = meter_.busy();
-  event["resolutionNanos"] = {{"p99", meter_.resolution(0.99)}, {"max", meter_.resolution(1)}};
+  if (spec_.servers) event["servers"] = server_counts(servers);
+  event["busy"] = meter.busy();
+  event["resolutionNanos"] = {{"p99", meter.resolution(0.99)}, {"max", meter.resolution(1)}};
   event["ports"] = port_counts();
   load::Control::say(event);
   trial_.reset();
 }
 
-Outcome Session::outcome() const {
+Outcome Session::outcome(const Meter& meter) const {
   uint64_t lost = 0;
   for (size_t i = 0; i < sides_.size(); ++i) {
     const Side::Counts counts = sides_[i]->counts().since(trial_->before[i]);
     lost += counts.missed + counts.starved;
   }
-  return {.arrivals = spec_.clients->arrivals,
-          .connections = trial_->load.connections,
-          .busy = meter_.busy(),
-          .lost = lost};
+  return {
+      .arrivals = spec_.clients->arrivals, .connections = trial_->load.connections, .busy = meter.busy(), .lost = lost};
 }
 
 json Session::port_counts() const {

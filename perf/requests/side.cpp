@@ -4,8 +4,6 @@
 #include <cstring>
 
 #include "base/time.h"
-#include "wire/arp_nd.h"
-#include "wire/build.h"
 #include "wire/checksum.h"
 
 namespace penstock::requests {
@@ -14,13 +12,30 @@ namespace {
 
 constexpr unsigned kMostInARound =
     256;  // packets: rounds stay short, and a ring is not overrun before its reader's turn
+constexpr base::Nanos kAskEvery = 100'000'000;  // where the gateway is
 
-tcp::Tuning tuning() {
+tcp::Tuning tuning(bool v4) {
   tcp::Tuning tuning;
+  if (!v4) {
+    tuning.mss = 1440;
+    tuning.default_mss = 1220;
+  }
   tuning.nagle = false;
   tuning.receive_buffer = tuning.send_buffer = 1024 * 1024;
   tuning.time_wait = 10'000'000;  // a port is wanted again at once; nothing is late on a memory link
   return tuning;
+}
+
+base::MacAddress mac_of(uint16_t port, const PortSpec& spec) {
+  rte_ether_addr mac;
+  rte_eth_macaddr_get(port, &mac);
+  base::MacAddress own;
+  std::memcpy(own.bytes.data(), mac.addr_bytes, 6);
+  return spec.mac.value_or(own);
+}
+
+base::IpAddress address_at(const uint8_t* at, bool v4) {
+  return v4 ? base::IpAddress::v4_from(at) : base::IpAddress::v6_from(at);
 }
 
 }  // namespace
@@ -28,14 +43,10 @@ tcp::Tuning tuning() {
 Side::Side(uint16_t port, const PortSpec& spec, rte_mempool* pool, uint32_t capacity, base::Nanos now)
     : port_(port),
       spec_(spec),
+      neighbours_(spec, mac_of(port, spec)),
       pool_(pool),
-      stack_(tuning(), {.chunks = 512 * 1024}, capacity, {.low = 1, .high = 2}, now),
-      writer_(pool) {
-  rte_ether_addr mac;
-  rte_eth_macaddr_get(port, &mac);
-  std::memcpy(own_mac_.bytes.data(), mac.addr_bytes, 6);
-  if (spec.mac) own_mac_ = *spec.mac;
-}
+      stack_(tuning(spec.address->is_v4()), {.chunks = 512 * 1024}, capacity, {.low = 1, .high = 2}, now),
+      writer_(pool) {}
 
 Side::Counts Side::Counts::since(const Counts& before) const {
   return {.sent = sent - before.sent,
@@ -57,49 +68,22 @@ Side::Counts Side::counts() const {
           .starved = writer_.given_up()};
 }
 
-void Side::say_arp(uint16_t operation, const base::MacAddress& mac, const base::IpAddress& own,
-                   const base::IpAddress& ip) {
+void Side::say(base::Bytes frame) {
   rte_mbuf* m = rte_pktmbuf_alloc(pool_);
   if (m == nullptr) return;
-  wire::ArpPacket packet;
-  packet.link.src = own_mac_;
-  packet.link.dst = mac;
-  packet.message = {.operation = operation,
-                    .sender_mac = own_mac_,
-                    .sender_ip = own,
-                    .target_mac = operation == wire::kArpRequest ? base::MacAddress{} : mac,
-                    .target_ip = ip};
-  const size_t length = wire::build_arp({rte_pktmbuf_mtod(m, uint8_t*), 128}, packet);
-  rte_pktmbuf_append(m, static_cast<uint16_t>(length));
+  std::copy(frame.begin(), frame.end(),
+            reinterpret_cast<uint8_t*>(rte_pktmbuf_append(m, static_cast<uint16_t>(frame.size()))));
   if (rte_eth_tx_burst(port_, 0, &m, 1) == 0) rte_pktmbuf_free(m);
-}
-
-bool Side::is_ours(const base::IpAddress& address) const {
-  if (address == spec_.address) return true;
-  return std::any_of(spec_.answers.begin(), spec_.answers.end(),
-                     [&](const base::Prefix& prefix) { return prefix.contains(address); });
-}
-
-void Side::on_arp(const rte_mbuf* m, const wire::Headers& headers) {
-  wire::ArpMessage message;
-  if (wire::parse_arp({rte_pktmbuf_mtod(m, const uint8_t*), m->data_len}, headers, message) !=
-      wire::NeighbourError::kNone)
-    return;
-  if (message.sender_ip == spec_.gateway) {
-    gateway_mac_ = message.sender_mac;
-    knows_gateway_ = true;
-  }
-  if (message.operation == wire::kArpRequest && is_ours(message.target_ip))
-    say_arp(wire::kArpReply, message.sender_mac, message.target_ip, message.sender_ip);
 }
 
 void Side::on_tcp(const uint8_t* frame, const wire::Headers& h, base::Nanos now) {
   const uint8_t* ip = frame + h.l2_length;
-  const tcp::Tuple tuple{.local = base::IpAddress::v4_from(ip + wire::kIpv4DstAt),
-                         .remote = base::IpAddress::v4_from(ip + wire::kIpv4SrcAt),
+  const bool v4 = h.family == 4;
+  const tcp::Tuple tuple{.local = address_at(ip + (v4 ? wire::kIpv4DstAt : wire::kIpv6DstAt), v4),
+                         .remote = address_at(ip + (v4 ? wire::kIpv4SrcAt : wire::kIpv6SrcAt), v4),
                          .local_port = h.dst_port,
                          .remote_port = h.src_port};
-  if (tuple.local != spec_.address) return;
+  if (tuple.local != address()) return;
   if (wire::verify_l4({frame, h.end}, h) != wire::ChecksumState::kGood) {
     ++corrupted_;
     return;
@@ -127,8 +111,12 @@ unsigned Side::receive_burst(base::Nanos now) {
     const wire::ParseError error = wire::parse({frame, m->data_len}, m->pkt_len, wire::Ipv4Checksum::kVerify, h);
     corrupted_ += error == wire::ParseError::kBadIpChecksum;
     if (error != wire::ParseError::kNone) continue;
-    if (h.ether_type == wire::kEtherTypeArp) on_arp(m, h);
-    if (h.family == 4 && h.protocol == wire::kProtocolTcp) on_tcp(frame, h, now);
+    uint8_t answer[load::Neighbours::kLongest];
+    size_t length = 0;
+    if (h.family != 0 && h.protocol == wire::kProtocolTcp)
+      on_tcp(frame, h, now);
+    else if (neighbours_.handle({frame, m->data_len}, h, answer, length) && length != 0)
+      say({answer, length});
   }
   if (count != 0) rte_pktmbuf_free_bulk(packets, count);
   return count;
@@ -145,12 +133,11 @@ bool Side::flush() {
 }
 
 unsigned Side::transmit(base::Nanos now) {
-  if (!knows_gateway_) {
-    if (now - asked_at_ > 100'000'000) {
+  if (!neighbours_.resolved()) {
+    if (now - asked_at_ > kAskEvery) {
       asked_at_ = now;
-      base::MacAddress all;
-      all.bytes.fill(0xff);
-      say_arp(wire::kArpRequest, all, spec_.address, spec_.gateway);
+      uint8_t question[load::Neighbours::kLongest];
+      say({question, neighbours_.question(question)});
     }
     return 0;
   }
@@ -163,8 +150,8 @@ unsigned Side::transmit(base::Nanos now) {
       rte_mbuf* m = writer_.next();
       if (m == nullptr) break;
       auto* frame = rte_pktmbuf_mtod(m, uint8_t*);
-      std::memcpy(frame, gateway_mac_.bytes.data(), 6);
-      std::memcpy(frame + 6, own_mac_.bytes.data(), 6);
+      std::memcpy(frame, neighbours_.gateway()->bytes.data(), 6);
+      std::memcpy(frame + 6, neighbours_.own().bytes.data(), 6);
       out_[count_++] = m;
       ++said;
     }

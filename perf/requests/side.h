@@ -1,5 +1,6 @@
-// One end of the generator on our own stack: a host with one IPv4 address on one port, our TCP, and no kernel. It
-// answers ARP for itself and for the prefixes it was given, and sends everything to its gateway.
+// One end of the generator on our own stack: a host with one address, of IPv4 or IPv6, on one port, our TCP, and no
+// kernel. It answers ARP or neighbour solicitations for itself and for the prefixes it was given, and sends everything
+// to its gateway.
 //
 // Packets whose checksums are wrong, or that are for somebody else, are not heard. One thread; memory is the pool's and
 // the stack's; the port is started and stopped by its owner.
@@ -7,6 +8,7 @@
 
 #include <rte_ethdev.h>
 
+#include "generator/neighbours.h"
 #include "l7/host/packets.h"
 #include "l7/tcp/stack.h"
 #include "requests/spec.h"
@@ -32,28 +34,27 @@ class Side {
 
   Side(uint16_t port, const PortSpec& spec, rte_mempool* pool, uint32_t capacity, base::Nanos now);
 
-  // Packets in: to the stack, or ARP. Returns how many came.
+  // Packets in: to the stack, or to address resolution. Returns how many came.
   unsigned receive(base::Nanos now);
   // What connections have to say, and the question where the gateway is while nobody has said.
   unsigned transmit(base::Nanos now);
 
   tcp::Stack& stack() { return stack_; }
-  const base::IpAddress& address() const { return spec_.address; }
-  bool ready() const { return knows_gateway_; }
+  const base::IpAddress& address() const { return spec_.address->address; }
+  bool ready() const { return neighbours_.resolved(); }
+  // No connection is left, not even one that is being closed.
+  bool quiet() const { return stack_.connections() == 0; }
   Counts counts() const;
 
  private:
   unsigned receive_burst(base::Nanos now);
   void on_tcp(const uint8_t* frame, const wire::Headers& headers, base::Nanos now);
-  void on_arp(const rte_mbuf* m, const wire::Headers& headers);
-  void say_arp(uint16_t operation, const base::MacAddress& mac, const base::IpAddress& own, const base::IpAddress& ip);
-  bool is_ours(const base::IpAddress& address) const;
+  void say(base::Bytes frame);
   bool flush();
 
   uint16_t port_;
   const PortSpec& spec_;
-  base::MacAddress own_mac_, gateway_mac_;
-  bool knows_gateway_ = false;
+  load::Neighbours neighbours_;
   base::Nanos asked_at_ = 0;
   rte_mempool* pool_;
   tcp::Stack stack_;

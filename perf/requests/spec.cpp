@@ -1,5 +1,7 @@
 #include "requests/spec.h"
 
+#include <sched.h>
+
 #include <charconv>
 
 #include "l7/http/chars.h"
@@ -140,6 +142,25 @@ StackKind read_stack(Fields& from) {
   return from.choice("stack", {"own", "kernel"}, 1) == 0 ? StackKind::kOwn : StackKind::kKernel;
 }
 
+Protocol read_protocol(Fields& from) {
+  return from.choice("protocol", {"http", "tcp"}, 0) == 0 ? Protocol::kHttp : Protocol::kTcp;
+}
+
+// A field that means something in the other protocol only.
+void refuse(Fields& from, const char* name, const char* protocol) {
+  if (from.take(name) != nullptr) from.fault(name, std::string("means nothing with protocol: ") + protocol);
+}
+
+Exchange read_exchange(Fields from) {
+  Exchange out;
+  out.request = from.whole("request", 0, Sizes::kLargest, 1);
+  out.answer = from.whole("answer", 0, Sizes::kLargest, 1);
+  if ((out.request == 0) != (out.answer == 0))
+    from.fault("", "must have bytes both ways, or none: one byte asks for the others, or says that they came");
+  from.finish();
+  return out;
+}
+
 ClientSpec read_clients(Fields from, Faults& faults) {
   ClientSpec out;
   out.stack = read_stack(from);
@@ -147,11 +168,23 @@ ClientSpec read_clients(Fields from, Faults& faults) {
   out.connections = static_cast<uint32_t>(from.whole("connections", 1, kMostConnections, 1));
   out.ramp = from.duration("ramp", 0, kHour, 0);
   read_arrivals(from.object("arrivals"), out);
-  out.requests_per_connection = static_cast<uint32_t>(from.whole("requestsPerConnection", 0, UINT32_MAX, 0));
+  out.protocol = read_protocol(from);
+  const bool tcp = out.protocol == Protocol::kTcp;
+  if (tcp) out.exchange = read_exchange(from.object("exchange"));
+  const bool nothing = tcp && out.exchange.empty();
+  out.requests_per_connection =
+      static_cast<uint32_t>(from.whole("requestsPerConnection", 0, UINT32_MAX, nothing ? 1 : 0));
+  if (nothing && out.requests_per_connection != 1)
+    from.fault("requestsPerConnection", "must be 1: an exchange without bytes is the whole connection");
+  if (nothing && out.arrivals == ArrivalKind::kHold)
+    from.fault("arrivals", "must be open or closed: a connection without bytes is ended, and not held");
   out.timeout = from.duration("timeout", 1'000'000, kHour, out.timeout);
-  read_request(from.object("request"), to_text(out.target), out, faults);
-  if (out.stack == StackKind::kOwn && out.target.address.is_v6() && out.target.port != 0)
-    from.fault("target", "must be an IPv4 address: the own stack's ports speak IPv4 here");
+  if (tcp) {
+    refuse(from, "request", "tcp");
+  } else {
+    refuse(from, "exchange", "http");
+    read_request(from.object("request"), to_text(out.target), out, faults);
+  }
   from.finish();
   return out;
 }
@@ -162,6 +195,14 @@ ServerSpec read_servers(Fields from, Faults& faults) {
   out.listen = read_socket_address(from, "listen");
   out.connections_asked = from.has("connections");
   out.connections = static_cast<uint32_t>(from.whole("connections", 1, kMostConnections, out.connections));
+  out.protocol = read_protocol(from);
+  if (out.protocol == Protocol::kTcp) {
+    out.exchange = read_exchange(from.object("exchange"));
+    refuse(from, "body", "tcp");
+    from.finish();
+    return out;
+  }
+  refuse(from, "exchange", "http");
   if (const json* body = from.take("body"); body != nullptr && *body == "path") {
     out.by_path = true;
   } else {
@@ -184,23 +225,25 @@ PortSpec read_port(Fields from, Faults& faults) {
       out.mac = *mac;
   }
   const std::string address = from.text("address"), gateway = from.text("gateway");
-  if (const auto own = base::Prefix::parse(address); own && own->is_v4())
-    out.address = own->address;
+  if (const auto own = base::Prefix::parse(address); own && !own->address.is_unspecified())
+    out.address = *own;
   else if (!address.empty())
-    from.fault("address", "must be an IPv4 address, such as 198.51.100.2/24");
-  if (const auto next = base::IpAddress::parse(gateway); next && next->is_v4())
+    from.fault("address", "must be an address with its subnet's length, such as 198.51.100.2/24 or 2001:db8::2/64");
+  if (const auto next = base::IpAddress::parse(gateway); next && !next->is_unspecified())
     out.gateway = *next;
   else if (!gateway.empty())
-    from.fault("gateway", "must be an IPv4 address, such as 198.51.100.1");
+    from.fault("gateway", "must be an address, such as 198.51.100.1 or 2001:db8::1");
+  if (out.address && out.gateway && out.address->is_v4() != out.gateway->is_v4())
+    from.fault("gateway", "must be of the address's family, to be asked for from there");
   if (const json* answers = from.take("answers"); answers != nullptr) {
     if (!answers->is_array()) from.fault("answers", "must be a list of prefixes");
     for (size_t i = 0; answers->is_array() && i < answers->size(); ++i) {
       const auto prefix = (*answers)[i].is_string() ? base::Prefix::parse((*answers)[i].get<std::string>())
                                                     : base::Result<base::Prefix>(base::Error{});
-      if (!prefix || !prefix->is_v4())
-        faults.push_back({element(from.path("answers"), i), "must be an IPv4 prefix, such as 198.18.0.0/16"});
+      if (!prefix)
+        faults.push_back({element(from.path("answers"), i), "must be a prefix, such as 198.18.0.0/16"});
       else
-        out.answers.push_back(*prefix);
+        out.answers.push_back(prefix->network());
     }
   }
   from.finish();
@@ -223,14 +266,46 @@ void read_ports(Fields& from, Spec& out, Faults& faults) {
   }
 }
 
+// The own stack has one family on a port: that of the other end.
+void check_family(const std::optional<base::Prefix>& own, const SocketAddress& other, const char* field,
+                  Faults& faults) {
+  if (other.port == 0 || !own || own->is_v4() == other.address.is_v4()) return;
+  faults.push_back({field, std::string("must be an IPv") + (own->is_v4() ? "4" : "6") +
+                               " address, as that of its port is: the own stack has one on a port"});
+}
+
+// Each core has connections of its own.
+void check_cores(const Spec& spec, bool own_stack, Faults& faults) {
+  const uint32_t threads = spec.threads();
+  if (threads > 1 && own_stack)
+    faults.push_back({"cores", "must be one core: the own stack is one thread, and has one queue of its port"});
+  const std::string least = "must be at least " + std::to_string(threads) + ", one for each core";
+  if (spec.clients && spec.clients->connections < threads) faults.push_back({"clients.connections", least});
+  if (spec.servers && spec.servers->connections < threads) faults.push_back({"servers.connections", least});
+}
+
+// Two ends of one process are for each other.
+void check_ends(const ClientSpec& clients, const ServerSpec& servers, Faults& faults) {
+  if (clients.protocol != servers.protocol)
+    faults.push_back({"servers.protocol", "must be that of the clients"});
+  else if (clients.protocol == Protocol::kTcp && !(clients.exchange == servers.exchange))
+    faults.push_back({"servers.exchange", "must be that of the clients"});
+}
+
 void check_whole(const Spec& spec, Faults& faults) {
   if (!spec.clients && !spec.servers) faults.push_back({"", "clients, servers or both must be there"});
+  if (spec.clients && spec.servers) check_ends(*spec.clients, *spec.servers, faults);
   const bool own_clients = spec.clients && spec.clients->stack == StackKind::kOwn;
   const bool own_servers = spec.servers && spec.servers->stack == StackKind::kOwn;
+  check_cores(spec, own_clients || own_servers, faults);
   if (own_clients && spec.port("clients") == nullptr)
     faults.push_back({"ports", "a port named clients is missing: the clients have the own stack"});
   if (own_servers && spec.port("servers") == nullptr)
     faults.push_back({"ports", "a port named servers is missing: the servers have the own stack"});
+  if (const PortSpec* port = own_clients ? spec.port("clients") : nullptr)
+    check_family(port->address, spec.clients->target, "clients.target", faults);
+  if (const PortSpec* port = own_servers ? spec.port("servers") : nullptr)
+    check_family(port->address, spec.servers->listen, "servers.listen", faults);
   for (size_t i = 0; i < spec.ports.size(); ++i) {
     const std::string& device = spec.ports[i].device;
     if (!device.starts_with("loop:")) continue;
@@ -252,10 +327,14 @@ Spec read_spec(const json& value, Faults& faults) {
   Spec out;
   Fields from(value, "", faults);
   if (const json* cores = from.take("cores"); cores != nullptr) {
-    if (cores->is_array() && cores->size() == 1 && is_whole((*cores)[0], 1023))
-      out.core = (*cores)[0].get<unsigned>();
+    std::set<json> different;
+    bool good = cores->is_array() && !cores->empty() && cores->size() <= kMostCores;
+    for (size_t i = 0; good && i < cores->size(); ++i)
+      good = is_whole((*cores)[i], CPU_SETSIZE - 1) && different.insert((*cores)[i]).second;
+    if (good)
+      out.cores = cores->get<std::vector<unsigned>>();
     else
-      from.fault("cores", "must be a list of one core: clients and servers of a process share a thread");
+      from.fault("cores", "must be a list of 1 to 64 different cores");
   }
   out.huge = from.flag("huge", false);
   out.memory_megabytes = static_cast<uint32_t>(from.whole("memoryMegabytes", 64, 1 << 20, 512));

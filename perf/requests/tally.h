@@ -1,5 +1,5 @@
 // What was counted in a trial: by the clients, by the servers, and how close the generator's own loop was to its limit.
-// Values of one thread; nanoseconds, bytes of content (heads not counted).
+// Values of one thread, merged by adding: histograms, too. Nanoseconds; bytes of HTTP's content, or of plain TCP.
 #pragma once
 
 #include <algorithm>
@@ -33,6 +33,14 @@ struct Errors {
   uint64_t ports = 0;     // no source port or descriptor was left: the generator's own limit
 
   uint64_t total() const { return timeout + reset + refused + status + protocol + ports; }
+  void merge(const Errors& other) {
+    timeout += other.timeout;
+    reset += other.reset;
+    refused += other.refused;
+    status += other.status;
+    protocol += other.protocol;
+    ports += other.ports;
+  }
 };
 
 struct ClientTally {
@@ -48,12 +56,36 @@ struct ClientTally {
   uint64_t late = 0;        // requests that a free connection waited for: our loop was elsewhere
   Errors errors;
   load::Histogram latency, service, connect;
+
+  void merge(const ClientTally& other) {
+    requests += other.requests;
+    in_time += other.in_time;
+    bytes += other.bytes;
+    outside += other.outside;
+    unsent += other.unsent;
+    unanswered += other.unanswered;
+    opened += other.opened;
+    held += other.held;
+    surprises += other.surprises;
+    late += other.late;
+    errors.merge(other.errors);
+    latency.merge(other.latency);
+    service.merge(other.service);
+    connect.merge(other.connect);
+  }
 };
 
 // Of the time since the last sample, whatever it counts for.
 struct Interval {
   uint64_t sent = 0, received = 0, failed = 0;
   load::Histogram latency;
+
+  void merge(const Interval& other) {
+    sent += other.sent;
+    received += other.received;
+    failed += other.failed;
+    latency.merge(other.latency);
+  }
 };
 
 struct ServerTally {
@@ -63,6 +95,15 @@ struct ServerTally {
   uint64_t reset = 0;     // connections that broke
   uint64_t protocol = 0;  // that brought what is no request
   uint64_t refused = 0;   // that could not be accepted
+
+  void merge(const ServerTally& other) {
+    accepted += other.accepted;
+    answers += other.answers;
+    bytes += other.bytes;
+    reset += other.reset;
+    protocol += other.protocol;
+    refused += other.refused;
+  }
 };
 
 // The loop's rounds: an answer is stamped with the beginning of the round that found it, so a round's length is the
@@ -74,15 +115,22 @@ class Meter {
     if (!slept) rounds_.add(length);
     (worked ? busy_ : idle_) += length;
   }
-  // Of all time, 0 to 1.
-  double busy() const {
-    return busy_ + idle_ == 0 ? 0 : static_cast<double>(busy_) / static_cast<double>(busy_ + idle_);
+  // Of all time, 0 to 1; of several loops, the busiest one's: it has nothing left, whatever the others have.
+  double busy() const { return std::max(busiest_, share()); }
+  void merge(const Meter& other) {
+    busiest_ = std::max(busiest_, other.busy());
+    rounds_.merge(other.rounds_);
   }
   base::Nanos resolution(double share) const { return rounds_.percentile(share); }
 
  private:
+  double share() const {
+    return busy_ + idle_ == 0 ? 0 : static_cast<double>(busy_) / static_cast<double>(busy_ + idle_);
+  }
+
   load::Histogram rounds_;
   base::Nanos busy_ = 0, idle_ = 0;
+  double busiest_ = 0;  // of those merged
 };
 
 }  // namespace penstock::requests

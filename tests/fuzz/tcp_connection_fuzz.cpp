@@ -22,6 +22,7 @@ class Actor {
 
   void play() {
     const uint8_t way = in_.byte();
+    shared_.tuning.pacing = way & 8;
     const Opening opening{way & 1 ? 0xfffffff0U : 77U, 5, 0};
     sent_ = opening.isn + 1;
     if (way & 2) {

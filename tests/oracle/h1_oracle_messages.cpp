@@ -91,7 +91,7 @@ std::string H1Oracle::response_head(const h1::Asked& asked, bool& interim) {
   if (space == std::string::npos) refuse("bad_status_line");
   const std::string spoken = version(text.substr(0, space));
   const std::string rest = text.substr(space + 1);
-  if (rest.size() < 4 || rest[3] != ' ') refuse("bad_status_line");
+  if (rest.size() != 3 && (rest.size() < 4 || rest[3] != ' ')) refuse("bad_status_line");
   for (int i = 0; i < 3; ++i)
     if (!isdigit(static_cast<unsigned char>(rest[static_cast<size_t>(i)]))) refuse("bad_status_line");
   status_ = std::stoi(rest.substr(0, 3));
@@ -125,8 +125,8 @@ std::string H1Oracle::response_head(const h1::Asked& asked, bool& interim) {
     body_ = 'u';
   }
   drop(kConnectionFields);
-  return "response " + std::to_string(status_) + " " + spoken + " reason " + rest.substr(4) + " upgrade " + upgrade_ +
-         " content " +
+  return "response " + std::to_string(status_) + " " + spoken + " reason " +
+         rest.substr(std::min<size_t>(4, rest.size())) + " upgrade " + upgrade_ + " content " +
          (body_ == 'c' || body_ == 'u' ? "streamed"
           : body_ == 'l'               ? "length"
                                        : "none") +

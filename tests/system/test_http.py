@@ -2,6 +2,7 @@
 import base64
 import collections
 import concurrent.futures
+import contextlib
 import hashlib
 import http.client
 import http.server
@@ -20,6 +21,7 @@ from rig import LAN4, WAN4, WAN6, objects, traffic
 HERE4, HERE6 = WAN4.format(1), WAN6.format(1)
 PORT, SERVED = 80, 8080
 URL = f"http://{HERE4}"
+DATE = r"^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} 20\d\d \d\d:\d\d:\d\d GMT$"
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,6 +45,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             return self.wfile.write(b"to the end\n")
+        if path == "/bare":
+            self.close_connection = True
+            return self.wfile.write(b"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nbare\n")
         if path == "/socket":
             return self.web_socket()
         if path == "/slow":
@@ -198,6 +203,21 @@ class Messages(Http):
         status, headers, body = self.curl("--head", f"{URL}/status/200")
         self.assertEqual((status, headers["content-length"], body), (200, "12", ""))
 
+    def test_an_answer_without_phrase_and_date(self):
+        status, headers, body = self.curl(f"{URL}/bare")
+        self.assertEqual((status, body), (200, "bare\n"))
+        self.assertRegex(headers["date"], DATE)
+
+    def test_a_trace_that_ends_here(self):
+        status, headers, _ = self.curl("-X", "TRACE", "-H", "Max-Forwards: 0", f"{URL}/")
+        self.assertEqual(status, 405)
+        self.assertIn("GET", headers["allow"])
+        self.assertRegex(headers["date"], DATE)
+
+    def test_a_scheme_in_the_target_is_not_believed(self):
+        seen = self.seen("--request-target", "https://shop.example/a", f"{URL}/")
+        self.assertEqual((seen["path"], seen["headers"]["x-forwarded-proto"]), ("/a", "http"))
+
     def test_content_of_requests_by_digest(self):
         path = self.lab.dir / "content"
         path.write_bytes(os.urandom(1 << 20) * 20)
@@ -309,6 +329,40 @@ class Rules(Http):
         self.assertEqual(headers["x-answer"], "yes")
         self.assertNotIn("server", headers)
 
+    def test_what_a_backend_hears_of_the_client(self):
+        """The host that was sent, unless the route says otherwise; a backend's rewrite is about the path that matched."""
+        rewrite = lambda prefix, **fields: {"type": "URLRewrite", "urlRewrite": {   # noqa: E731
+            "path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": prefix}, **fields}}
+        self.route(
+            objects.http_rule(objects.backend("one", SERVED, filters=[rewrite("/B")]), path="/p",
+                              filters=[rewrite("/longer/prefix", hostname="inside.example")]),
+            objects.http_rule(objects.backend("one", SERVED), path="/said", filters=[
+                {"type": "RequestHeaderModifier", "requestHeaderModifier": {
+                    "set": [{"name": "X-Forwarded-Proto", "value": "https"}], "remove": ["Via"]}}]))
+        seen = self.seen("-H", "Host: shop.example", f"{URL}/p/x")
+        headers = seen["headers"]
+        self.assertEqual((seen["path"], headers["host"], headers["x-forwarded-host"]), ("/B/x", "inside.example", "shop.example"))
+        headers = self.seen(f"{URL}/said")["headers"]
+        self.assertEqual(headers["x-forwarded-proto"], "https")
+        self.assertNotIn("via", headers)
+
+    def test_the_gateways_own_answers_are_answers_of_the_rule(self):
+        filters = [{"type": "CORS", "cors": {"allowOrigins": ["https://a.example"], "allowCredentials": True, "exposeHeaders": ["*"]}},
+                   {"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": [{"name": "X-Rule", "value": "yes"}]}}]
+        away = {"type": "RequestRedirect", "requestRedirect": {"hostname": "other.example"}}
+        self.route(
+            objects.http_rule(path="/away", filters=[*filters, away]),
+            objects.http_rule(objects.backend("nowhere", SERVED), path="/none", filters=filters),
+            objects.http_rule(objects.backend("one", SERVED), path="/limited", filters=filters),
+            extra=[objects.rate_limit("few", {"httpRoute": {"name": "shop"}}, {"requestsPerHour": 1}, matches=[{"path": {"value": "/limited"}}])])
+        self.seen(f"{URL}/limited")
+        for path, wanted in (("/away", 302), ("/none", 500), ("/limited", 429)):
+            status, headers, _ = self.curl("-H", "Origin: https://a.example", URL + path)
+            self.assertEqual((status, headers["access-control-allow-origin"], headers["x-rule"]), (wanted, "https://a.example", "yes"))
+            self.assertRegex(headers["date"], DATE)
+            self.assertIn("x-rule", headers["access-control-expose-headers"])
+        self.assertIn("retry-after", headers["access-control-expose-headers"])
+
     def test_mirrored_requests_reach_the_other_server_and_only_the_first_answers(self):
         self.route(objects.http_rule(objects.backend("one", SERVED), filters=[
             {"type": "RequestMirror", "requestMirror": {"backendRef": {"name": "two", "port": SERVED}}}]))
@@ -398,6 +452,31 @@ class Changes(Http):
                 self.route(rule(n))
         self.assertEqual(load.failed, [])
         self.assertGreater(load.done, 100)
+
+    def test_older_gateways_join_and_leave_the_same_port(self):
+        """The door keeps its connections, its name and its counters, whoever is the oldest behind it."""
+        def gateway(name, year, *addresses, **fields):
+            made = objects.gateway(name, addresses, objects.listener("web", PORT, **fields))
+            made["metadata"]["creationTimestamp"] = f"{year}-01-01T00:00:00Z"
+            return made
+        def counted():   # noqa: E306
+            found = re.findall(r'^penstock_l7_listener_requests_total{.*class="2xx".*} ([\d.e+]+)', self.gateway.metrics(), re.M)
+            return sum(map(float, found))
+        named = 'listener="Gateway/default/edge/web"'
+        self.gateway.replace(self.node(), *self.service("one", 1), gateway("edge", 2024, HERE4, HERE6),
+                             objects.http_route("shop", "edge", objects.http_rule(objects.backend("one", SERVED))))
+        self.seen(f"{URL}/")
+        before = counted()
+        with self.Load(self) as load:
+            for n in range(20):
+                where = [HERE4] if n % 2 else [HERE4, HERE6]
+                self.gateway.apply(gateway(f"old{n % 3}", 2000 + n, *where, hostname=f"old{n % 3}.example"))
+                self.assertIn(named, self.gateway.metrics())
+                if n % 3 == 2:
+                    self.gateway.cli("delete", "Gateway", f"old{n % 3}")
+        self.assertEqual(load.failed, [])
+        self.assertGreater(load.done, 100)
+        self.assertGreaterEqual(counted() - before, load.done)
 
     def test_an_endpoint_is_drained(self):
         both = self.service("both", 1, 2)
@@ -550,6 +629,51 @@ class TwoWorkers(Http):
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             self.assertEqual(set(pool.map(lambda _: self.curl(f"{URL}/")[0], range(200))), {200})
         self.assertTrue(all(int(w) for w in self.gateway.workers("terminated")), "one worker did everything")
+
+
+class Small(Http):
+    """A gateway that was told to be small."""
+    workers = {"connections": 1024, "requests": 64, "streamMebibytes": 8, "halfOpen": 16}
+
+    @classmethod
+    def build(cls):
+        super().build()
+        cls.route(objects.http_rule(objects.backend("one", SERVED)))
+
+    def refused(self):
+        found = re.search(r"^penstock_l7_connections_refused_total (\S+)", self.gateway.metrics(), re.MULTILINE)
+        return float(found[1]) if found else 0
+
+    def test_as_many_connections_as_it_has_room_for(self):
+        self.assertEqual(self.refused(), 0)
+        held = []
+        try:
+            for _ in range(530):
+                with contextlib.suppress(ConnectionResetError):   # refused before the client knows that it is connected
+                    held.append(self.connect())
+            rig.wait_until(lambda: self.refused() >= 18, 10, what=lambda: f"{self.refused()} connections refused")
+            held[0].sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")   # who is in is served
+            self.assertTrue(held[0].recv(100).startswith(b"HTTP/1.1 200"))
+        finally:
+            for connection in held:
+                connection.close()
+        rig.wait_until(lambda: self.client.run("curl", "-sf", f"{URL}/", check=False).returncode == 0, 10, what="room again")
+
+    def test_more_bytes_than_it_has_memory_for(self):
+        path = self.lab.dir / "body"
+        path.write_bytes(os.urandom(1 << 20) * 30)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        _, _, body = self.curl("--data-binary", f"@{path}", f"{URL}/", timeout=60)
+        self.assertEqual(body.split(), [str(30 << 20), digest])
+
+    def test_other_sizes_need_a_restart(self):
+        node = self.node()
+        node["spec"]["workers"]["connections"] = 2048
+        with self.assertRaisesRegex(rig.CliError, "spec.workers: .*restart"):
+            self.gateway.apply(node)
+        node["spec"]["workers"]["connections"] = 1000
+        with self.assertRaisesRegex(rig.CliError, r"spec.workers.connections: 1000 is out of range \(want 1024 to 4194304"):
+            self.gateway.apply(node)
 
 
 if __name__ == "__main__":

@@ -62,9 +62,10 @@ class Lab(LabCommand):
         self.assertEqual(figures[("penstock", "blocked_time", None)]["unit"], "s")
 
     def test_requests_with_and_without_a_kernel(self):
-        for name in ("http1_keepalive", "http1_keepalive_kernel_free", "tcp_connections_kernel_free"):
+        for name, protocol in (("http1_keepalive", "http"), ("http1_keepalive_kernel_free", "http"), ("tcp_connections_kernel_free", "tcp"),
+                               ("tcp_transactions", "tcp")):
             with self.subTest(name):
-                figures = self.measure(name, "subjects=[{name: penstock, driver: penstock, config: {proxy: {protocol: http}}}]",
+                figures = self.measure(name, f"subjects=[{{name: penstock, driver: penstock, config: {{proxy: {{protocol: {protocol}}}}}}}]",
                                        *(["variants.body=[128]"] if "http1" in name else []))
                 self.assertGreater(figures[("penstock", "rate", None)]["value"], 10)
                 self.assertGreater(figures[("penstock", "work", None)]["value"], 10)

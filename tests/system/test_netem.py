@@ -2,6 +2,7 @@
 segments in both directions, as the sender and as the receiver. This host's kernel has no netem."""
 import hashlib
 import random
+import re
 import socket
 
 import rig
@@ -27,6 +28,7 @@ WEATHERS = {   # what the kernel sends, and what reaches it: damage there is fou
     "far": ("delay 20ms 4ms loss 0.3%", "delay 20ms loss 0.3%"),
     "disorder": ("delay 4ms reorder 20% duplicate 2% corrupt 0.5%", "delay 4ms reorder 20% duplicate 2%"),
     "bursts": ("loss gemodel 0.5% 40% 70% 0%", "loss gemodel 0.5% 40% 70% 0%"),
+    "calm": ("delay 10ms", "delay 10ms"),
 }
 
 
@@ -57,6 +59,16 @@ class Netem(rig.Story):
                             objects.gateway("edge", [WAN4.format(1)], objects.listener("db", PORT, "TCP")),
                             objects.tcp_route("db", "edge", objects.backend("db", SERVED)))
 
+    def await_weather(self, name):
+        if f"WEATHER-{name} " not in self.kernel.output():
+            self.kernel.tell(name)
+        rig.wait_until(lambda: f"WEATHER-{name} " in self.kernel.output(), 20, 0.05, "netem")
+        self.assertIn(f"WEATHER-{name} 0", self.kernel.output())
+
+    def events(self, name):
+        found = re.search(rf'^penstock_tcp_events_total{{event="{name}"}} (\S+)', self.gateway.metrics(), re.M)
+        return float(found.group(1))
+
     def there_and_back(self):
         data = random.Random(5).randbytes(MEGABYTES << 20)
         with self.client.entered():
@@ -72,12 +84,20 @@ class Netem(rig.Story):
     def test_every_weather(self):
         for name in WEATHERS:
             with self.subTest(weather=name):
-                self.kernel.tell(name)
-                rig.wait_until(lambda name=name: f"WEATHER-{name} " in self.kernel.output(), 20, 0.05, "netem")
-                self.assertIn(f"WEATHER-{name} 0", self.kernel.output())
+                self.await_weather(name)
                 self.there_and_back()
-        resent = [line for line in self.gateway.metrics().splitlines() if "retransmi" in line and not line.startswith("#")]
-        self.assertTrue(any(float(line.rsplit(" ", 1)[1]) > 0 for line in resent), resent)
+        self.assertGreater(self.events("retransmitted"), 0)
+
+    def test_pacing_is_switched_while_the_gateway_runs(self):
+        self.await_weather("calm")   # the last of all
+        before = self.events("paced")
+        self.there_and_back()
+        rig.wait_until(lambda: self.events("paced") > before, 5, 0.1, "segments that wait for their turn")
+        self.gateway.apply(self.node(tcp={"pacing": False}))
+        self.addCleanup(self.gateway.apply, self.node())
+        before = self.events("paced")
+        self.there_and_back()
+        self.assertEqual(self.events("paced"), before)
 
 
 if __name__ == "__main__":

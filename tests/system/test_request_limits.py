@@ -1,6 +1,10 @@
 """Rate limits of requests: curl counts what passes, over two workers that share the buckets."""
 import collections
+import os
 import re
+import socket
+import socketserver
+import threading
 import time
 
 import rig
@@ -11,6 +15,22 @@ URL = f"http://{WAN4.format(1)}:{PORT}"
 SECOND = WAN4.format(3)
 # So few that nothing comes back while a story runs.
 TEN = {"requestsPerHour": 10}
+RAW, ECHO = 5432, 9000
+
+
+class Echo(socketserver.BaseRequestHandler):
+    """Switches protocols when it is asked for that, and sends back what comes."""
+
+    def handle(self):
+        data = self.request.recv(65536)
+        if data.startswith(b"GET "):
+            while b"\r\n\r\n" not in data:
+                data += self.request.recv(65536)
+            self.request.sendall(b"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            data = data.partition(b"\r\n\r\n")[2]
+        while data := data or self.request.recv(65536):
+            self.request.sendall(data)
+            data = b""
 
 
 class RequestLimits(rig.Story):
@@ -99,6 +119,98 @@ class RequestLimits(rig.Story):
         self.gateway.cli("limits", "set", "live", "--rph", "2")
         self.assertGreaterEqual(self.statuses("/api", 10)[429], 8)
         self.assertIn("requests/h", self.gateway.cli("limits", "list").stdout)
+
+    def look(self, *patterns, **spec):
+        return {"apiVersion": objects.OURS, "kind": "RequestInspection", "metadata": {"name": "look"},
+                "spec": {"targetRefs": [{"kind": "HTTPRoute", "name": "shop"}], "patterns": list(patterns), **spec}}
+
+    def test_what_an_inspection_finds_counts_and_nothing_else(self):
+        """Patterns of head and content share one limit per source."""
+        names = {"action": "limit", "rateLimit": "probes"}
+        found = objects.rate_limit("probes", {"findings": {}}, TEN, per="source")
+        look = self.look({"name": "sql", "expression": "union\\s+select", "in": ["query", "body"], **names},
+                         {"name": "dots", "expression": "\\.\\./", "in": ["query"], **names}, bodyBytes=1000)
+        self.limit(found, look)
+        self.assertEqual(self.statuses("/api", 20), {200: 20})
+        self.assertEqual(self.statuses("/api", 6, "-G", "--data-urlencode", "q=../union select"), {200: 6}, "once a request")
+        self.assertEqual(self.statuses("/site", 10, "-d", "q=union+select"), {200: 4, 429: 6})
+        self.assertEqual(self.statuses("/site", 12, "-d", "q=union+select", "--interface", SECOND), {200: 10, 429: 2})
+        self.assertEqual(self.statuses("/site", 5, "-d", "q=select+union"), {200: 5}, "the rest of the client's requests")
+        self.assertEqual(self.usage("probes"), [20, 8, 0])
+        head = self.client.run("curl", "-sS", "-i", "-d", "q=union+select", f"{URL}/api").stdout.lower()
+        self.assertRegex(head, r"http/1.1 429 [^\0]*retry-after: 3[0-9]{2}\r?\n")
+        self.assertRegex(head, r'ratelimit: "default/probes";r=0;t=3[56][0-9]{2}')
+        counted = 'penstock_l7_inspection_total{inspection="default/look",pattern="sql",action="limit"} 29'
+        self.assertIn(counted, self.gateway.metrics())
+        self.assertIn("findings", self.gateway.cli("get", "RateLimit").stdout)
+        # What runs changes: another rate, then shadow, then another action.
+        self.gateway.cli("limits", "set", "probes", "--rps", "1000")
+        rig.wait_until(lambda: self.statuses("/api", 5, "-d", "q=union+select") == {200: 5}, 20, 0.05, "the new rate")
+        self.gateway.apply(objects.rate_limit("probes", {"findings": {}}, {"requestsPerHour": 1}, per="source", shadow=True))
+        self.assertEqual(self.statuses("/api", 5, "-d", "q=union+select"), {200: 5})
+        self.assertGreaterEqual(self.usage("probes")[2], 3)
+        refused = self.gateway.cli("delete", "RateLimit", "probes", check=False)
+        self.assertIn("spec.patterns[0].rateLimit", refused.stdout + refused.stderr)
+        self.assertNotEqual(refused.returncode, 0)
+        for pattern in look["spec"]["patterns"]:
+            del pattern["rateLimit"]
+            pattern["action"] = "deny"
+        self.gateway.apply(look)
+        self.assertEqual(self.statuses("/api", 3, "-d", "q=union+select"), {403: 3})
+        self.gateway.cli("delete", "RateLimit", "probes")
+
+    def test_a_limit_that_is_not_there_or_for_something_else_is_refused_with_its_place(self):
+        look = self.look({"name": "a", "expression": "a", "in": ["path"], "action": "limit", "rateLimit": "none"},
+                         {"name": "b", "expression": "b", "in": ["path"], "action": "limit", "rateLimit": "other"},
+                         {"name": "c", "expression": "c", "in": ["path"], "action": "limit"})
+        with self.assertRaises(Exception) as refused:
+            self.limit(look, objects.rate_limit("other", {"httpRoute": {"name": "shop"}}, TEN))
+        for n in range(3):
+            self.assertIn(f"spec.patterns[{n}].rateLimit", str(refused.exception))
+
+    def test_bandwidth_of_tunnels_and_tcp(self):
+        """1 MB at 8 Mbit/s takes a second, one way and the other, in a WebSocket and behind a TCP listener."""
+        with self.hosts[0].entered():
+            server = socketserver.ThreadingTCPServer(("", ECHO), Echo)
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        echo = objects.service("echo", VIP4, (ECHO, ECHO))
+        data = os.urandom(1_000_000)
+        for way, field in (("passed", None), ("up", "requestBitsPerSecond"), ("down", "responseBitsPerSecond")):
+            limits = [objects.rate_limit(way, {"gateway": {"name": "edge"}}, {field: 8_000_000})] if field else []
+            self.gateway.replace(
+                self.node(), echo, objects.endpoints(echo, LAN4.format(11)),
+                objects.gateway("edge", [WAN4.format(1)], objects.listener("http", PORT), objects.listener("raw", RAW, "TCP")),
+                objects.http_route("shop", "edge", objects.http_rule(objects.backend("echo", ECHO))),
+                objects.tcp_route("raw", "edge", objects.backend("echo", ECHO), section="raw"), *limits)
+            for port in (PORT, RAW):
+                with self.subTest(way=way, port=port):
+                    self.there_and_back(port, data, at_least=0.8 if field else 0)
+            if field:
+                self.assertGreaterEqual(int(self.gateway.entry("limits", name=f"default/{way}")["passedBytes"]), 2 * len(data))
+
+    def there_and_back(self, port, data, at_least):
+        with self.client.entered():
+            connection = socket.create_connection((WAN4.format(1), port), timeout=60)
+        with connection:
+            if port == PORT:
+                connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+                head = b""
+                while not head.endswith(b"\r\n\r\n"):
+                    head += connection.recv(1)
+                self.assertTrue(head.startswith(b"HTTP/1.1 101"), head)
+            began, got = time.monotonic(), bytearray()
+            sender = threading.Thread(target=connection.sendall, args=(data,), daemon=True)
+            sender.start()
+            while len(got) < len(data):
+                piece = connection.recv(65536)
+                self.assertTrue(piece, len(got))
+                got += piece
+            sender.join()
+            self.assertEqual(got, data)
+            self.assertGreaterEqual(time.monotonic() - began, at_least)
 
     def test_bandwidth_of_answers_and_a_fault(self):
         """2 MB at 8 Mbit/s take two seconds, alone or in two; and a field asks for a reset."""

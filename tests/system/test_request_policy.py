@@ -1,7 +1,9 @@
 """What stands before requests: access rules, that no spelling of a path gets around; patterns that are looked for, in
 content too; how both are counted and logged."""
+import gzip
 import json
 import re
+import zlib
 
 import rig
 from rig import LAN4, VIP4, WAN4, objects
@@ -56,6 +58,12 @@ class RequestPolicy(rig.Story):
                  and all(f'{key}="{value}"' in line for key, value in labels.items())]
         self.assertTrue(found, labels)
         return sum(float(line.rsplit(" ", 1)[1]) for line in found)
+
+    def found(self, pattern, action):
+        found = [line for line in self.gateway.metrics().splitlines() if line.startswith("penstock_l7_inspection_total")
+                 and f'inspection="default/look",pattern="{pattern}",action="{action}"' in line]
+        self.assertEqual(len(found), 1, (pattern, action))
+        return float(found[0].rsplit(" ", 1)[1])
 
 
 class Access(RequestPolicy):
@@ -112,12 +120,6 @@ class Access(RequestPolicy):
 
 class Inspection(RequestPolicy):
 
-    def found(self, pattern, action):
-        found = [line for line in self.gateway.metrics().splitlines() if line.startswith("penstock_l7_inspection_total")
-                 and f'inspection="default/look",pattern="{pattern}",action="{action}"' in line]
-        self.assertEqual(len(found), 1, (pattern, action))
-        return float(found[0].rsplit(" ", 1)[1])
-
     def test_patterns_in_heads_and_contents(self):
         many = [{"name": f"w{i}", "expression": f"worm-{i}\\b", "in": ["path", "query"], "action": "deny"} for i in range(200)]
         self.serve(inspection(
@@ -146,6 +148,49 @@ class Inspection(RequestPolicy):
             self.serve(inspection({"name": "a", "expression": "a", "in": ["path"], "action": "log"},
                                   {"name": "b", "expression": "b*", "in": ["path"], "action": "log"}))
         self.assertRegex(str(refused.exception), re.escape("spec.patterns[1].expression"))
+
+
+class Compressed(RequestPolicy):
+
+    def send(self, content, *encodings):
+        path = self.lab.dir / "content"
+        path.write_bytes(content)
+        fields = [word for each in encodings for word in ("-H", f"Content-Encoding: {each}")]
+        return self.fetch("/", "-H", "Content-Type: application/json", *fields, "--data-binary", f"@{path}")
+
+    def test_patterns_in_compressed_contents(self):
+        """What Python compresses is seen; what cannot be seen is denied, or passes where that was asked for."""
+        sql = {"name": "sql", "expression": "union\\s+select", "in": ["body"], "action": "deny"}
+        self.serve(inspection(sql, bodyBytes=8192))
+        bare = zlib.compressobj(wbits=-15)
+        evil, good = b"x" * 8000 + b" union select", b"x" * 20_000 + b" union select"
+        deflate = bare.compress(evil) + bare.flush()
+        for content, encodings in (
+                (gzip.compress(evil), ["gzip"]), (gzip.compress(evil, 0), ["X-GZip"]), (zlib.compress(evil), ["deflate"]),
+                (deflate, ["Deflate"]), (zlib.compress(gzip.compress(evil)), ["gzip, identity", "deflate"]),
+                (b"".join(gzip.compress(evil[i:i + 100]) for i in range(0, len(evil), 100)), ["gzip"]),
+                (evil, ["gzip"]), (evil, ["br"])):
+            self.assertEqual(self.send(content, *encodings), 403, encodings)
+        self.assertEqual(self.found("sql", "deny"), 8)
+        for content, encoding in ((gzip.compress(good), "gzip"), (zlib.compress(b"union"), "deflate"), (gzip.compress(b""), "gzip")):
+            self.assertNotEqual(self.send(content, encoding), 403, encoding)
+        unseen = ((b"whatever", "br"), (gzip.compress(b"cut")[:-4], "gzip"), (gzip.compress(b"and") + b"more", "gzip"),
+                  (gzip.compress(b"") * 5000, "gzip"))
+        for content, encoding in unseen:
+            self.assertEqual(self.send(content, encoding), 403, content[:20])
+        # Two of the eight above, whose content was plain, are among them.
+        self.assertEqual(self.found("(uninspectable)", "deny"), len(unseen) + 2)
+        metrics = self.gateway.metrics()
+        for name, n in (("uninspectable_coding", 2), ("uninspectable_corrupt", 3), ("uninspectable_sparse", 1), ("contents_cut", 1)):
+            self.assertRegex(metrics, rf"(?m)^penstock_l7_{name}_total {n}$")
+        rig.wait_until(lambda: len(self.lines()) >= 15, 20, what=self.lines)
+        line = self.lines()[-1]
+        self.assertEqual((line["inspection"], line["inspection_pattern"]), ("default/look", "(uninspectable)"))
+
+        self.serve(inspection(sql, bodyBytes=8192, onUninspectable="log"))
+        for content, encoding in unseen:
+            self.assertNotEqual(self.send(content, encoding), 403, content[:20])
+        self.assertEqual(self.found("(uninspectable)", "log"), len(unseen))
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         self.server_close()
 
 
-class Resilience(rig.Story):
+class Failing(rig.Story):
 
     @classmethod
     def build(cls):
@@ -101,6 +101,9 @@ class Resilience(rig.Story):
                     total += float(line.rsplit(" ", 1)[1])
         return total
 
+
+class Resilience(Failing):
+
     def test_a_slow_try_goes_on_beside_the_next(self):
         """Hedged: one slow endpoint costs the time of a try; two slow ones no more than the faster of them."""
         self.serve(retry={"attempts": 1, "backoff": "1ms", "retryOn": ["reset"], "perTryTimeout": "200ms",
@@ -123,9 +126,9 @@ class Resilience(rig.Story):
         self.assertEqual(answers.count((200, "s2")), 37, answers)
         at = f"{LAN4.format(11)}:{SERVED}"
         self.assertEqual(self.metric("penstock_l7_ejections_total", endpoint=at, reason="consecutive_5xx"), 1)
-        self.assertEqual(self.metric("penstock_l7_ejected_workers", endpoint=at), 1)
+        self.assertEqual(self.metric("penstock_l7_ejected", endpoint=at), 1)
         self.running[0].status = 200
-        rig.wait_until(lambda: self.metric("penstock_l7_ejected_workers", endpoint=at) == 0, 20, what="the ejection's end")
+        rig.wait_until(lambda: self.metric("penstock_l7_ejected", endpoint=at) == 0, 20, what="the ejection's end")
         self.assertEqual({server for _, server in self.ask(10)}, {"s1", "s2"})
 
     def test_a_health_check_of_a_service_that_only_routes_name(self):
@@ -172,6 +175,31 @@ class Resilience(rig.Story):
         with self.assertRaises(rig.CliError) as refused:
             self.serve(retry={"retryOn": ["refused-stream"]}, outlierDetection={"maxEjectionPercent": 101})
         self.assertRegex(str(refused.exception), re.escape("spec.retry.retryOn[0]"))
+
+
+class TwoWorkers(Failing):
+    """What one worker sees counts for both."""
+    cores = (0, 1)
+
+    def ask_apart(self, times):
+        """Each request on a connection of its own, so that both workers have some."""
+        return self.ask(times, "-H", "Connection: close")
+
+    def test_a_run_of_failures_is_counted_over_both_and_ejects_for_both(self):
+        rules = {"consecutive5xxErrors": 5, "baseEjectionTime": "15s", "interval": "1s", "maxEjectionPercent": 50}
+        self.serve(outlierDetection=rules)
+        self.running[0].status = 500
+        answers = self.ask_apart(60)
+        self.assertTrue(all(int(w) for w in self.gateway.workers("terminated")), "one worker did everything")
+        self.assertEqual((answers.count((500, "s1")), answers.count((200, "s2"))), (5, 55), answers)
+        at = f"{LAN4.format(11)}:{SERVED}"
+        self.assertEqual(self.metric("penstock_l7_ejections_total", endpoint=at, reason="consecutive_5xx"), 1)
+        self.assertEqual(self.metric("penstock_l7_ejected", endpoint=at), 1)
+        self.serve(outlierDetection=rules, connectionPool={"maxConnections": 100})   # a change does not end it
+        self.assertEqual({server for _, server in self.ask_apart(20)}, {"s2"})
+        self.running[0].status = 200
+        rig.wait_until(lambda: self.metric("penstock_l7_ejected", endpoint=at) == 0, 40, what="the ejection's end")
+        self.assertEqual({server for _, server in self.ask_apart(20)}, {"s1", "s2"})
 
 
 if __name__ == "__main__":

@@ -26,8 +26,9 @@ class Reference {
   }
 
   const Descriptor* kind(const std::string& name) const {
-    if (const auto* ours = pool_.FindMessageTypeByName("penstock.v1alpha1." + name)) return ours;
-    return pool_.FindMessageTypeByName("penstock.kubernetes." + name);
+    for (const char* package : {"penstock.v1alpha1.", "penstock.kubernetes.", "penstock.gateway."})
+      if (const auto* found = pool_.FindMessageTypeByName(package + name)) return found;
+    return nullptr;
   }
 
  private:

@@ -57,6 +57,7 @@ std::string summary(const kubernetes::EndpointSlice& slice) {
 
 std::string summary(const v1alpha1::ServicePolicy& policy) {
   const auto& spec = policy.spec();
+  if (spec.target_ref().kind() == "ServiceSubset") return "requests to ServiceSubset " + spec.target_ref().name();
   return spec.target_ref().name() + ": " + (spec.has_mode() ? spec.mode() : "nat") + ", " +
          (spec.has_balancing() ? spec.balancing() : "maglev") + (spec.has_health_check() ? ", checked" : "");
 }
@@ -97,6 +98,28 @@ std::string summary(const v1alpha1::Workload& workload) {
          (spec.addresses().empty() ? "" : ", " + joined(spec.addresses()));
 }
 
+// In the order of keys.
+google::protobuf::RepeatedPtrField<std::string> texts_of(
+    const google::protobuf::Map<std::string, std::string>& labels) {
+  google::protobuf::RepeatedPtrField<std::string> all;
+  for (const auto& [key, value] : std::map<std::string, std::string>(labels.begin(), labels.end()))
+    *all.Add() = key + "=" + value;
+  return all;
+}
+
+std::string summary(const kubernetes::Namespace& space) { return joined(texts_of(space.metadata().labels())); }
+
+std::string summary(const v1alpha1::ServiceSubset& subset) {
+  const auto& selector = subset.spec().selector();
+  auto all = texts_of(selector.match_labels());
+  for (const auto& each : selector.match_expressions()) {
+    const std::string values = each.values().empty() ? "" : " (" + joined(each.values()) + ")";
+    *all.Add() = each.key() + " " + each.operator_() + values;
+  }
+  return "of " + subset.spec().service() + ": " + joined(all) + "; " + std::to_string(subset.status().ready()) +
+         " of " + counted(static_cast<int>(subset.status().endpoints()), "endpoint") + " ready";
+}
+
 std::string section_text(const v1alpha1::SectionRef& ref) {
   return ref.name() + (ref.section_name().empty() ? "" : "/" + ref.section_name());
 }
@@ -117,6 +140,8 @@ std::string target_text(const v1alpha1::LimitTarget& target) {
       return "HTTPRoute " + section_text(target.http_route());
     case v1alpha1::LimitTarget::kGateway:
       return "Gateway " + section_text(target.gateway());
+    case v1alpha1::LimitTarget::kFindings:
+      return "findings";
     case v1alpha1::LimitTarget::TARGET_NOT_SET:
       break;
   }
@@ -169,6 +194,10 @@ std::string summary_of(const v1::Object& object) {
       return summary(object.peer());
     case v1::Object::kWorkload:
       return summary(object.workload());
+    case v1::Object::kServiceSubset:
+      return summary(object.service_subset());
+    case v1::Object::kNamespace:
+      return summary(object.namespace_());
     case v1::Object::OBJECT_NOT_SET:
       break;
   }

@@ -24,7 +24,7 @@ Setup usual() {  // small round numbers, no options but SACK: a story names what
   s.tuning.mss = 1000;
   s.tuning.receive_buffer = 20000;
   s.tuning.send_buffer = 100000;
-  s.tuning.timestamps = s.tuning.window_scale = s.tuning.ecn = false;
+  s.tuning.timestamps = s.tuning.window_scale = s.tuning.ecn = s.tuning.pacing = false;
   s.tuning.congestion = CongestionKind::kNewReno;
   return s;
 }

@@ -21,8 +21,8 @@ std::runtime_error failure(const std::string& text) { return std::runtime_error(
 bool set_option(Setup& s, const std::string& name, const std::string& value) {
   Tuning& t = s.tuning;
   const std::map<std::string, bool*> switches = {
-      {"nagle", &t.nagle}, {"sack", &t.sack},    {"timestamps", &t.timestamps}, {"window_scale", &t.window_scale},
-      {"ecn", &t.ecn},     {"accept", &s.accept}};
+      {"nagle", &t.nagle}, {"sack", &t.sack},     {"timestamps", &t.timestamps}, {"window_scale", &t.window_scale},
+      {"ecn", &t.ecn},     {"pacing", &t.pacing}, {"accept", &s.accept}};
   const std::map<std::string, std::function<void(uint64_t)>> numbers = {
       {"mss", [&](uint64_t v) { t.mss = static_cast<uint16_t>(v); }},
       {"default_mss", [&](uint64_t v) { t.default_mss = static_cast<uint16_t>(v); }},

@@ -91,8 +91,15 @@ def mirror(name, to, match=None, **spec):
     return _object("Mirror", name, {"match": match or {}, "to": to, **spec})
 
 
-def workload(name, identity, interface, *addresses, **spec):
-    return _object("Workload", name, {"identity": identity, "interface": interface, **({"addresses": list(addresses)} if addresses else {}), **spec})
+def workload(name, identity, interface, *addresses, labels=None, **spec):
+    made = _object("Workload", name, {"identity": identity, "interface": interface,
+                                      **({"addresses": list(addresses)} if addresses else {}), **spec})
+    made["metadata"].update({"labels": labels} if labels else {})
+    return made
+
+
+def service_subset(name, service_name, labels, **spec):
+    return _object("ServiceSubset", name, {"service": service_name, "selector": {"matchLabels": labels}, **spec})
 
 
 def peer(name, address, *prefixes, **spec):
@@ -113,6 +120,10 @@ def gateway(name, addresses, *listeners):
 
 def backend(name, port, **fields):
     return {"name": name, "port": port, **fields}
+
+
+def subset_backend(name, port, **fields):
+    return {"group": "penstock.io", "kind": "ServiceSubset", "name": name, "port": port, **fields}
 
 
 def http_rule(*backends, path=None, **fields):

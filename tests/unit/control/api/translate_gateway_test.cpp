@@ -47,11 +47,34 @@ TEST(TranslateGateway, Gateway) {
   ASSERT_EQ(gateway.listeners.size(), 2U);
   EXPECT_EQ(gateway.listeners[0].hostname, "*.example.com");
   EXPECT_EQ(gateway.listeners[0].port, 80);
-  EXPECT_FALSE(gateway.listeners[0].all_namespaces);
+  EXPECT_EQ(gateway.listeners[0].from, model::RoutesFrom::kSame);
   EXPECT_EQ(gateway.listeners[1].protocol, config::Protocol::kTcp);
-  EXPECT_TRUE(gateway.listeners[1].all_namespaces);
+  EXPECT_EQ(gateway.listeners[1].from, model::RoutesFrom::kAll);
   EXPECT_EQ(gateway.listeners[1].kinds,
             (std::vector<model::RouteKind>{{model::kGatewayGroup, "TCPRoute"}, {"", "Other"}}));
+}
+
+TEST(TranslateGateway, NamespacesAndWhoSelectsThem) {
+  const auto gateway = one<model::Gateway>(kGateway + R"(
+  listeners:
+  - name: a
+    port: 80
+    protocol: HTTP
+    allowedRoutes: {namespaces: {from: Selector, selector: {matchLabels: {team: shop}, matchExpressions: [{key: stage, operator: NotIn, values: [test]}]}}}
+)");
+  EXPECT_EQ(gateway.listeners[0].from, model::RoutesFrom::kSelector);
+  EXPECT_EQ(gateway.listeners[0].namespaces.labels, (model::Labels{{"team", "shop"}}));
+  ASSERT_EQ(gateway.listeners[0].namespaces.requirements.size(), 1U);
+  EXPECT_EQ(gateway.listeners[0].namespaces.requirements[0].is, model::LabelRequirement::Operator::kNotIn);
+  const auto space = one<model::Namespace>(R"(
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: shop}, uid: 5e3a}
+spec: {finalizers: [kubernetes]}
+)");
+  EXPECT_EQ(space.name.name, "shop");
+  EXPECT_EQ(space.labels, (model::Labels{{"team", "shop"}}));
+  EXPECT_FAULT("{apiVersion: v1, kind: Namespace, metadata: {name: a, namespace: b}}", "metadata.namespace");
 }
 
 TEST(TranslateGateway, WhatAGatewayMayNotSay) {
@@ -63,6 +86,8 @@ TEST(TranslateGateway, WhatAGatewayMayNotSay) {
   EXPECT_FAULT(listener("port: 65616, protocol: HTTP"), "spec.listeners[0].port");
   EXPECT_FAULT(listener("port: 80, protocol: HTTP, tls: {mode: Terminate}"), "spec.listeners[0].tls");
   EXPECT_FAULT(listener("port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Selector}}"),
+               "spec.listeners[0].allowedRoutes.namespaces.selector");
+  EXPECT_FAULT(listener("port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: None}}"),
                "spec.listeners[0].allowedRoutes.namespaces.from");
   EXPECT_FAULT(listener("port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: Same, selector: {}}}"),
                "spec.listeners[0].allowedRoutes.namespaces.selector");

@@ -96,19 +96,34 @@ metadata: {name: look}
 spec:
   targetRefs: [{kind: Gateway, name: edge}]
   bodyBytes: 4096
+  onUninspectable: log
   patterns:
   - {name: a, expression: evil, ignoreCase: true, dotAll: true, in: [path, query, headers, body, "header:X-One"], action: deny}
   - {name: b, expression: odd, in: [path], action: tag, tag: {header: X-Seen}}
   - {name: c, expression: odd, in: [path], action: log}
+  - {name: d, expression: odd, in: [path], action: limit, rateLimit: probes}
 )");
-  ASSERT_EQ(inspection.patterns.size(), 3u);
+  ASSERT_EQ(inspection.patterns.size(), 4u);
+  EXPECT_EQ(inspection.patterns[3].action, config::InspectionAction::kLimit);
+  EXPECT_EQ(inspection.patterns[3].limit, "probes");
   EXPECT_EQ(inspection.body_bytes, 4096u);
+  EXPECT_TRUE(inspection.uninspectable == config::InspectionAction::kLog);
   const config::InspectionPattern& first = inspection.patterns[0];
   EXPECT_EQ(first.parts, 15);
   EXPECT_EQ(first.headers, std::vector<std::string>{"x-one"});
   EXPECT_TRUE(first.ignore_case && first.dot_all);
   EXPECT_EQ(first.action, config::InspectionAction::kDeny);
   EXPECT_EQ(inspection.patterns[1].tag_name + "=" + inspection.patterns[1].tag_value, "x-seen=b");
+}
+
+TEST(TranslateRequestPolicy, ALimitOfFindings) {
+  const auto limit = there_and_back<model::RateLimit>(R"(
+apiVersion: penstock.io/v1alpha1
+kind: RateLimit
+metadata: {name: probes}
+spec: {target: {findings: {}}, rate: {requestsPerMinute: 10}, per: source}
+)");
+  EXPECT_EQ(limit.target, model::LimitTarget::kFindings);
 }
 
 TEST(TranslateRequestPolicy, WhatIsNoChoiceIsNamed) {
@@ -126,10 +141,10 @@ spec: {targetRefs: [{kind: Service, name: x, group: core}], action: AUDIT, rules
 apiVersion: penstock.io/v1alpha1
 kind: RequestInspection
 metadata: {name: no}
-spec: {patterns: [{name: a, expression: a, in: [cookies], action: drop}]}
+spec: {patterns: [{name: a, expression: a, in: [cookies], action: drop}], onUninspectable: tag}
 )",
                                  &faults);
-  EXPECT_EQ(faults, "spec.patterns[0].in[0]\nspec.patterns[0].action\n");
+  EXPECT_EQ(faults, "spec.patterns[0].in[0]\nspec.patterns[0].action\nspec.onUninspectable\n");
 }
 
 }  // namespace

@@ -45,7 +45,11 @@ model::Node full_node() {
                   .sources = 101,
                   .exact_flows = 102,
                   .neighbours = 103,
-                  .buffers = 2048};
+                  .buffers = 2048,
+                  .connections = 2000,
+                  .requests = 105,
+                  .stream_mebibytes = 16,
+                  .half_open = 0};
   model::Interface& wan = node.interfaces[0];
   wan.queues = 2;
   wan.mtu = 9000;
@@ -70,7 +74,9 @@ model::Node full_node() {
   node.icmp_errors_per_second = 0;
   node.fragment_timeout_milliseconds = 2500;
   node.fragment_datagrams = 5;
+  node.session_key_file = "/etc/penstock/session.keys";
   node.drain_seconds = 0;
+  node.tcp_pacing = false;
   return node;
 }
 

@@ -119,6 +119,78 @@ TEST(Guards, WhatIsSlowIsKeptAndCountersKeepTheirSlots) {
     EXPECT_EQ(slot_of(after, object), slot_of(before, object));
 }
 
+// Unless it is said: content that nobody can see passes where nobody would have been refused for it.
+TEST(Guards, WhatCannotBeInspectedIsDeniedWherePatternsOfTheBodyRefuse) {
+  using Action = config::InspectionAction;
+  const auto verdict = [](Action action, uint8_t parts, std::optional<Action> said) {
+    Bench bench;
+    model::State state = sample();
+    model::RequestInspection look = inspection("x", {{true, named("shop"), ""}});
+    look.body_bytes = 100;
+    look.patterns[0].action = action;
+    look.patterns[0].parts = parts;
+    look.patterns.push_back(look.patterns[0]);
+    look.patterns[1].name = "q";
+    look.patterns[1].parts = config::kInspectBody;
+    look.patterns[1].action = action == Action::kDeny && parts == config::kInspectBody ? action : Action::kLog;
+    look.uninspectable = said;
+    put(state.request_inspections, look);
+    const auto g = bench(state);
+    if (!g) return bench.last_errors;
+    const guard::Counted& last = g->l7->guards.counted.back();
+    EXPECT_EQ(last.part, guard::kUninspectable);
+    EXPECT_EQ(last.slot, g->l7->guards.inspections[0]->uninspectable().slot);
+    return last.verdict;
+  };
+  EXPECT_EQ(verdict(Action::kDeny, config::kInspectBody, {}), "deny");
+  EXPECT_EQ(verdict(Action::kDeny, config::kInspectPath, {}), "log");
+  EXPECT_EQ(verdict(Action::kLog, config::kInspectBody, {}), "log");
+  EXPECT_EQ(verdict(Action::kLog, config::kInspectBody, Action::kDeny), "deny");
+  EXPECT_EQ(verdict(Action::kDeny, config::kInspectBody, Action::kLog), "log");
+}
+
+// A pattern's RateLimit by its slot, which another rate does not change.
+TEST(Guards, PatternsNameTheSlotsOfRateLimits) {
+  Bench bench;
+  model::State state = sample();
+  model::RateLimit limit;
+  limit.target = model::LimitTarget::kFindings;
+  limit.unit = model::LimitUnit::kRequestsPerMinute;
+  limit.rate = 5;
+  for (const char* name : {"a", "probes"}) {
+    limit.name = named(name);
+    put(state.rate_limits, limit);
+  }
+  model::RequestInspection look = inspection("x", {{true, named("shop"), ""}});
+  look.patterns[0].action = config::InspectionAction::kLimit;
+  look.patterns[0].limit = "probes";
+  put(state.request_inspections, look);
+  const auto first = bench(state);
+  ASSERT_TRUE(first) << bench.last_errors;
+  EXPECT_EQ(first->l7->guards.counted.at(0).verdict, "limit");
+  const auto& all = first->l7->limits.all;
+  const auto probes = std::find_if(all.begin(), all.end(), [](const auto& l) { return l.name == "default/probes"; });
+  ASSERT_NE(probes, all.end());
+  for (const auto& list : first->l7->limits.of_action) EXPECT_TRUE(list.empty());
+  guard::InspectionScratch scratch;
+  const guard::Inspection& built = *first->l7->guards.inspections[0];
+  ASSERT_TRUE(scratch.fit(built));
+  http::RequestHead head(http::HeadLimits{});
+  head.clear();
+  ASSERT_EQ(head.set_path("/evil", {}), http::Fault::kNone);
+  built.scan_head(head, scratch);
+  uint32_t named_slot = UINT32_MAX;
+  built.report(scratch, [&](const auto& pattern) { named_slot = pattern.limit_slot; });
+  EXPECT_EQ(named_slot, probes->slot);
+
+  limit.rate = 50;
+  put(state.rate_limits, limit);
+  const auto second = bench(state);
+  ASSERT_TRUE(second) << bench.last_errors;
+  EXPECT_EQ(second->l7->guards.inspections[0], first->l7->guards.inspections[0]);
+  EXPECT_EQ(second->l7->limits.all.size(), 2u);
+}
+
 TEST(Guards, WhatCannotBeCompiledIsAFaultWithItsPlace) {
   Bench bench;
   model::State state = sample();

@@ -211,6 +211,7 @@ TEST(CompileSettings, FromTheNode) {
   node.icmp_errors_per_second = 6;
   node.fragment_timeout_milliseconds = 700;
   node.fragment_datagrams = 8;
+  node.tcp_pacing = false;
   Compiler compiler({}, 2'000'000'000);
   const auto g = compiler.compile(with_node(node), kPorts, {}, 9, true).generation;
   ASSERT_TRUE(g);
@@ -223,6 +224,7 @@ TEST(CompileSettings, FromTheNode) {
   EXPECT_EQ(g->settings.fragment_datagrams, 8u);
   EXPECT_TRUE(g->settings.poll);
   EXPECT_TRUE(g->settings.draining);
+  EXPECT_FALSE(g->settings.tcp_pacing);
 }
 
 }  // namespace

@@ -236,7 +236,14 @@ TEST(L7Balancing, SessionsHaveNamesOfTheirOwn) {
   EXPECT_EQ(names.size(), 3u);
   EXPECT_TRUE(names.contains("mine"));
   EXPECT_TRUE(names.contains(session_name("default/shop/1")));
-  EXPECT_TRUE(g->l7->session_key.low != 0 && g->l7->session_key.high != 0);
+  for (const config::Cluster& cluster : g->l7->clusters)
+    EXPECT_EQ(cluster.id, static_cast<uint32_t>(name_hash(cluster.name))) << cluster.name;
+  EXPECT_EQ(name_hash("foobar"), 0x85944171f73967e8u) << "gateways of other versions count on it";
+  EXPECT_EQ(bench(state)->l7, g->l7);
+  bench.sessions.add({1, 2});
+  const auto keyed = bench(state);
+  EXPECT_EQ(keyed->l7->session_keys, bench.sessions);
+  EXPECT_EQ(keyed->l7->tables, g->l7->tables) << "keys are no part of them";
 }
 
 }  // namespace

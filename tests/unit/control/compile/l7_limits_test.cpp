@@ -138,6 +138,41 @@ TEST(L7Limits, Bandwidth) {
             std::string::npos);
 }
 
+// A TCP listener has those of its Gateway's limits that need no request, and does not count against those that do.
+TEST(L7Limits, BandwidthOfTcp) {
+  model::State state = sample();
+  model::Gateway gateway = model::sample_gateway();
+  gateway.listeners = {model::sample_listener("any", 80), model::sample_listener("db", 5432)};
+  gateway.listeners[1].protocol = config::Protocol::kTcp;
+  put(state.gateways, gateway);
+  const auto add = [&](std::string name, model::LimitUnit unit, std::string section, auto&& change) {
+    model::RateLimit made = limit(std::move(name), LimitTarget::kGateway, "edge", std::move(section));
+    made.unit = unit;
+    made.rate = 1e6;
+    change(made);
+    put(state.rate_limits, made);
+  };
+  const auto as_it_is = [](model::RateLimit&) {};
+  add("requests", model::LimitUnit::kRequests, "", as_it_is);
+  add("up", model::LimitUnit::kRequestContent, "", [](auto& l) { l.bucket = model::LimitBucket::kSource; });
+  add("matched", model::LimitUnit::kRequestContent, "any", [](auto& l) { l.matches = {model::prefix("/")}; });
+  add("hosts", model::LimitUnit::kResponseContent, "", [](auto& l) { l.descriptors = {{Kind::kHost}}; });
+  add("db", model::LimitUnit::kRequestContent, "db", as_it_is);
+  Bench bench;
+  const auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  EXPECT_EQ(meets(*g, 80, "x.org", "/a"), "hosts,requests,up,matched");
+  for (size_t i = 0; i < g->l7->listeners.size(); ++i) {
+    if (g->l7->listeners[i].protocol != config::Protocol::kTcp) continue;
+    std::string names;
+    for (const uint32_t each : g->l7->limits.of_listener[i].unrouted) names += g->l7->limits.all[each].name + " ";
+    EXPECT_EQ(names, "default/up default/db ");
+  }
+  add("third", model::LimitUnit::kRequestContent, "db", as_it_is);
+  EXPECT_NE(bench.errors_of(state).find("3 objects of kind RateLimit for the content of one request"),
+            std::string::npos);
+}
+
 TEST(L7Limits, AnotherRateLeavesTablesAndConditionsAlone) {
   model::State state = sample();
   model::RateLimit one = limit("one", LimitTarget::kHttpRoute, "shop");

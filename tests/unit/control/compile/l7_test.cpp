@@ -175,6 +175,60 @@ TEST(L7, ListenersOfOnePortAreOneAndKeepTheirHostsApart) {
   EXPECT_EQ(serves(*g, 8080, "other.org", "/x"), "all#0");
 }
 
+// "Gateway/default/edge/http#0 at 203.0.113.1:8080", one a listener.
+std::string doors_of(const flow::Generation& g) {
+  std::string out;
+  for (const config::Listener& each : g.l7->listeners) {
+    out += (out.empty() ? "" : "; ") + each.name + "#" + std::to_string(each.slot) + " at";
+    for (const base::IpAddress& address : each.addresses) out += " " + address.to_string();
+  }
+  return out;
+}
+
+// A Gateway of these addresses for one host, so old.
+model::Gateway gateway_for(const std::string& name, const std::string& hostname, int64_t created,
+                           std::vector<base::IpAddress> addresses) {
+  model::Gateway gateway = sample_gateway(name);
+  gateway.created = created;
+  gateway.addresses = std::move(addresses);
+  gateway.listeners[0].hostname = hostname;
+  return gateway;
+}
+
+TEST(L7, ADoorKeepsItsNameAndSlotWhoeverJoins) {
+  const auto a = ip("10.0.0.1"), b = ip("203.0.113.1");
+  Bench bench;
+  model::State state = sample_l7_state();
+  put(state.gateways, gateway_for("edge", "", 200, {a, b}));
+  EXPECT_EQ(doors_of(*bench(state)), "Gateway/default/edge/http#0 at 10.0.0.1 203.0.113.1");
+  // An older one with another hostname comes to both addresses.
+  put(state.gateways, gateway_for("aged", "aged.example", 100, {a, b}));
+  EXPECT_EQ(doors_of(*bench(state)), "Gateway/default/edge/http#0 at 10.0.0.1 203.0.113.1");
+  // To one of them: the first address keeps the name.
+  put(state.gateways, gateway_for("aged", "aged.example", 100, {b}));
+  EXPECT_EQ(doors_of(*bench(state)),
+            "Gateway/default/edge/http#0 at 10.0.0.1; Gateway/default/aged/http#1 at 203.0.113.1");
+  // Together again; and what they were called is not given to another.
+  put(state.gateways, gateway_for("aged", "aged.example", 100, {a, b}));
+  EXPECT_EQ(doors_of(*bench(state)), "Gateway/default/edge/http#0 at 10.0.0.1 203.0.113.1");
+  // Whose name it is goes: the name of one that is there.
+  state.gateways.erase(named("edge"));
+  EXPECT_EQ(doors_of(*bench(state)), "Gateway/default/aged/http#2 at 10.0.0.1 203.0.113.1");
+}
+
+TEST(L7, ADoorThatIsSplitHasTwoNames) {
+  const auto a = ip("10.0.0.1"), b = ip("203.0.113.1");
+  Bench bench;
+  model::State state = sample_l7_state();
+  put(state.gateways, gateway_for("edge", "", 100, {a, b}));
+  bench(state);
+  put(state.gateways, gateway_for("young", "young.example", 200, {a}));
+  EXPECT_EQ(doors_of(*bench(state)),
+            "Gateway/default/edge/http#0 at 10.0.0.1; Gateway/default/edge/http@203.0.113.1#1 at 203.0.113.1");
+  state.gateways.erase(named("young"));
+  EXPECT_EQ(doors_of(*bench(state)), "Gateway/default/edge/http#0 at 10.0.0.1 203.0.113.1");
+}
+
 TEST(L7, OlderRoutesComeFirstAcrossGateways) {
   Bench bench;
   model::State state = sample_l7_state();

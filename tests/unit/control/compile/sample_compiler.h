@@ -23,12 +23,13 @@ struct Bench {
   Compiler compiler{{}, 2'000'000'000};
   HealthView health;
   PeerView peers;
+  config::SessionKeys sessions;
   std::vector<PortFacts> ports = kPorts;
   uint64_t number = 0;
   bool retire = true;  // workers leave the generation before at once
 
   std::shared_ptr<const flow::Generation> operator()(const model::State& state) {
-    Compiled compiled = compiler.compile(state, ports, health, ++number, false, peers);
+    Compiled compiled = compiler.compile(state, ports, health, ++number, false, peers, sessions);
     last_errors = model::lines(compiled.errors);
     if (!compiled.generation) return nullptr;
     compiler.accept();
@@ -36,7 +37,7 @@ struct Bench {
     return compiled.generation;
   }
   std::string errors_of(const model::State& state) {
-    return model::lines(compiler.compile(state, ports, health, number + 1, false, peers).errors);
+    return model::lines(compiler.compile(state, ports, health, number + 1, false, peers, sessions).errors);
   }
   std::string last_errors;
 };

@@ -66,7 +66,7 @@ TEST(GatewayStatus, NamespacesAndKinds) {
   route.parents[0].gateway.space = "infra";
   put(state.http_routes, route);
   EXPECT_EQ(of_route(state), "Accepted=False/NotAllowedByListeners" + kRefs);
-  gateway.listeners[0].all_namespaces = true;
+  gateway.listeners[0].from = RoutesFrom::kAll;
   put(state.gateways, gateway);
   EXPECT_EQ(of_route(state), kGood);
   gateway.listeners[0].kinds = {{kGatewayGroup, "GRPCRoute"}};
@@ -82,6 +82,34 @@ TEST(GatewayStatus, NamespacesAndKinds) {
   gateway.listeners[0].protocol = config::Protocol::kTcp;
   put(tcp.gateways, gateway);
   EXPECT_EQ(of_route(tcp), "Accepted=False/NotAllowedByListeners" + kRefs);
+}
+
+TEST(GatewayStatus, NamespacesByLabel) {
+  State state = sample_l7_state();
+  Gateway gateway = sample_gateway();
+  gateway.listeners[0].from = RoutesFrom::kSelector;
+  const auto route_is = [&](LabelSelector selector) {
+    gateway.listeners[0].namespaces = std::move(selector);
+    put(state.gateways, gateway);
+    return of_route(state) == kGood;
+  };
+  using Operator = LabelRequirement::Operator;
+  EXPECT_TRUE(route_is({}));  // selects every namespace
+  EXPECT_TRUE(route_is({.labels = {{"kubernetes.io/metadata.name", "default"}}}));
+  EXPECT_FALSE(route_is({.labels = {{"kubernetes.io/metadata.name", "other"}}}));
+  const LabelSelector shop{.labels = {{"team", "shop"}}},
+      not_shop{.requirements = {{"team", Operator::kNotIn, {"shop"}}}},
+      team{.requirements = {{"team", Operator::kExists, {}}}};
+  EXPECT_FALSE(route_is(shop));
+  EXPECT_TRUE(route_is(not_shop));
+  EXPECT_FALSE(route_is(team));
+  put(state.namespaces, Namespace{.name = {.name = "default"}, .labels = {{"team", "shop"}}});
+  EXPECT_TRUE(route_is(shop));
+  EXPECT_FALSE(route_is(not_shop));
+  EXPECT_TRUE(route_is(team));
+  EXPECT_FALSE(route_is({.labels = {{"team", "shop"}, {"stage", "test"}}}));
+  put(state.namespaces, Namespace{.name = {.name = "default"}, .labels = {{"kubernetes.io/metadata.name", "other"}}});
+  EXPECT_TRUE(route_is({.labels = {{"kubernetes.io/metadata.name", "default"}}}));  // nobody else names it
 }
 
 TEST(GatewayStatus, Hostnames) {

@@ -15,6 +15,32 @@ inline BackendRef sample_backend(std::string service = "web", uint16_t port = 80
   return backend;
 }
 
+inline ServiceSubset sample_subset(std::string name, Labels labels, std::string service = "web") {
+  ServiceSubset subset;
+  subset.name = named(std::move(name));
+  subset.service = named(std::move(service));
+  subset.selector.labels = std::move(labels);
+  return subset;
+}
+
+inline BackendRef sample_subset_backend(std::string name, uint16_t port = 80, uint32_t weight = 1) {
+  BackendRef backend = sample_backend(std::move(name), port, weight);
+  backend.object.group = kPenstockGroup;
+  backend.object.kind = "ServiceSubset";
+  return backend;
+}
+
+// What stands behind these addresses, in the namespace "default".
+inline Workload sample_workload(std::string name, Labels labels, std::vector<base::Prefix> addresses) {
+  Workload workload;
+  workload.name = named(name);
+  workload.identity = "spiffe://example.org/" + name;
+  workload.interface = "lan";
+  workload.labels = std::move(labels);
+  workload.addresses = std::move(addresses);
+  return workload;
+}
+
 inline GatewayListener sample_listener(std::string name = "http", uint16_t port = 8080, std::string hostname = "") {
   GatewayListener listener;
   listener.name = std::move(name);

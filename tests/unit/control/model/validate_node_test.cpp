@@ -42,6 +42,17 @@ TEST(ValidateNode, Workers) {
                n.workers.exact_flows = ~0u);
   EXPECT_FAULT("spec.workers.neighbours: 0 is out of range (want 64 to 1048576 entries)", n.workers.neighbours = 0);
   EXPECT_FAULT("spec.workers.buffers: 10 is out of range (want 1024 to 4194304 packets)", n.workers.buffers = 10);
+  EXPECT_FAULT("spec.workers.connections: 1000 is out of range (want 1024 to 4194304)", n.workers.connections = 1000);
+  EXPECT_FAULT("spec.workers.requests: 0 is out of range (want 64 to 131072)", n.workers.requests = 0);
+  EXPECT_FAULT("spec.workers.streamMebibytes: 7 is out of range (want 8 to 65536 MiB)", n.workers.stream_mebibytes = 7);
+  EXPECT_FAULT("spec.workers.halfOpen: 1048577 is out of range (want 0 to 1048576)", n.workers.half_open = 1048577);
+}
+
+TEST(ValidateNode, SessionKeys) {
+  EXPECT_EQ(with_node([](Node& n) { n.session_key_file = "/etc/penstock/session.keys"; }), "");
+  EXPECT_FAULT("spec.sessions.keyFile: want an absolute path of at most 4096 characters", n.session_key_file = "keys");
+  EXPECT_FAULT("spec.sessions.keyFile: want an absolute path of at most 4096 characters",
+               n.session_key_file = "/keys\n");
 }
 
 TEST(ValidateNode, CryptoDevices) {

@@ -84,6 +84,31 @@ TEST(ValidateRequestLimit, WhatIsNot) {
   with("spec.descriptors[0].pattern", [](RateLimit& l) { l.descriptors = {{Kind::kPathPattern, "/a*"}}; });
 }
 
+// Of TCP only bytes are known, and where they come from.
+TEST(ValidateRequestLimit, OfAListenerForTcp) {
+  const auto faults = [](auto&& change) {
+    State state = sample_l7_state();
+    Gateway gateway = sample_gateway();
+    gateway.listeners.push_back(sample_listener("db", 5432));
+    gateway.listeners.back().protocol = config::Protocol::kTcp;
+    put(state.gateways, gateway);
+    RateLimit limit = of_route("db");
+    limit.target = LimitTarget::kGateway;
+    limit.object = named("edge");
+    limit.unit = LimitUnit::kRequestContent;
+    limit.rate = 1e6;
+    limit.bucket = LimitBucket::kSource;
+    change(limit);
+    put(state.rate_limits, limit);
+    return lines(validate(state, nullptr));
+  };
+  const std::string at = "RateLimit/default/l spec.target.gateway.sectionName:";
+  EXPECT_EQ(faults([](RateLimit&) {}), "");
+  EXPECT_TRUE(faults([](RateLimit& l) { l.unit = LimitUnit::kRequests; }).starts_with(at));
+  EXPECT_TRUE(faults([](RateLimit& l) { l.matches = {prefix("/")}; }).starts_with(at));
+  EXPECT_TRUE(faults([](RateLimit& l) { l.descriptors = {{Kind::kHost}}; }).starts_with(at));
+}
+
 TEST(ValidateRequestLimit, LimitsOfPacketsHaveNoneOfIt) {
   const auto with = [](const std::string& path, auto&& change) {
     RateLimit limit;

@@ -112,6 +112,14 @@ TEST(ValidateInspection, Inspections) {
   EXPECT_FAULT(of_inspection([](auto& i) { i.patterns.clear(); }), kInspection + "patterns");
   EXPECT_FAULT(of_inspection([](auto& i) { i.body_bytes = 65537; }), kInspection + "bodyBytes");
   EXPECT_FAULT(of_inspection([](auto& i) { i.patterns.push_back(i.patterns[0]); }), kInspection + "patterns[1].name");
+  EXPECT_FAULT(of_inspection([](auto& i) { i.uninspectable = config::InspectionAction::kDeny; }),
+               kInspection + "onUninspectable");
+  EXPECT_EQ(of_inspection([](auto& i) {
+              i.body_bytes = 100;
+              i.patterns[0].parts = config::kInspectBody;
+              i.uninspectable = config::InspectionAction::kLog;
+            }),
+            "");
   State state = sample_l7_state();
   put(state.request_inspections, sample_inspection("a"));
   put(state.request_inspections, sample_inspection("b"));
@@ -137,6 +145,59 @@ TEST(ValidateInspection, Patterns) {
   EXPECT_FAULT(tag("host", "yes"), kPattern + "tag.header");
   EXPECT_FAULT(tag("x-tag", "a\nb"), kPattern + "tag.value");
   EXPECT_FAULT(tag("x-tag", ""), kPattern + "tag.value");
+}
+
+// What a pattern counts against must be there, be meant for it, and stay.
+TEST(ValidateInspection, Limits) {
+  const auto faults = [](const std::function<void(RequestInspection&, RateLimit&)>& change) {
+    State state = sample_l7_state();
+    RequestInspection inspection = sample_inspection();
+    inspection.patterns[0].action = config::InspectionAction::kLimit;
+    inspection.patterns[0].limit = "probes";
+    RateLimit limit;
+    limit.name = named("probes");
+    limit.target = LimitTarget::kFindings;
+    limit.unit = LimitUnit::kRequestsPerMinute;
+    limit.rate = 10;
+    change(inspection, limit);
+    put(state.request_inspections, inspection);
+    put(state.rate_limits, limit);
+    return faults_of(state);
+  };
+  EXPECT_EQ(faults([](auto&, auto&) {}), "");
+  EXPECT_FAULT(faults([](auto& i, auto&) { i.patterns[0].limit = ""; }), kPattern + "rateLimit");
+  EXPECT_FAULT(faults([](auto& i, auto&) { i.patterns[0].limit = "gone"; }), kPattern + "rateLimit");
+  EXPECT_FAULT(faults([](auto& i, auto&) { i.patterns[0].action = config::InspectionAction::kLog; }),
+               kPattern + "rateLimit");
+  EXPECT_FAULT(faults([](auto&, auto& l) { l.target = LimitTarget::kHttpRoute, l.object = named("shop"); }),
+               kPattern + "rateLimit");
+  EXPECT_FAULT(faults([](auto&, auto& l) { l.unit = LimitUnit::kRequestContent, l.rate = 1e6; }),
+               "RateLimit/default/probes spec.rate");
+  EXPECT_FAULT(faults([](auto&, auto& l) { l.unit = LimitUnit::kPackets; }), "RateLimit/default/probes spec.rate");
+
+  State before = sample_l7_state();
+  RateLimit limit;
+  limit.target = LimitTarget::kFindings;
+  limit.unit = LimitUnit::kRequests;
+  limit.rate = 1;
+  RequestInspection inspection = sample_inspection();
+  for (int i = 0; i < 5; ++i) {
+    limit.name = named("l" + std::to_string(i));
+    put(before.rate_limits, limit);
+    config::InspectionPattern pattern = inspection.patterns[0];
+    pattern.name = limit.name.name;
+    pattern.action = config::InspectionAction::kLimit;
+    pattern.limit = limit.name.name;
+    inspection.patterns.push_back(pattern);
+  }
+  put(before.request_inspections, inspection);
+  EXPECT_FAULT(faults_of(before), kInspection + "patterns");
+  inspection.patterns.pop_back();
+  put(before.request_inspections, inspection);
+  EXPECT_EQ(faults_of(before), "");
+  State after = before;
+  after.rate_limits.erase(named("l1"));
+  EXPECT_FAULT(faults_of(after, &before), kInspection + "patterns[2].rateLimit");
 }
 
 TEST(ValidateRequestPolicies, ListenersForTcpHaveNoRequests) {

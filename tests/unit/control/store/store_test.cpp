@@ -339,5 +339,21 @@ TEST_F(StoreTest, OneChangeAmongManyIsCheap) {
          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - reopen).count());
 }
 
+TEST_F(StoreTest, KeepsWordsOfTheGatewayBesideTheRevisions) {
+  {
+    auto store = open_ok();
+    EXPECT_EQ(store->kept("session keys").value(), "");
+    EXPECT_TRUE(store->keep("session keys", "one").ok());
+    EXPECT_TRUE(store->keep("session keys", "two").ok());
+    EXPECT_EQ(store->kept("session keys").value(), "two");
+    EXPECT_EQ(store->latest(), 0u);
+    ASSERT_TRUE(put(*store, {{"a", 1}}).ok());
+  }
+  EXPECT_EQ(open_error(), "");
+  auto store = open_ok();
+  EXPECT_EQ(store->kept("session keys").value(), "two");
+  EXPECT_EQ(store->kept("others").value(), "");
+}
+
 }  // namespace
 }  // namespace penstock::store

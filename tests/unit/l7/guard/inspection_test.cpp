@@ -20,7 +20,7 @@ class Inspected {
  public:
   explicit Inspected(std::vector<config::InspectionPattern> patterns, uint32_t body_bytes = 100)
       : head_(http::HeadLimits{}) {
-    config::Inspection from{"ns/i", std::move(patterns), body_bytes, 0};
+    config::Inspection from{"ns/i", std::move(patterns), body_bytes};
     for (uint32_t i = 0; i < from.patterns.size(); ++i) {
       from.patterns[i].name = "p" + std::to_string(i);
       from.patterns[i].slot = i;
@@ -49,7 +49,7 @@ class Inspected {
     return reported();
   }
   Which body(std::string_view text, bool is_form = false) {
-    inspection_.scan_body({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, is_form, scratch_);
+    inspection_.scan_body({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, {}, is_form, scratch_);
     return reported();
   }
 
@@ -120,7 +120,7 @@ TEST(Inspection, AThousandPatternsAtOnce) {
 }
 
 TEST(Inspection, TheErrorNamesTheExpression) {
-  const config::Inspection from{"ns/i", {pattern("ok", 1), pattern("a(", 1)}, 0, 0};
+  const config::Inspection from{"ns/i", {pattern("ok", 1), pattern("a(", 1)}};
   const auto built = Inspection::build(from);
   ASSERT_FALSE(built);
   EXPECT_TRUE(built.error().starts_with("RequestInspection/ns/i spec.patterns[1].expression: ")) << built.error();

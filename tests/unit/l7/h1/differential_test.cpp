@@ -37,6 +37,7 @@ const std::vector<std::string> kResponseSeeds{
     "Modified\r\nContent-Length: 9\r\n\r\n",
     "HTTP/1.0 200 OK\r\nServer: x\r\n\r\nuntil the end",
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x05hello",
+    "HTTP/1.1 200\r\nContent-Length: 2\r\n\r\nok",
     "HTTP/1.1 200 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
     "HTTP/1.1 404 Not Found\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nContent-Length: 3\r\nContent-Length: "
     "3\r\n\r\nabc",

@@ -148,6 +148,17 @@ TEST(ResponseParser, ClosingEndsOnlyWhatHasNoLength) {
     EXPECT_NE(closed(cut).find("refused truncated"), std::string::npos) << cut;
 }
 
+TEST(ResponseParser, ThePhraseAndItsSpaceMayBeMissing) {
+  for (const char* line : {"HTTP/1.1 404", "HTTP/1.1 404 ", "HTTP/1.0 404"}) {
+    const std::string input = std::string(line) + "\r\nContent-Length: 2\r\n\r\nok";
+    const std::string text = oracle::response_transcript(input, {}, {}, {}, false);
+    EXPECT_EQ(text, oracle::response_transcript(input, {}, {}, {1}, false)) << line;
+    EXPECT_EQ(text, oracle::H1Oracle(input, {}).responses({}, false)) << line;
+    EXPECT_NE(text.find("404"), std::string::npos) << text;
+    EXPECT_NE(text.find("body ok\nend"), std::string::npos) << text;
+  }
+}
+
 TEST(Scan, VectorCodeAgreesWithThePlain) {
   std::mt19937 random(5);
   std::vector<char> fast(256 + http::Arena::kPadding), plain;

@@ -231,7 +231,9 @@ TEST(Refusals, NothingBehindARefusalIsRead) {
 }
 
 const std::vector<Case> kResponses{
-    {"HTTP/1.1 200\r\n\r\n", "bad_status_line"},
+    {"HTTP/1.1 20\r\n\r\n", "bad_status_line"},
+    {"HTTP/1.1 200OK\r\n\r\n", "bad_status_line"},
+    {"HTTP/1.1 200\tOK\r\n\r\n", "bad_status_line"},
     {"HTTP/1.1  200 OK\r\n\r\n", "bad_status_line"},
     {"HTTP/1.1 20 OK\r\n\r\n", "bad_status_line"},
     {"HTTP/1.1 2000 OK\r\n\r\n", "bad_status_line"},

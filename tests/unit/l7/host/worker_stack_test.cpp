@@ -21,7 +21,7 @@ constexpr const char *kClient = "198.51.100.2", *kHere = "198.51.100.1", *kServe
 struct Gateway {
   explicit Gateway(unsigned workers = 1) : world(workers) {
     for (unsigned i = 0; i < workers; ++i)
-      world.worker(i).set_host(std::make_unique<WorkerStack>(Sizes{.connections = 1024, .memory = {}}, world.state(i),
+      world.worker(i).set_host(std::make_unique<WorkerStack>(Sizes{.connections = 1024}, world.state(i),
                                                              tcp::HashKey{1, i}, i, base::monotonic_now()));
     proxy::ConfigBuilder builder;
     builder.http().addresses = {ip(kHere)};
@@ -254,6 +254,15 @@ TEST(WorkerStack, WhatOnePortWouldFinishDoesNotLeaveByAnother) {
   engine::add_own(g.world.state(), m);
   EXPECT_EQ(g.say(kSyn, 1000, 0).size(), 1u);
   EXPECT_EQ(g.world.drops(flow::DropReason::offload_refused), 1u);
+}
+
+TEST(WorkerStack, PacingIsSwitchedWhileConnectionsAreOpen) {
+  Gateway g;
+  g.connect();
+  EXPECT_TRUE(g.stack().shared().tuning.pacing);
+  g.world.next.settings.tcp_pacing = false;
+  g.world.publish();
+  EXPECT_FALSE(g.stack().shared().tuning.pacing);
 }
 
 TEST(WorkerStack, AListenerThatWentAcceptsNoMoreAndItsConnectionsEndInPeace) {

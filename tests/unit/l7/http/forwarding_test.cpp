@@ -110,6 +110,28 @@ TEST(Forwarding, TheClientIsTheTrustedHopsEntryFromTheRight) {
   EXPECT_EQ(s.client(), "10.0.1.25");
 }
 
+TEST(Forwarding, TheEntranceIsTheConnectionsUnlessTheSenderIsBelieved) {
+  Sample s;
+  const auto at = [&] { return client_entrance(s.head.fields, {Scheme::kHttp, 8080}, s.policy); };
+  s.head.scheme = Scheme::kHttps;  // of a target
+  s.add("x-forwarded-proto", "https");
+  EXPECT_EQ(at(), (Entrance{Scheme::kHttp, 8080}));
+  s.policy.trusted_hops = 1;
+  EXPECT_EQ(at(), (Entrance{Scheme::kHttp, 8080})) << "replaced, so not believed";
+  s.policy.x_forwarded = Chain::kAppend;
+  EXPECT_EQ(at(), (Entrance{Scheme::kHttps, 443}));
+  s.add("x-forwarded-port", "8443");
+  EXPECT_EQ(at(), (Entrance{Scheme::kHttps, 8443}));
+  for (const char* port : {"", "0", "65536", "1x", "-1"}) {
+    ASSERT_EQ(s.head.fields.set("x-forwarded-port", port), Fault::kNone);
+    EXPECT_EQ(at(), (Entrance{Scheme::kHttps, 443})) << port;
+  }
+  for (const char* proto : {"", "ftp", "https, http"}) {
+    ASSERT_EQ(s.head.fields.set("x-forwarded-proto", proto), Fault::kNone);
+    EXPECT_EQ(at(), (Entrance{Scheme::kHttp, 8080})) << proto;
+  }
+}
+
 TEST(RequestId, KeptWhenUsableElseAUuid) {
   Sample s;
   std::array<uint8_t, 16> random;

@@ -56,7 +56,9 @@ TEST(Key, SourcesByPrefix) {
   const auto from = [&](const char* address) {
     const auto parsed = base::IpAddress::parse(address);
     requests.source = *parsed;
-    return requests.key(limit, "GET /");
+    const auto key = requests.key(limit, "GET /");
+    EXPECT_EQ(key, key_of(limit, *parsed, requests.secret)) << "a connection has the bucket of a request";
+    return key;
   };
   EXPECT_EQ(from("192.0.2.1"), from("192.0.2.200"));
   EXPECT_NE(from("192.0.2.1"), from("192.0.3.1"));

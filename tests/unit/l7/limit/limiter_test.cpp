@@ -37,7 +37,7 @@ struct Bench {
     for (Limiter& each : limiters) each.adopt(config);
   }
   Decision ask(base::Nanos now, size_t worker = 0, const std::string& line = "GET /", const std::string& fields = "") {
-    return limiters[worker].ask(list, {}, requests.subject(line, fields), now);
+    return limiters[worker].ask({list}, requests.subject(line, fields), now);
   }
   uint64_t passed(uint32_t limit) const { return sum(limit, &flow::LimitCounters::passed); }
   uint64_t exceeded(uint32_t limit) const { return sum(limit, &flow::LimitCounters::exceeded); }

@@ -30,6 +30,7 @@ TEST(Allocation, NoneOnceEverythingIsWarm) {
   filters.cors = config::Cors{.origins = {"*"}};
   filters.session =
       config::SessionPersistence{.name = "id", .absolute_seconds = 60, .idle_seconds = 60, .permanent = true};
+  builder.config().session_keys.add({1, 2});
   filters.rewrite = config::Rewrite{"", {config::PathModifier::Kind::kPrefixMatch, "/v2"}};
   builder.route("/moved", builder.action(ConfigBuilder::to(builder.cluster(3), builder.filters(filters))));
   config::Action retried = ConfigBuilder::to(builder.cluster(2, {.connections = 1}));

@@ -121,6 +121,87 @@ TEST(Bandwidth, AChangeInTheMiddle) {
   EXPECT_EQ(body_of(got).size(), 50'000u);
 }
 
+// What an upgrade carries afterwards, or a TCP listener.
+struct Tunnel {
+  explicit Tunnel(Rig& rig, bool tcp = false) : client(rig.client(tcp ? 1 : 0)) {
+    if (tcp) {
+      backend = rig.backend();
+      return;
+    }
+    rig.send(client, get("/", "Connection: upgrade\r\nUpgrade: x\r\n"));
+    backend = rig.backend();
+    rig.take(backend);
+    rig.send(backend, "HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+    EXPECT_EQ(status_of(rig.take(client)), 101);
+  }
+  uint32_t client, backend = 0;
+};
+
+// The time until so many bytes have come.
+base::Nanos time_for_bytes(Rig& rig, uint32_t id, size_t bytes, std::string& got) {
+  const base::Nanos began = rig.now;
+  got += rig.take(id);
+  while (got.size() < bytes && rig.now - began < 600 * base::kNanosPerSecond) {
+    rig.pass(5 * kMs);
+    got += rig.take(id);
+  }
+  return rig.now - began;
+}
+
+TEST(Bandwidth, OfTunnelsBothWays) {
+  for (const bool tcp : {false, true}) {
+    for (const bool up : {false, true}) {
+      Rig rig(limited({bandwidth(up ? Measure::kRequestContent : Measure::kResponseContent, 800'000)}));
+      const Tunnel ends(rig, tcp);
+      const std::string bytes(60'000, 'z');
+      const uint32_t from = up ? ends.client : ends.backend, to = up ? ends.backend : ends.client;
+      rig.send(to, bytes);  // the other way nothing is slow
+      std::string got;
+      EXPECT_EQ(time_for_bytes(rig, from, bytes.size(), got), 0u);
+      EXPECT_EQ(got, bytes);
+      rig.send(from, bytes);
+      rig.finish(from);  // an end does not overtake what waits
+      got.clear();
+      const base::Nanos took = time_for_bytes(rig, to, bytes.size(), got);
+      EXPECT_EQ(got, bytes);
+      EXPECT_NEAR(static_cast<double>(took), 0.518e9, 0.03e9) << tcp << up;
+      EXPECT_TRUE(rig.net.at(to).finished || rig.over(to));
+      EXPECT_EQ(rig.proxy.limiter().counters(5).passed.bytes.read(), bytes.size());
+      EXPECT_GE(rig.proxy.limiter().counters(5).passed.packets.read(), 1u);
+      rig.finish(to);
+      rig.expect_no_leak();
+      const AccessRecord record = rig.record();
+      EXPECT_EQ(record.bytes_received, bytes.size());
+      EXPECT_EQ(record.bytes_sent, bytes.size());
+    }
+  }
+}
+
+// Who must wait is not idle, who says nothing is.
+TEST(Bandwidth, ATunnelThatWaitsIsNotIdle) {
+  const auto slow = bandwidth(Measure::kResponseContent, 8000, 8192);
+  auto config = std::const_pointer_cast<route::L7Config>(limited({slow}));
+  config->listeners[0].timeouts.stream = 2 * base::kNanosPerSecond;
+  Rig rig(config);
+  const Tunnel ends(rig);
+  rig.send(ends.backend, std::string(6000, 'z'));  // 5 s, in pauses of half a second and more
+  std::string got;
+  EXPECT_GT(time_for_bytes(rig, ends.client, 6000, got), 4 * base::kNanosPerSecond);
+  EXPECT_EQ(got.size(), 6000u);
+  rig.pass(3 * base::kNanosPerSecond);
+  EXPECT_TRUE(rig.over(ends.client));
+  EXPECT_EQ(rig.flags(), "SI");
+}
+
+TEST(Bandwidth, AResetEndsATunnelThatWaits) {
+  Rig rig(limited({bandwidth(Measure::kResponseContent, 8000)}));
+  const Tunnel ends(rig);
+  rig.send(ends.backend, std::string(60'000, 'z'));
+  rig.reset(ends.client);
+  EXPECT_TRUE(rig.over(ends.backend));
+  rig.expect_no_leak();
+}
+
 TEST(Fault, ThrottlesEachAnswerForItself) {
   config::Filters filters;
   filters.fault = config::Fault{.throttle_bits = 800'000, .throttle_per_million = 1'000'000};

@@ -73,6 +73,33 @@ TEST(Filter, RedirectAndRewrite) {
   EXPECT_EQ(rig.record().path.view(), "/api/users");
 }
 
+// Port 80 has no TLS: nobody gets "https" by writing it into the target.
+TEST(Filter, ASchemeInTheTargetIsNotBelieved) {
+  Rig rig;
+  const uint32_t client = rig.client();
+  rig.send(client, "GET https://shop.example/a HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+  EXPECT_TRUE(has(rig.take(rig.backend()), "x-forwarded-proto: http\r\n"));
+  rig.send(rig.backend(), answer(200, ""));
+
+  const auto away = [](http::ForwardingPolicy forwarding) {
+    ConfigBuilder builder;
+    config::Filters filters;
+    filters.redirect = config::Redirect{.hostname = "other.example"};
+    builder.http().forwarding = forwarding;
+    builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1), builder.filters(filters))));
+    return builder.build();
+  };
+  Rig edge(away({}));
+  const uint32_t second = edge.client();
+  edge.send(second, "GET https://shop.example/a HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+  EXPECT_TRUE(has(edge.take(second), "location: http://other.example/a\r\n"));
+
+  Rig behind(away({.x_forwarded = http::Chain::kAppend, .trusted_hops = 1}));
+  const uint32_t third = behind.client();
+  behind.send(third, get("/a", "X-Forwarded-Proto: https\r\n"));
+  EXPECT_TRUE(has(behind.take(third), "location: https://other.example/a\r\n"));
+}
+
 TEST(Filter, ADirectResponseAsLargeAsItIs) {
   config::Filters filters;
   filters.direct = std::make_shared<const config::DirectResponse>(
@@ -259,6 +286,153 @@ TEST(Filter, OfABackendAlone) {
   EXPECT_TRUE(has(response, "x-by: backend\r\n") && has(response, "x-rule: yes\r\n"));
 }
 
+TEST(Filter, ForwardingFieldsTellOfTheClientUnlessTheRouteSaysOtherwise) {
+  const auto config = [](config::Filters rule, config::Filters of_backend) {
+    ConfigBuilder builder;
+    builder.http().forwarding.forwarded = http::Chain::kReplace;
+    config::Action action;
+    action.filters = builder.filters(std::move(rule));
+    action.backends = {{builder.cluster(1), 1, builder.filters(std::move(of_backend))}};
+    builder.route("/", builder.action(action));
+    return builder.build();
+  };
+  config::Filters rewrite;
+  rewrite.rewrite = config::Rewrite{"inside.example", {}};
+  Rig rig(config(rewrite, rewrite));
+  rig.send(rig.client(), get("/"));
+  std::string asked = rig.take(rig.backend());
+  EXPECT_TRUE(has(asked, "\r\nhost: inside.example\r\n")) << asked;
+  EXPECT_TRUE(has(asked, "x-forwarded-host: shop.example\r\n")) << asked;
+  EXPECT_TRUE(has(asked, ";host=\"shop.example\"\r\n")) << asked;
+
+  config::Filters rule, backend;
+  rule.request = {{Kind::kSet, "x-forwarded-proto", "https"},
+                  {Kind::kSet, "x-forwarded-for", "192.0.2.1"},
+                  {Kind::kRemove, "via", ""},
+                  {Kind::kRemove, "forwarded", ""},
+                  {Kind::kSet, "x-request-id", "of-the-rule"}};
+  backend.request = {{Kind::kAdd, "x-forwarded-for", "192.0.2.2"}, {Kind::kSet, "x-forwarded-host", "said.example"}};
+  Rig changed(config(rule, backend));
+  const uint32_t client = changed.client();
+  changed.send(client, get("/"));
+  asked = changed.take(changed.backend());
+  for (const char* field :
+       {"x-forwarded-proto: https\r\n", "x-forwarded-for: 192.0.2.1\r\n", "x-forwarded-for: 192.0.2.2\r\n",
+        "x-forwarded-host: said.example\r\n", "x-request-id: of-the-rule\r\n"})
+    EXPECT_TRUE(has(asked, field)) << field << asked;
+  EXPECT_FALSE(has(asked, "via: ") || has(asked, "\r\nforwarded: ") || has(asked, "198.51.100.7")) << asked;
+  changed.send(changed.backend(), answer(200, ""));
+  EXPECT_EQ(changed.record().request_id.view(), "of-the-rule");
+}
+
+// Else a browser would hide from the page what went wrong, and redirects would come without what a rule adds.
+TEST(Filter, AnswersOfTheGatewayAreAnswersOfTheRule) {
+  config::Filters both;
+  both.response = {{Kind::kSet, "x-rule", "yes"}};
+  both.cors = config::Cors{.origins = {"https://a.example"}};
+  config::Filters fault = both, redirect = both, direct = both;
+  fault.fault = config::Fault{.abort_status = 503, .abort_per_million = 1'000'000};
+  redirect.redirect = config::Redirect{.hostname = "other.example"};
+  direct.direct = std::make_shared<const config::DirectResponse>(config::DirectResponse{.status = 418, .body = "tea"});
+  config::Filters backend;
+  backend.response = {{Kind::kSet, "x-backend", "yes"}};
+  ConfigBuilder builder;
+  const uint32_t empty = builder.cluster(0), slow = builder.cluster(1), one = builder.cluster(1);
+  config::Action late = ConfigBuilder::to(slow, builder.filters(both));
+  late.timeouts.request = 100 * kMs;
+  late.backends[0].filters = builder.filters(backend);
+  config::Action nowhere = ConfigBuilder::to(config::kNoCluster, builder.filters(both));
+  builder.route("/fault", builder.action(ConfigBuilder::to(one, builder.filters(fault))));
+  builder.route("/redirect", builder.action(ConfigBuilder::to(one, builder.filters(redirect))));
+  builder.route("/direct", builder.action(ConfigBuilder::to(one, builder.filters(direct))));
+  builder.route("/empty", builder.action(ConfigBuilder::to(empty, builder.filters(both))));
+  builder.route("/nowhere", builder.action(nowhere));
+  builder.route("/late", builder.action(late));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  const std::string origin = "Origin: https://a.example\r\n";
+  for (const auto& [path, status] : {std::pair{"/fault", 503}, std::pair{"/redirect", 302}, std::pair{"/direct", 418},
+                                     std::pair{"/empty", 503}, std::pair{"/nowhere", 500}, std::pair{"/late", 504}}) {
+    rig.send(client, get(path, origin));
+    rig.pass(101 * kMs);
+    const std::string response = rig.take(client);
+    EXPECT_EQ(status_of(response), status) << path;
+    EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n")) << path << response;
+    EXPECT_TRUE(has(response, "vary: origin\r\n")) << path << response;
+    EXPECT_TRUE(has(response, "x-rule: yes\r\n")) << path << response;
+    EXPECT_EQ(has(response, "x-backend: yes\r\n"), status == 504) << path << response;
+  }
+  rig.send(client, get("/redirect"));
+  const std::string stranger = rig.take(client);
+  EXPECT_TRUE(has(stranger, "x-rule: yes\r\n") && has(stranger, "location: http://other.example/redirect\r\n"));
+  EXPECT_FALSE(has(stranger, "access-control")) << stranger;
+  EXPECT_EQ(rig.proxy.counters().of(Count::filters_failed), 0u);
+
+  // A preflight is answered by CORS alone.
+  rig.send(client, "OPTIONS /redirect HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\n" + origin + "\r\n");
+  const std::string preflight = rig.take(client);
+  EXPECT_EQ(status_of(preflight), 204);
+  EXPECT_FALSE(has(preflight, "x-rule")) << preflight;
+}
+
+// A literal "*" would mean nothing to a browser that sent credentials.
+TEST(Filter, WithCredentialsAllIsNamed) {
+  config::Filters filters;
+  filters.cors = config::Cors{.origins = {"https://a.example"},
+                              .methods = {"*"},
+                              .request_headers = {"*"},
+                              .expose_headers = {"*"},
+                              .credentials = true};
+  Rig rig(with(filters));
+  const uint32_t client = rig.client();
+  const std::string origin = "Origin: https://a.example\r\n";
+  const std::string response =
+      rig.exchange(client, get("/", origin), answer(200, "", "X-Total: 7\r\nSet-Cookie: a=b\r\n"));
+  EXPECT_TRUE(has(response, "access-control-expose-headers: x-total, via, vary\r\n")) << response;
+  rig.send(client, "OPTIONS / HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\n" + origin + "\r\n");
+  const std::string preflight = rig.take(client);
+  EXPECT_TRUE(has(preflight, "access-control-allow-methods: PUT\r\n")) << preflight;
+  EXPECT_FALSE(has(preflight, "access-control-allow-headers")) << preflight;
+
+  filters.cors->credentials = false;
+  Rig open(with(filters));
+  EXPECT_TRUE(
+      has(open.exchange(open.client(), get("/", origin), answer(200, "")), "access-control-expose-headers: *\r\n"));
+}
+
+// A backend's rewrite is about the path that was matched, not about what the rule's made of it.
+TEST(Filter, ABackendsRewriteReplacesTheRules) {
+  using Path = config::PathModifier::Kind;
+  struct Case {
+    config::Rewrite rule, backend;
+    const char* seen;
+  };
+  const Case cases[] = {
+      {{"", {Path::kPrefixMatch, "/longer/prefix"}},
+       {"", {Path::kPrefixMatch, "/B"}},
+       "GET /B/x?q HTTP/1.1\r\nhost: shop."},
+      {{"", {Path::kPrefixMatch, "/"}}, {"", {Path::kPrefixMatch, "/longer/prefix"}}, "GET /longer/prefix/x?q "},
+      {{"", {Path::kFullPath, "/"}}, {"", {Path::kPrefixMatch, "/B"}}, "GET /B/x?q "},
+      {{"", {Path::kPrefixMatch, "/A"}}, {"", {Path::kFullPath, "/B"}}, "GET /B?q "},
+      {{"a.example", {Path::kPrefixMatch, "/A"}}, {"b.example", {}}, "GET /A/x?q HTTP/1.1\r\nhost: b.example\r\n"},
+      {{"a.example", {}}, {"", {Path::kPrefixMatch, "/B"}}, "GET /B/x?q HTTP/1.1\r\nhost: a.example\r\n"},
+  };
+  for (const Case& each : cases) {
+    ConfigBuilder builder;
+    config::Filters rule, backend;
+    rule.rewrite = each.rule;
+    backend.rewrite = each.backend;
+    config::Action action;
+    action.filters = builder.filters(rule);
+    action.backends = {{builder.cluster(1), 1, builder.filters(backend)}};
+    builder.route("/p", builder.action(action));
+    Rig rig(builder.build());
+    rig.send(rig.client(), get("/p/x?q"));
+    const std::string asked = rig.take(rig.backend());
+    EXPECT_TRUE(asked.starts_with(each.seen)) << asked;
+  }
+}
+
 TEST(Filter, AChangeThatDoesNotFitIsA500) {
   config::Filters filters;
   for (int i = 0; i < 40; ++i)
@@ -270,13 +444,35 @@ TEST(Filter, AChangeThatDoesNotFitIsA500) {
   EXPECT_EQ(rig.proxy.counters().of(Count::filters_failed), 1u);
 }
 
+// RFC 9110 6.6.1.
+TEST(Date, OfTheGatewayWhereTheEndpointGaveNone) {
+  const auto clock = std::make_shared<std::atomic<uint32_t>>(784111777);
+  ConfigBuilder builder;
+  builder.config().session_keys.clock = clock;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  Rig rig(builder.build());
+  const uint32_t client = rig.client();
+  EXPECT_TRUE(has(rig.exchange(client, get("/"), answer(200, "")), "\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+  clock->store(784111778);
+  EXPECT_TRUE(has(rig.exchange(client, get("/"), answer(200, "")), "\r\ndate: Sun, 06 Nov 1994 08:49:38 GMT\r\n"));
+  const std::string theirs = rig.exchange(client, get("/"), answer(200, "", "Date: Thu, 01 Jan 1970 00:00:00 GMT\r\n"));
+  EXPECT_TRUE(has(theirs, "\r\ndate: Thu, 01 Jan 1970 00:00:00 GMT\r\n")) << theirs;
+  EXPECT_FALSE(has(theirs, "1994")) << theirs;
+  rig.send(client, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
+  EXPECT_TRUE(has(rig.take(client), "\r\ndate: Sun, 06 Nov 1994 08:49:38 GMT\r\n"));
+  clock->store(0);  // nobody said what time it is
+  EXPECT_FALSE(has(rig.exchange(client, get("/"), answer(200, "")), "date"));
+}
+
 TEST(Filter, MaxForwardsEndsHere) {
   Rig rig;
   const uint32_t client = rig.client();
-  rig.send(client, "OPTIONS * HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
-  EXPECT_EQ(status_of(rig.take(client)), 200);
-  rig.send(client, "TRACE / HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n");
-  EXPECT_EQ(status_of(rig.take(client)), 405);
+  for (const auto& [target, status] : {std::pair{"OPTIONS *", 200}, std::pair{"TRACE /", 405}}) {
+    rig.send(client, target + std::string(" HTTP/1.1\r\nHost: a\r\nMax-Forwards: 0\r\n\r\n"));
+    const std::string response = rig.take(client);
+    EXPECT_EQ(status_of(response), status);
+    EXPECT_TRUE(has(response, "allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n")) << response;
+  }
   EXPECT_TRUE(rig.net.connects.empty());
 }
 

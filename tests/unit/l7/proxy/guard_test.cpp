@@ -1,10 +1,12 @@
 // What may not pass: access policies and inspections before requests, and content that is held back until it was seen.
+#include "oracle/inflate_oracle.h"
 #include "unit/l7/proxy/story.h"
 
 namespace penstock::proxy {
 namespace {
 
-constexpr uint32_t kDenySlot = 3, kLogSlot = 4, kTagSlot = 5, kBodySlot = 6;
+constexpr uint32_t kDenySlot = 3, kLogSlot = 4, kTagSlot = 5, kBodySlot = 6, kProbeSlot = 7;
+constexpr uint32_t kRateSlot = 9;  // of the RateLimit that "probe" counts against, where there is one
 
 // "/" to one endpoint behind one inspection and one policy that denies "/admin*".
 class Guards {
@@ -31,12 +33,27 @@ class Guards {
     inspection.patterns.back().tag_value = "yes";
     add("evil", config::kInspectPath | config::kInspectHeaders | config::kInspectBody, config::InspectionAction::kDeny,
         kBodySlot);
+    add("probe", config::kInspectPath | config::kInspectQuery | config::kInspectBody, config::InspectionAction::kLimit,
+        kProbeSlot);
+    inspection.patterns.back().limit_slot = kRateSlot;
+  }
+
+  // A limit of two an hour, in that slot.
+  config::RequestLimit& limit() {
+    config::RequestLimit& made = limits.emplace_back();
+    made.name = "ns/probes";
+    made.slot = kRateSlot;
+    made.per_second = 2.0 / 3600;
+    made.burst = 2;
+    made.policy = "\"ns/probes\";q=2;w=3600";
+    return made;
   }
 
   std::shared_ptr<const route::L7Config> build() {
     ConfigBuilder builder;
     config::Action action = ConfigBuilder::to(builder.cluster(1));
     action.guards = 0;
+    action.filters = builder.filters(filters);
     builder.route("/", builder.action(action));
     builder.http().guards = {1};
     builder.http().forwarding.trusted_hops = trusted_hops;
@@ -55,12 +72,30 @@ class Guards {
     EXPECT_TRUE(inspection_scratch->fit(*built));
     set.inspections = {std::make_shared<const guard::Inspection>(std::move(*built))};
     set.inspection_scratches = {inspection_scratch};
+    put_limits(builder.config());
     return builder.build();
   }
 
   std::vector<config::AccessPolicy> policies;
   config::Inspection inspection;
+  std::vector<config::RequestLimit> limits;  // attached to nothing: found patterns name them
+  config::Filters filters;                   // of the rule
   unsigned trusted_hops = 0;
+
+ private:
+  void put_limits(route::L7Config& config) const {
+    if (limits.empty()) return;
+    auto set = std::make_shared<route::MatchSet>();
+    for (const config::RequestLimit& each : limits) EXPECT_TRUE(set->add(each.matches, each.name));
+    EXPECT_TRUE(set->finish());
+    auto scratch = set->make_scratch();
+    if (scratch) config.limit_scratches.emplace_back(std::move(*scratch));
+    config.limit_matches = set;
+    config.limits.all = limits;
+    config.limits.of_action.resize(config.actions.size());
+    config.limits.of_listener.resize(config.listeners.size());
+    config.limits.of_listener[0].of_route.resize(config.routes.size());
+  }
 };
 
 std::string post(const std::string& body, const std::string& fields = "") {
@@ -74,6 +109,21 @@ std::string chunked(const std::string& body) {
     text += std::to_string(piece.size()) + "\r\n" + piece + "\r\n";
   }
   return text + "0\r\n\r\n";
+}
+
+TEST(Guard, ARefusalHasWhatTheRuleSaysOfAnswers) {
+  Guards guards;
+  guards.filters.response = {{config::HeaderChange::Kind::kSet, "x-rule", "yes"}};
+  guards.filters.cors = config::Cors{.origins = {"https://a.example"}};
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  for (const char* path : {"/admin", "/evil"}) {
+    rig.send(client, get(path, "Origin: https://a.example\r\n"));
+    const std::string response = rig.take(client);
+    EXPECT_EQ(status_of(response), 403) << path;
+    EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n")) << response;
+    EXPECT_TRUE(has(response, "x-rule: yes\r\n")) << response;
+  }
 }
 
 TEST(Guard, APolicyDeniesBeforeAnEndpointHears) {
@@ -168,6 +218,96 @@ TEST(Guard, ContentIsHeldBackUntilItWasSeen) {
   }
 }
 
+// Inflated for those who look, and sent on as it came; the verdict is the same wherever it is cut.
+TEST(Guard, CompressedContentIsInflatedToBeSeen) {
+  const auto config = Guards(64).build();
+  const std::string evil = "0123456789--evil and the rest",
+                    good = "mark: nothing that is bad, and more of it than is held: " + std::string(300, 'x');
+  using guard::deflated;
+  const auto with = [](const std::string& encoding, const std::string& content) {
+    return post(content, "Content-Encoding: " + encoding + "\r\n");
+  };
+  const std::string gzipped = deflated(good);
+  const std::pair<std::string, bool> requests[] = {
+      {with("gzip", deflated(evil)), true},
+      {with("X-Gzip", deflated(evil, {.member_every = 12})), true},
+      {with("deflate", deflated(evil, {.window_bits = 15})), true},
+      {with("deflate", deflated(evil, {.window_bits = -15})), true},
+      {with("deflate, identity\r\nContent-Encoding: GZIP", deflated(deflated(evil, {.window_bits = 15}))), true},
+      {with("identity", evil), true},
+      {with("gzip", evil), true},  // for those who do not look at Content-Encoding
+      {with("gzip", gzipped), false},
+      {with("deflate", deflated(good, {.window_bits = 15})), false},
+  };
+  for (const auto& [request, denied] : requests) {
+    for (size_t cut = 0; cut <= request.size(); ++cut) {
+      Rig rig(config);
+      const uint32_t client = rig.client();
+      rig.send(client, request.substr(0, cut));
+      rig.send(client, request.substr(cut));
+      ASSERT_EQ(rig.net.connects.empty(), denied) << request << cut;
+      if (denied) {
+        ASSERT_EQ(status_of(rig.take(client)), 403);
+        ASSERT_EQ(rig.record().guard, kBodySlot);
+      } else {
+        const std::string sent = rig.take(rig.backend());
+        ASSERT_EQ(read_request(sent).content, read_request(request).content);
+        ASSERT_TRUE(has(sent, "content-encoding: "));
+        ASSERT_EQ(rig.proxy.counters().guard(kTagSlot), 1u);
+        ASSERT_EQ(rig.proxy.counters().of(Count::contents_inflated), 1u);
+        ASSERT_EQ(rig.proxy.counters().of(Count::contents_cut), 1u);
+        rig.send(rig.backend(), answer(200, "ok"));
+        ASSERT_EQ(status_of(rig.take(client)), 200);
+      }
+      rig.expect_no_leak();
+      ASSERT_EQ(rig.proxy.held_bodies(), 0u);
+    }
+  }
+}
+
+TEST(Guard, WhatCannotBeInflatedIsAFinding) {
+  std::string sparse("\x1f\x8b\x08\0\0\0\0\0\0\x03", 10);
+  for (int i = 0; i < 1000; ++i) sparse += std::string("\0\0\0\xff\xff", 5);
+  const std::string whole = guard::deflated("nothing bad");
+  struct {
+    std::string encoding, content;
+    Count count;
+  } const kAll[] = {
+      {"br", "whatever", Count::uninspectable_coding},
+      {"gzip, gzip, gzip", whole, Count::uninspectable_coding},
+      {"gzip", whole.substr(0, 12), Count::uninspectable_corrupt},
+      {"gzip", whole + "more", Count::uninspectable_corrupt},
+      {"gzip", sparse + guard::deflated("evil"), Count::uninspectable_sparse},
+  };
+  for (const bool deny : {true, false}) {
+    Guards guards(64);
+    guards.inspection.uninspectable = deny ? config::InspectionAction::kDeny : config::InspectionAction::kLog;
+    guards.inspection.uninspectable_slot = 11;
+    const auto config = guards.build();
+    for (const auto& each : kAll) {
+      Rig rig(config);
+      const uint32_t client = rig.client();
+      rig.send(client, post(each.content, "Content-Encoding: " + each.encoding + "\r\n"));
+      EXPECT_EQ(rig.proxy.counters().of(each.count), 1u) << each.encoding;
+      EXPECT_EQ(rig.proxy.counters().guard(11), 1u);
+      EXPECT_EQ(rig.net.connects.empty(), deny);
+      if (!deny) {
+        std::string sent = rig.take(rig.backend());
+        EXPECT_EQ(read_request(sent).content, each.content);
+        rig.send(rig.backend(), answer(200, "ok"));
+      }
+      EXPECT_EQ(status_of(rig.take(client)), deny ? 403 : 200);
+      const AccessRecord record = rig.record();
+      EXPECT_EQ(record.finding, 11u);
+      EXPECT_EQ(record.guard, deny ? 11u : kNone);
+    }
+    Rig rig(config);  // no content is none that cannot be seen
+    EXPECT_EQ(status_of(rig.exchange(rig.client(), post("", "Content-Encoding: br\r\n"), answer(200, "ok"))), 200);
+    EXPECT_EQ(status_of(rig.exchange(rig.client(), get("/", "Content-Encoding: br\r\n"), answer(200, "ok"))), 200);
+    EXPECT_EQ(rig.proxy.counters().guard(11), 0u);
+  }
+}
+
 TEST(Guard, WhatComesBehindTheBoundIsNotSeen) {
   Rig rig(Guards(16).build());
   const uint32_t client = rig.client();
@@ -241,7 +381,7 @@ TEST(Guard, TooManyThatWaitAreRefused) {
 // Who waits when the configuration changes is looked at by what is there when the content is.
 TEST(Guard, AnotherConfigurationWhileContentIsHeld) {
   Guards changed(16), gone(16);
-  changed.inspection.patterns.back().expression = "content";
+  changed.inspection.patterns[2].expression = "content";
   gone.inspection.patterns.resize(1);
   for (const bool denied : {true, false}) {
     Rig rig(Guards(16).build());
@@ -258,6 +398,80 @@ TEST(Guard, AnotherConfigurationWhileContentIsHeld) {
   rig.adopt(plain_config());
   rig.send(client, post("evil!!!").substr(50));
   EXPECT_EQ(body_of(rig.take(rig.backend())), "evil!!!");
+}
+
+// Who probes twice an hour may go on; the third time is one too many, and all else of the client passes.
+TEST(Guard, WhatIsFoundCountsAgainstARateLimit) {
+  Guards guards(16);
+  guards.limit().headers = true;
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  EXPECT_TRUE(has(rig.exchange(client, get("/probe?probe"), answer(200, "ok")), "ratelimit: \"ns/probes\";r=1;"));
+  EXPECT_EQ(status_of(rig.exchange(client, post("probe"), answer(200, "ok"))), 200);
+  const size_t connects = rig.net.connects.size();
+  for (const std::string& request : {get("/?probe"), post("a probe"), chunked("probe")}) {
+    rig.send(client, request);
+    const std::string response = rig.take(client);
+    EXPECT_EQ(status_of(response), 429);
+    EXPECT_TRUE(has(response, "retry-after: 1799\r\n")) << response;
+    EXPECT_TRUE(has(response, "ratelimit: \"ns/probes\";r=0;t=3600\r\n")) << response;
+    EXPECT_FALSE(has(response, "close"));
+    const AccessRecord record = rig.record();
+    EXPECT_EQ(Rig::letters(record.flags), "RL");
+    EXPECT_EQ(record.finding, kProbeSlot);
+    EXPECT_EQ(record.tries, 0);
+  }
+  EXPECT_EQ(rig.net.connects.size(), connects);
+  const std::string other = rig.exchange(client, post("good"), answer(200, "ok"));
+  EXPECT_EQ(status_of(other), 200);
+  EXPECT_FALSE(has(other, "ratelimit"));
+  EXPECT_EQ(rig.proxy.limiter().counters(kRateSlot).passed.packets.read(), 2u);
+  EXPECT_EQ(rig.proxy.limiter().counters(kRateSlot).exceeded.packets.read(), 3u);
+  EXPECT_EQ(rig.proxy.counters().guard(kProbeSlot), 5u);
+  rig.expect_no_leak();
+  EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+}
+
+// In the head and in the content, or by two patterns: one request.
+TEST(Guard, ARequestCountsOnceAgainstALimit) {
+  Guards guards(16);
+  guards.limit();
+  guards.inspection.patterns.push_back(guards.inspection.patterns.back());
+  guards.inspection.patterns.back().expression = "pro";
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  const std::string both = "POST /probe HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nprobe";
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(status_of(rig.exchange(client, both, answer(200, "ok"))), 200);
+  rig.send(client, both);
+  EXPECT_EQ(status_of(rig.take(client)), 429);
+}
+
+TEST(Guard, WhatIsDeniedCountsAgainstNoLimit) {
+  Guards guards(16);
+  guards.limit();
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  for (const std::string& request : {get("/probe/evil"), post("evil probe"), get("/admin/probe")}) {
+    rig.send(client, request);
+    EXPECT_EQ(status_of(rig.take(client)), 403);
+  }
+  EXPECT_EQ(rig.proxy.limiter().counters(kRateSlot).passed.packets.read(), 0u);
+}
+
+TEST(Guard, AShadowLimitAndOneThatIsNoMoreRefuseNothing) {
+  Guards guards(16);
+  guards.limit().shadow = true;
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(status_of(rig.exchange(client, get("/probe"), answer(200, ""))), 200);
+  EXPECT_EQ(rig.proxy.limiter().counters(kRateSlot).shadowed.read(), 3u);
+  rig.adopt(Guards(16).build());
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(status_of(rig.exchange(client, post("probe"), answer(200, ""))), 200);
+  Guards again(16);
+  again.limit();
+  rig.adopt(again.build());
+  rig.send(client, get("/probe"));
+  EXPECT_EQ(status_of(rig.take(client)), 429) << "the bucket outlived the change";
 }
 
 // Through a small window.

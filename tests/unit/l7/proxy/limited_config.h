@@ -5,13 +5,14 @@
 
 namespace penstock::proxy {
 
-// "/" to one endpoint, "/away" a redirect; the limits are of every request that a route serves, and of those that none
-// does.
+// "/" to one endpoint, "/away" a redirect with CORS; the limits are of every request that a route serves, and of those
+// that none does; those of bandwidth of TCP connections, too.
 inline std::shared_ptr<const route::L7Config> limited(std::vector<config::RequestLimit> limits, bool unrouted = false) {
   ConfigBuilder builder;
   builder.route(unrouted ? "/served" : "/", builder.action(ConfigBuilder::to(builder.cluster(1))));
   config::Filters redirect;
   redirect.redirect = config::Redirect{.hostname = "other.example"};
+  redirect.cors = config::Cors{.origins = {"https://a.example"}, .expose_headers = {"*"}, .credentials = true};
   builder.route("/away", builder.action(ConfigBuilder::to(0, builder.filters(redirect))));
   route::L7Config& config = builder.config();
   auto set = std::make_shared<route::MatchSet>();
@@ -32,6 +33,8 @@ inline std::shared_ptr<const route::L7Config> limited(std::vector<config::Reques
   config.limits.of_listener.resize(config.listeners.size());
   config.limits.of_listener[0].of_route = {list, list};
   config.limits.of_listener[0].unrouted = list;
+  if (config.limits.all[0].measure != config::RequestLimit::Measure::kRequests)
+    config.limits.of_listener[1].unrouted = list;
   return builder.build();
 }
 

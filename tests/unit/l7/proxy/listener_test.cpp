@@ -64,6 +64,70 @@ TEST(Listener, TheSameListenerKeepsItsClients) {
   EXPECT_FALSE(rig.over(id));
 }
 
+// The listener of `one_listener` under another name and slot, and with these addresses.
+std::shared_ptr<route::L7Config> renamed(const std::string& name, uint32_t slot,
+                                         std::vector<base::IpAddress> addresses) {
+  auto made = std::make_shared<route::L7Config>(*one_listener(name, 80));
+  made->listeners[0].slot = slot;
+  made->listeners[0].addresses = std::move(addresses);
+  return made;
+}
+
+const base::IpAddress kHere = base::IpAddress::v4(0xcb007101), kElsewhere = base::IpAddress::v4(0xcb007102);
+
+TEST(Listener, AnotherNameKeepsItsClientsAndWhatTheyAsk) {
+  Rig rig(one_listener("Gateway/young", 80));
+  const uint32_t idle = rig.client();
+  rig.exchange(idle, get("/"), answer(200, "x"));
+  const uint32_t asking = rig.client();
+  rig.send(asking, "GET / HTTP/1.1\r\n");
+  rig.adopt(renamed("Gateway/old", 5, {kHere}));
+  EXPECT_FALSE(rig.over(idle));
+  EXPECT_EQ(status_of(rig.exchange(idle, get("/"), answer(200, "x"))), 200);
+  EXPECT_EQ(status_of(rig.exchange(asking, "Host: x\r\n\r\n", answer(200, "y"))), 200);
+  EXPECT_FALSE(rig.over(idle));
+  EXPECT_FALSE(rig.over(asking));
+  ASSERT_NE(rig.proxy.counters().listener(5), nullptr);
+  EXPECT_EQ(rig.proxy.counters().listener(5)->responses[2].read(), 2u);
+}
+
+// One listener of two addresses becomes two: a connection is with the one that has its address, whatever became of the
+// slot that it came in by.
+TEST(Listener, AConnectionBelongsToItsAddress) {
+  Rig rig(renamed("Gateway/both", 0, {kHere, kElsewhere}));
+  const uint32_t id = rig.client();
+  rig.exchange(id, get("/"), answer(200, "x"));
+  auto next = renamed("Gateway/both", 0, {kElsewhere});
+  config::Listener here = next->listeners[0];
+  here.name = "Gateway/here";
+  here.slot = 3;
+  here.addresses = {kHere};
+  next->listeners.push_back(here);
+  rig.adopt(next);
+  EXPECT_EQ(status_of(rig.exchange(id, get("/"), answer(200, "x"))), 200);
+  EXPECT_FALSE(rig.over(id));
+  ASSERT_NE(rig.proxy.counters().listener(3), nullptr);
+  EXPECT_EQ(rig.proxy.counters().listener(3)->responses[2].read(), 1u);
+  // And when nobody has the address any more, it ends.
+  rig.adopt(renamed("Gateway/both", 0, {kElsewhere}));
+  EXPECT_TRUE(rig.over(id));
+  rig.expect_no_leak();
+}
+
+// The other listener's terms count from now on.
+TEST(Listener, AConnectionTakesOverTheTermsOfItsAddress) {
+  Rig rig(one_listener("Gateway/a", 80));
+  const uint32_t id = rig.client();
+  rig.exchange(id, get("/"), answer(200, "x"));
+  auto next = renamed("Gateway/b", 4, {kHere});
+  next->listeners[0].timeouts.idle = 100 * kMs;
+  rig.adopt(next);
+  rig.pass(50 * kMs);
+  EXPECT_FALSE(rig.over(id));
+  rig.pass(100 * kMs);
+  EXPECT_TRUE(rig.over(id));
+}
+
 // A try's time is over while the head of its answer waits for room: nothing of an answer may go out twice.
 TEST(WaitingHead, IsNotSentAgainByAnotherTry) {
   ConfigBuilder builder;

@@ -2,6 +2,7 @@
 #include <cmath>
 #include <map>
 #include <random>
+#include <thread>
 
 #include "unit/l7/proxy/rig.h"
 
@@ -13,7 +14,7 @@ using base::kNanosPerSecond;
 class OutliersTest : public testing::Test {
  protected:
   config::Cluster& make(uint32_t endpoints, config::OutlierDetection rules) {
-    before_ = std::exchange(builder_, std::make_unique<ConfigBuilder>());
+    builder_ = std::make_unique<ConfigBuilder>();
     builder_->cluster(endpoints);
     builder_->config().clusters[0].resilience.outliers = rules;
     adopt();
@@ -21,8 +22,10 @@ class OutliersTest : public testing::Test {
   }
   config::Cluster& cluster() { return builder_->config().clusters[0]; }
   void adopt() {
-    outliers.adopt(builder_->config());
-    clusters.adopt(builder_->config());
+    auto next = std::make_unique<route::L7Config>(builder_->config());
+    outliers.adopt(*next);
+    clusters.adopt(*next);
+    live_ = std::move(next);
   }
   bool report(uint32_t endpoint, Outcome outcome) { return outliers.report(cluster(), endpoint, outcome, now); }
   bool report(uint32_t endpoint, uint16_t status) { return report(endpoint, outcome_of(status)); }
@@ -37,6 +40,7 @@ class OutliersTest : public testing::Test {
     now = until;
   }
   std::string ejected() {
+    if (cluster().resilience.outliers) outliers.learn(cluster());
     std::string text;
     for (const config::Endpoint& each : cluster().endpoints) text += clusters.endpoint(each.slot).ejected ? 'x' : '.';
     return text;
@@ -47,9 +51,10 @@ class OutliersTest : public testing::Test {
 
   Counters counters{small_limits()};
   Clusters clusters{small_limits(), counters};
-  Outliers outliers{small_limits(), clusters};
+  Outliers outliers{small_limits(), clusters, nullptr};
   base::Nanos now = 1'000 * kNanosPerSecond;
-  std::unique_ptr<ConfigBuilder> builder_, before_;
+  std::unique_ptr<ConfigBuilder> builder_;
+  std::unique_ptr<route::L7Config> live_;
 };
 
 TEST_F(OutliersTest, ARunOfErrorsEjectsAndTimeBringsBack) {
@@ -63,12 +68,12 @@ TEST_F(OutliersTest, ARunOfErrorsEjectsAndTimeBringsBack) {
   EXPECT_TRUE(report(0, Outcome::kLocalFailure));
   EXPECT_EQ(ejected(), "x..");
   EXPECT_EQ(count(0, Ejection::kConsecutive5xx), 1u);
-  EXPECT_EQ(outliers.counters(0)->ejected.read(), 1u);
+  EXPECT_TRUE(outliers.is_ejected(0));
   pass(29 * kNanosPerSecond);
   EXPECT_EQ(ejected(), "x..");
   pass(1 * kNanosPerSecond);
   EXPECT_EQ(ejected(), "...");
-  EXPECT_EQ(outliers.counters(0)->ejected.read(), 0u);
+  EXPECT_FALSE(outliers.is_ejected(0));
 }
 
 TEST_F(OutliersTest, LongerEachTimeAndLessSoAfterQuiet) {
@@ -131,7 +136,7 @@ TEST_F(OutliersTest, SurvivesOtherConfigurationsAndForgetsOtherEndpoints) {
   EXPECT_TRUE(report(1, 500));
   adopt();
   EXPECT_EQ(ejected(), "xx.");
-  cluster().endpoints[0].address = base::IpAddress::v4(0x0a0000ff);  // another one in the same slot
+  cluster().endpoints[0].address = base::IpAddress::v4(0x0a000000);  // another one in the same slot
   adopt();
   EXPECT_EQ(ejected(), ".x.");
   const config::Endpoint gone = cluster().endpoints[1];
@@ -144,7 +149,178 @@ TEST_F(OutliersTest, SurvivesOtherConfigurationsAndForgetsOtherEndpoints) {
   cluster().resilience.outliers.reset();
   adopt();
   EXPECT_EQ(ejected(), "...");
-  EXPECT_EQ(outliers.next(0), 0u);
+}
+
+// Several workers with one table.
+class SharedOutliers : public testing::Test {
+ protected:
+  struct Worker {
+    explicit Worker(std::shared_ptr<OutlierTable> table) : outliers(small_limits(), clusters, std::move(table)) {}
+    Counters counters{small_limits()};
+    Clusters clusters{small_limits(), counters};
+    Outliers outliers;
+  };
+
+  std::unique_ptr<route::L7Config> make(uint32_t endpoints, const config::OutlierDetection& rules) {
+    ConfigBuilder builder;
+    builder.cluster(endpoints);
+    builder.config().clusters[0].resilience.outliers = rules;
+    return std::make_unique<route::L7Config>(builder.config());
+  }
+  // Control publishes, and these workers adopt.
+  void publish(std::unique_ptr<route::L7Config> next, std::vector<size_t> who) {
+    table->prepare(configs.empty() ? nullptr : configs.back().get(), *next);
+    configs.push_back(std::move(next));
+    for (const size_t i : who) adopt(i);
+  }
+  void adopt(size_t i) {
+    workers[i]->outliers.adopt(*configs.back());
+    workers[i]->clusters.adopt(*configs.back());
+  }
+  bool report(size_t worker, uint32_t endpoint, uint16_t status) {
+    return workers[worker]->outliers.report(cluster(), endpoint, outcome_of(status), now);
+  }
+  // What a worker goes by once it has a request for the cluster.
+  std::string ejected(size_t worker) {
+    workers[worker]->outliers.learn(cluster());
+    std::string text;
+    for (const config::Endpoint& each : cluster().endpoints)
+      text += workers[worker]->clusters.endpoint(each.slot).ejected ? 'x' : '.';
+    return text;
+  }
+  const config::Cluster& cluster() { return configs.back()->clusters[0]; }
+
+  std::shared_ptr<OutlierTable> table = std::make_shared<OutlierTable>(small_limits());
+  std::vector<std::unique_ptr<route::L7Config>> configs;
+  std::array<std::unique_ptr<Worker>, 3> workers{std::make_unique<Worker>(table), std::make_unique<Worker>(table),
+                                                 std::make_unique<Worker>(table)};
+  base::Nanos now = 1'000 * kNanosPerSecond;
+};
+
+TEST_F(SharedOutliers, ARunIsCountedOverAllAndItsEjectionHoldsForAll) {
+  publish(make(3, {.consecutive_5xx = 5, .base_ejection = 30 * kNanosPerSecond, .max_ejection_percent = 100}),
+          {0, 1, 2});
+  EXPECT_FALSE(report(0, 1, 500));
+  EXPECT_FALSE(report(1, 1, 500));
+  EXPECT_FALSE(report(2, 1, 500));
+  EXPECT_FALSE(report(2, 1, 200));  // the run begins anew for all
+  for (int i = 0; i < 4; ++i) EXPECT_FALSE(report(static_cast<size_t>(i % 3), 1, 500));
+  EXPECT_TRUE(report(2, 1, 500));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), ".x.");
+  EXPECT_FALSE(workers[0]->outliers.learn(cluster())) << "it is known";
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(workers[i]->outliers.counters(1)->by_reason[0].read(), i == 2 ? 1u : 0u);
+    EXPECT_TRUE(workers[i]->outliers.is_ejected(1));
+    EXPECT_EQ(workers[i]->outliers.next(0), now + 10 * kNanosPerSecond);
+  }
+  // Whoever looks first takes it back for all.
+  now += 30 * kNanosPerSecond;
+  EXPECT_TRUE(workers[0]->outliers.sweep(cluster(), now));
+  EXPECT_TRUE(workers[1]->outliers.sweep(cluster(), now));
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "...");
+}
+
+TEST_F(SharedOutliers, NoMoreThanMayBeOverAll) {
+  publish(make(10, {.consecutive_5xx = 1, .max_ejection_percent = 25}), {0, 1, 2});
+  for (uint32_t i = 0; i < 10; ++i) EXPECT_EQ(report(i % 3, i, 500), i < 3) << i;
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "xxx.......");
+  uint64_t overflows = 0;
+  for (const auto& worker : workers) overflows += worker->outliers.overflows();
+  EXPECT_EQ(overflows, 7u);
+}
+
+TEST_F(SharedOutliers, AnIntervalAddsUpWhatAllSaw) {
+  publish(make(3, {.consecutive_5xx = 0,
+                   .interval = 10 * kNanosPerSecond,
+                   .max_ejection_percent = 100,
+                   .failure_percentage = config::FailurePercentageEjection{50, 3, 30}}),
+          {0, 1, 2});
+  for (uint32_t endpoint = 0; endpoint < 3; ++endpoint)
+    for (size_t i = 0; i < 30; ++i) report(i % 3, endpoint, endpoint == 2 && i < 20 ? 500 : 200);  // ten of each worker
+  now += 10 * kNanosPerSecond;
+  for (const auto& worker : workers) worker->outliers.sweep(cluster(), now);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "..x");
+  EXPECT_EQ(workers[0]->outliers.counters(2)->by_reason[static_cast<size_t>(Ejection::kFailurePercentage)].read(), 1u);
+  // The next interval begins with nothing.
+  report(0, 0, 200);
+  for (size_t i = 0; i < 29; ++i) report(1, 0, 500);
+  now += 10 * kNanosPerSecond;
+  workers[2]->outliers.sweep(cluster(), now);
+  EXPECT_EQ(ejected(0), "..x") << "two hosts are too few to judge";
+}
+
+TEST_F(SharedOutliers, EjectionsOutliveAChangeAndNewEndpointsBeginWell) {
+  const config::OutlierDetection rules{.consecutive_5xx = 2, .max_ejection_percent = 100};
+  publish(make(3, rules), {0, 1, 2});
+  report(0, 0, 500);
+  report(0, 0, 500);
+  report(1, 1, 500);
+  publish(make(3, rules), {0, 1});  // the third is late
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "x..");
+  EXPECT_TRUE(report(2, 1, 500)) << "the run goes on, too";
+  adopt(2);
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "xx.");
+  auto others = make(3, rules);
+  others->clusters[0].endpoints[0].address = base::IpAddress::v4(0x0a000000);
+  publish(std::move(others), {0, 1, 2});
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), ".x.");
+  auto without = make(3, rules);
+  without->clusters[0].resilience.outliers.reset();
+  publish(std::move(without), {0, 1, 2});
+  for (const auto& worker : workers) EXPECT_FALSE(worker->clusters.endpoint(1).ejected);
+  publish(make(3, rules), {0, 1, 2});
+  for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "...");
+}
+
+TEST_F(SharedOutliers, WhoeverHasTheTurnKeepsNobodyWaiting) {
+  publish(make(2, {.consecutive_5xx = 1, .max_ejection_percent = 100}), {0, 1, 2});
+  {
+    const OutlierTable::Turn turn(table->cluster(0));
+    ASSERT_TRUE(turn);
+    EXPECT_FALSE(OutlierTable::Turn(table->cluster(0)));
+    EXPECT_FALSE(report(0, 0, 500));
+    EXPECT_FALSE(workers[1]->outliers.sweep(cluster(), now + 100 * kNanosPerSecond));
+    EXPECT_NE(workers[1]->outliers.next(0), 0u) << "it is still due";
+  }
+  EXPECT_TRUE(report(1, 0, 500)) << "the next failure asks again";
+}
+
+// Threads that do what workers do, all at once: what is ejected at the end has failed, and never more than may be.
+TEST_F(SharedOutliers, ManyAtOnce) {
+  const config::OutlierDetection rules{.consecutive_5xx = 3,
+                                       .interval = 1'000'000,
+                                       .base_ejection = 5'000'000,
+                                       .max_ejection_percent = 50,
+                                       .failure_percentage = config::FailurePercentageEjection{90, 1, 5}};
+  publish(make(8, rules), {0, 1, 2});
+  std::atomic<int> most{0};
+  const auto run = [&](size_t me) {
+    std::mt19937 random(static_cast<unsigned>(me));
+    Outliers& outliers = workers[me]->outliers;
+    for (int i = 0; i < 20000; ++i) {
+      const base::Nanos at = now + static_cast<base::Nanos>(i) * 10'000;
+      const uint32_t endpoint = random() % 8;
+      outliers.learn(cluster());
+      outliers.report(cluster(), endpoint, endpoint < 6 ? Outcome::kServerError : Outcome::kSuccess, at);
+      if (outliers.next(0) != 0 && outliers.next(0) <= at) outliers.sweep(cluster(), at);
+      int out = 0;
+      if (const OutlierTable::Turn turn(table->cluster(0)); turn)
+        for (const config::Endpoint& each : cluster().endpoints) out += table->is_ejected(each.slot) ? 1 : 0;
+      for (int seen = most; out > seen && !most.compare_exchange_weak(seen, out);) {
+      }
+    }
+  };
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < workers.size(); ++i) threads.emplace_back(run, i);
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_GT(most, 0);
+  EXPECT_LE(most, 4);
+  EXPECT_FALSE(table->is_ejected(6) || table->is_ejected(7));
+  uint64_t ejections = 0;
+  for (const auto& worker : workers)
+    for (uint32_t slot = 0; slot < 8; ++slot)
+      for (const base::Counter& each : worker->outliers.counters(slot)->by_reason) ejections += each.read();
+  EXPECT_GT(ejections, 20u);
 }
 
 // What an interval's results come to, told a second time and plainly.

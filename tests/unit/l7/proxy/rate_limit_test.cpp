@@ -42,6 +42,26 @@ TEST(RateLimit, RefusesWith429AndSaysWhenToComeBack) {
   rig.expect_no_leak();
 }
 
+// Else a browser would hide the 429 from the page.
+TEST(RateLimit, TheRefusalHasTheFieldsOfCors) {
+  config::RequestLimit limit = two_a_minute();
+  limit.burst = 1;
+  Rig rig(limited({limit}));
+  const uint32_t client = rig.client();
+  rig.send(client, get("/"));
+  rig.send(rig.backend(), answer(200, "ok"));
+  rig.take(client);
+  rig.send(client, get("/away", "Origin: https://a.example\r\n"));
+  const std::string response = rig.take(client);
+  EXPECT_EQ(status_of(response), 429);
+  EXPECT_TRUE(has(response, "access-control-allow-origin: https://a.example\r\n")) << response;
+  EXPECT_TRUE(has(response, "access-control-allow-credentials: true\r\n")) << response;
+  EXPECT_TRUE(has(response, "retry-after: 30\r\n")) << response;
+  EXPECT_TRUE(has(response, "access-control-expose-headers: retry-after, ratelimit-policy, ratelimit, vary\r\n"))
+      << response;
+  EXPECT_FALSE(has(response, "location"));
+}
+
 TEST(RateLimit, FieldsOfAnswersThatPass) {
   config::RequestLimit limit = two_a_minute();
   limit.headers = true;

@@ -88,7 +88,7 @@ TEST_F(Resilience, FailuresWithoutAnAnswerEject) {
   rig.net.outcomes = {Connect::kRefuses, Connect::kAccepts};
   EXPECT_EQ(spread(rig, 20, {})[1], 20);  // retries hide it
   EXPECT_EQ(rig.net.connects.size(), 4u);
-  EXPECT_EQ(rig.proxy.outliers().counters(0)->ejected.read(), 1u);
+  EXPECT_TRUE(rig.proxy.outliers().is_ejected(0));
 }
 
 TEST_F(Resilience, TimeoutsAndResetsEject) {
@@ -123,7 +123,7 @@ TEST_F(Resilience, TimeoutsAndResetsEject) {
     }
   }
   // Each 200 before the break began a new run.
-  EXPECT_EQ(rig.proxy.outliers().counters(1)->ejected.read(), 0u);
+  EXPECT_FALSE(rig.proxy.outliers().is_ejected(1));
 }
 
 TEST_F(Resilience, TcpConnectionsEject) {

@@ -13,6 +13,7 @@
 namespace penstock::proxy {
 
 constexpr base::Nanos kMs = 1'000'000;
+constexpr uint32_t kFirstClusterId = 1000;
 
 // A configuration put together in few words. Listener 0 is HTTP on port 80, listener 1 TCP on port 5432.
 class ConfigBuilder {
@@ -35,6 +36,7 @@ class ConfigBuilder {
                    config::Balancing balancing = config::Balancing::kRoundRobin) {
     const auto number = static_cast<uint32_t>(made_->clusters.size());
     config::Cluster cluster{"Service/shop/c" + std::to_string(number) + ":80", number, balancing, limits, {}};
+    cluster.id = kFirstClusterId + number;
     for (uint32_t i = 0; i < endpoints; ++i, ++next_endpoint_)
       cluster.endpoints.push_back({base::IpAddress::v4(0x0a000001 + next_endpoint_), 8080, 1, next_endpoint_, true});
     made_->clusters.push_back(cluster);

@@ -20,7 +20,7 @@ struct Sender {
     const Seq next = una + 10 * kMss;
     while (before(una, next)) {
       una += kMss;
-      const auto growth = hystart.on_ack(kMss, kMss, una, una + 10 * kMss, rtt);
+      const auto growth = hystart.on_ack(kMss, kMss, una, una + 10 * kMss, rtt, false);
       grown += growth.bytes;
       left = left || growth.leave;
     }
@@ -65,7 +65,8 @@ TEST(HyStart, LessThanFourMillisecondsMeanNothing) {
 
 TEST(HyStart, AStretchedAcknowledgementCountsForEightSegments) {
   HyStart h;
-  EXPECT_EQ(h.on_ack(100 * kMss, kMss, 100 * kMss, 200 * kMss, 0).bytes, 8 * kMss);
+  EXPECT_EQ(h.on_ack(100 * kMss, kMss, 100 * kMss, 200 * kMss, 0, false).bytes, 8 * kMss);
+  EXPECT_EQ(h.on_ack(100 * kMss, kMss, 200 * kMss, 300 * kMss, 0, true).bytes, 100 * kMss) << "paced";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "l7/tcp/connection.h"
+#include "l7/tcp/timer_wheel.h"
 
 namespace penstock::tcp::test {
 
@@ -14,11 +15,14 @@ struct LinkPlan {
   double loss = 0, duplicate = 0, corrupt = 0, reorder = 0, mark = 0;
   base::Nanos delay = 10 * kMillisecond;
   base::Nanos reorder_by = 5 * kMillisecond;
-  uint64_t bytes_per_second = 0;  // 0: no limit
-  uint32_t mtu = 1500;            // larger packets vanish (a black hole)
-  uint32_t later_mtu = 0;         // from `mtu_changes_at` (the link begins at one second); 0: no change
+  uint64_t bytes_per_second = 0;           // 0: no limit
+  base::Nanos queue = 200 * kMillisecond;  // of packets that wait for it; more are lost
+  uint32_t mtu = 1500;                     // larger packets vanish (a black hole)
+  uint32_t later_mtu = 0;                  // from `mtu_changes_at` (the link begins at one second); 0: no change
   base::Nanos mtu_changes_at = 0;
-  bool icmp = false;  // of packets that are too large the sender is told
+  bool icmp = false;   // of packets that are too large the sender is told
+  uint32_t train = 1;  // segments that are sent as one and cut before the link
+  bool ticks = false;  // deadlines are late as the timer wheel is
 };
 
 struct End2 {
@@ -27,6 +31,8 @@ struct End2 {
   Connection c;
   std::vector<uint8_t> got;
   uint64_t sent = 0, to_send = 0, packets = 0;
+  uint64_t overflowed = 0;  // packets lost in the full queue
+  bool more = false;        // to_send grows later: not finished yet
   bool finished = false;
   base::Nanos link_free = 0;
 };
@@ -50,7 +56,7 @@ class Link {
   // Everything that is due, then the time of the next thing; false when nothing is left.
   bool step(base::Nanos until) {
     base::Nanos next = packets_.empty() ? Connection::kNever : packets_.begin()->first;
-    for (End2& e : ends_) next = std::min(next, e.c.deadline());
+    for (const End2& e : ends_) next = std::min(next, due(e));
     if (next == Connection::kNever || next > until) return false;
     now_ = std::max(now_, next);
     while (!packets_.empty() && packets_.begin()->first <= now_) {
@@ -59,7 +65,7 @@ class Link {
       deliver(p);
     }
     for (int i = 0; i < 2; ++i) {
-      if (ends_[i].c.deadline() <= now_) ends_[i].c.on_deadline(now_);
+      if (due(ends_[i]) <= now_) ends_[i].c.on_deadline(now_);
       pump(i);
     }
     return true;
@@ -69,7 +75,7 @@ class Link {
     End2& e = ends_[side];
     serve(side);
     Outgoing out;
-    while (e.c.next_segment({}, now_, out)) transmit(side, out);
+    while (e.c.next_segment({plan_.train}, now_, out)) cut(side, out);
   }
 
  private:
@@ -78,6 +84,12 @@ class Link {
     Ecn ecn;
     std::vector<uint8_t> bytes;
   };
+
+  base::Nanos due(const End2& e) const {
+    const base::Nanos at = e.c.deadline();
+    if (!plan_.ticks || at == Connection::kNever) return at;
+    return ((at >> TimerWheel::kTickBits) + 1) << TimerWheel::kTickBits;
+  }
 
   // The application: reads all, writes what it has, finishes, and lets go when both sides have.
   void serve(int side) {
@@ -96,19 +108,36 @@ class Link {
       if (taken == 0) break;
       e.sent += taken;
     }
-    if (e.sent == e.to_send && !e.finished && e.c.state() != State::kClosed) {
+    if (e.sent == e.to_send && !e.more && !e.finished && e.c.state() != State::kClosed) {
       e.finished = true;
       e.c.finish(now_);
     }
   }
 
-  void transmit(int side, const Outgoing& out) {
+  // As l7/host/packets.h does.
+  void cut(int side, const Outgoing& out) {
+    std::vector<uint8_t> payload;
+    for (size_t i = 0; i < out.piece_count; ++i)
+      payload.insert(payload.end(), out.pieces[i].begin(), out.pieces[i].end());
+    Outgoing head = out;
+    size_t at = 0;
+    do {
+      const size_t part = std::min<size_t>(payload.size() - at, out.segment_size);
+      head.seq = out.seq + static_cast<Seq>(at);
+      head.flags = out.flags;
+      if (at != 0) head.flags &= static_cast<uint8_t>(~wire::kTcpCwr);
+      if (at + part != payload.size()) head.flags &= static_cast<uint8_t>(~(wire::kTcpFin | wire::kTcpPsh));
+      transmit(side, head, base::Bytes(payload).subspan(at, part));
+      at += part;
+    } while (at < payload.size());
+  }
+
+  void transmit(int side, const Outgoing& out, base::Bytes payload) {
     End2& e = ends_[side];
     ++e.packets;
     Packet p{1 - side, out.ecn, std::vector<uint8_t>(60)};
     p.bytes.resize(write_header(out, 1, 2, p.bytes.data()));
-    for (size_t i = 0; i < out.piece_count; ++i)
-      p.bytes.insert(p.bytes.end(), out.pieces[i].begin(), out.pieces[i].end());
+    p.bytes.insert(p.bytes.end(), payload.begin(), payload.end());
     const auto chance = [this](double share) { return std::uniform_real_distribution<>(0, 1)(random_) < share; };
     const uint32_t mtu = plan_.later_mtu != 0 && now_ >= plan_.mtu_changes_at ? plan_.later_mtu : plan_.mtu;
     if (p.bytes.size() + 20 > mtu) {
@@ -123,9 +152,12 @@ class Link {
     if (p.ecn != Ecn::kNotEct && chance(plan_.mark)) p.ecn = Ecn::kCe;
     base::Nanos at = now_;
     if (plan_.bytes_per_second != 0) {
-      e.link_free = std::max(e.link_free, now_) + p.bytes.size() * base::kNanosPerSecond / plan_.bytes_per_second;
-      if (e.link_free > now_ + 200 * kMillisecond) return;  // the queue is full
-      at = e.link_free;
+      at = std::max(e.link_free, now_) + p.bytes.size() * base::kNanosPerSecond / plan_.bytes_per_second;
+      if (at > now_ + plan_.queue) {
+        ++e.overflowed;
+        return;
+      }
+      e.link_free = at;
     }
     at += plan_.delay;
     if (chance(plan_.reorder)) at += random_() % (plan_.reorder_by + 1);
@@ -150,7 +182,7 @@ class Link {
       return;
     }
     if (c.state() == State::kClosed) {  // a host answers for a connection that is no more (RFC 9293 §3.10.7.1)
-      if (!s.has(wire::kTcpRst)) transmit(p.to, reset_for(s));
+      if (!s.has(wire::kTcpRst)) transmit(p.to, reset_for(s), {});
       return;
     }
     c.on_segment(s, now_);

@@ -60,6 +60,10 @@ World world(uint64_t seed) {
   }
   w.up = r() % 60'000;
   w.down = r() % 3 ? r() % 200'000 : 0;
+  w.a.pacing = r() % 2;
+  w.b.pacing = r() % 2;
+  w.plan.train = r() % 2 ? 16 : 1;
+  w.plan.ticks = r() % 2;
   return w;
 }
 

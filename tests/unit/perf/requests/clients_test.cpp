@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "fake_net.h"
+#include "requests/http_clients.h"
+#include "requests/tcp_clients.h"
 
 namespace penstock::requests {
 namespace {
@@ -47,7 +49,7 @@ struct Trial {
     end = now;
     tally = clients.finish(now);
   }
-  Clients<FakeNet> clients;
+  Clients<FakeNet, HttpClients> clients;
   ClientTally tally;
   base::Nanos end = 0;
 };
@@ -95,6 +97,21 @@ TEST(OpenLoop, EveryArrivalIsNamedOnce) {
     EXPECT_GE(t.latency.percentile(1), 400 * kMilli);
     EXPECT_EQ(t.errors.total(), 0u);
   }
+}
+
+TEST(OpenLoop, RoundsBeforeTheStartChangeNothing) {
+  // On several cores one is told to prepare, and goes round until all are told to begin.
+  FakeNet net(4);
+  net.answer_at = [](base::Nanos now) { return now + 1000; };
+  const ClientSpec spec = open(4, 100);
+  Clients<FakeNet, HttpClients> clients(net, spec, 1);
+  clients.prepare({.window = {.begin = 0, .from = 0, .to = kSecond, .end = kSecond}, .rate = 100, .connections = 4});
+  for (base::Nanos now = kBegin - kMilli; now < kBegin; now += 1000) clients.act(now);
+  EXPECT_EQ(net.connects, 0u);
+  clients.start(kBegin);
+  EXPECT_EQ(clients.due(), kBegin);
+  for (base::Nanos now = kBegin; !clients.over(now); now += 100'000) clients.act(now);
+  EXPECT_EQ(clients.finish(kBegin + kSecond).requests, 100u);
 }
 
 TEST(OpenLoop, WarmUpIsNotCounted) {

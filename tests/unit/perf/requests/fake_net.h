@@ -50,9 +50,9 @@ class FakeNet {
     ++connects;
     if (how == Connect::kNoPort) return kNone;
     const uint32_t id = take();
-    if (how == Connect::kAccepts && connect_time == 0) events.push_back({id, tcp::kConnected});
+    if (how == Connect::kAccepts && connect_time == 0) established(id, now);
     if (how == Connect::kAccepts && connect_time != 0)
-      at(now + connect_time, id, [this, id] { events.push_back({id, tcp::kConnected}); });
+      at(now + connect_time, id, [this, id, then = now + connect_time] { established(id, then); });
     if (how == Connect::kRefuses) at(now + connect_time, id, [this, id] { end(id, End::kRefused); });
     return id;
   }
@@ -97,6 +97,10 @@ class FakeNet {
   int waits_on() const { return -1; }
 
   // The other end.
+  void established(uint32_t id, base::Nanos now) {
+    events.push_back({id, tcp::kConnected});
+    if (on_connected) on_connected(id, now);
+  }
   uint32_t take() {
     uint32_t id = 0;
     while (all[id].live) ++id;
@@ -139,6 +143,7 @@ class FakeNet {
   std::multimap<base::Nanos, std::function<void()>> later;
   Connect how = Connect::kAccepts;
   base::Nanos connect_time = 0;
+  std::function<void(uint32_t, base::Nanos)> on_connected;
   std::function<base::Nanos(base::Nanos)> answer_at;
   std::string answer = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
   size_t piece = SIZE_MAX / 2;

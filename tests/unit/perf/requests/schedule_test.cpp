@@ -37,6 +37,26 @@ TEST(Schedule, PoissonGapsAreExponential) {
   EXPECT_LT(square, 27.9);
 }
 
+TEST(Schedule, SharesTogetherAreTheWhole) {
+  for (const Spacing spacing : {Spacing::kConstant, Spacing::kPoisson})
+    for (uint32_t of = 1; of <= 5; ++of) {
+      const auto whole = schedule(spacing, 7777, base::kNanosPerSecond, 3);
+      size_t all = 0;
+      for (uint32_t index = 0; index < of; ++index) {
+        const Share share{.index = index, .of = of};
+        const auto own = schedule(spacing, 7777, base::kNanosPerSecond, 3, share);
+        all += own.size();
+        for (size_t n = 0; n < own.size(); ++n) ASSERT_EQ(own[n], whole[share.nth(n)]);
+      }
+      EXPECT_EQ(all, whole.size());
+      for (uint32_t count = 0; count <= 11; ++count) {
+        uint32_t sum = 0;
+        for (uint32_t index = 0; index < of; ++index) sum += Share{.index = index, .of = of}.of_all(count);
+        EXPECT_EQ(sum, count);
+      }
+    }
+}
+
 TEST(Schedule, TheSeedDecides) {
   const auto a = schedule(Spacing::kPoisson, 1000, base::kNanosPerSecond, 3);
   EXPECT_EQ(a, schedule(Spacing::kPoisson, 1000, base::kNanosPerSecond, 3));

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "fake_net.h"
+#include "requests/http_servers.h"
 
 namespace penstock::requests {
 namespace {
@@ -23,7 +24,7 @@ TEST(Server, AnswersHoweverTheRequestsAreCut) {
   for (size_t piece = 1; piece <= requests.size(); ++piece) {
     FakeNet net(2);
     const ServerSpec spec = fixed(3);
-    Servers<FakeNet> servers(net, spec, 1);
+    Servers<FakeNet, HttpServers> servers(net, spec, 1);
     const uint32_t id = net.incoming();
     servers.act(0);
     for (size_t at = 0; at < requests.size(); at += piece) {
@@ -43,7 +44,7 @@ TEST(Server, GivesThePathsBytes) {
   FakeNet net(2);
   ServerSpec spec;
   spec.by_path = true;
-  Servers<FakeNet> servers(net, spec, 1);
+  Servers<FakeNet, HttpServers> servers(net, spec, 1);
   const uint32_t id = net.incoming();
   servers.act(0);
   net.say(id,
@@ -59,7 +60,7 @@ TEST(Server, GivesThePathsBytes) {
 TEST(Server, NamesWhomTheTransportCouldNotAcceptInThisTrial) {
   FakeNet net(2);
   const ServerSpec spec = fixed(3);
-  Servers<FakeNet> servers(net, spec, 1);
+  Servers<FakeNet, HttpServers> servers(net, spec, 1);
   net.turned_away = 5;
   servers.begin();
   EXPECT_EQ(servers.tally().refused, 0u);
@@ -70,7 +71,7 @@ TEST(Server, NamesWhomTheTransportCouldNotAcceptInThisTrial) {
 TEST(Server, GoesOnWhenThereIsRoom) {
   FakeNet net(2);
   const ServerSpec spec = fixed(100'000);
-  Servers<FakeNet> servers(net, spec, 1);
+  Servers<FakeNet, HttpServers> servers(net, spec, 1);
   const uint32_t id = net.incoming();
   servers.act(0);
   net.all[id].window = 1000;
@@ -91,11 +92,11 @@ TEST(Server, GoesOnWhenThereIsRoom) {
 
 TEST(Server, CutsOffWhatIsNoRequestAndWhoAsksTooMuchAtOnce) {
   std::string many;
-  for (uint32_t n = 0; n <= Servers<FakeNet>::kMostOwed; ++n) many += "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
+  for (uint32_t n = 0; n <= HttpServers::kMostOwed; ++n) many += "GET / HTTP/1.1\r\nhost: a\r\n\r\n";
   for (const std::string& bytes : {std::string("SSH-2.0\r\n"), std::string("GET / HTTP/1.1\r\n\r\n"), many}) {
     FakeNet net(2);
     const ServerSpec spec = fixed(3);
-    Servers<FakeNet> servers(net, spec, 1);
+    Servers<FakeNet, HttpServers> servers(net, spec, 1);
     const uint32_t id = net.incoming();
     servers.act(0);
     net.say(id, bytes);
@@ -111,7 +112,7 @@ TEST(Server, ARequestThatBreaksOffIsNoAnswer) {
     for (const bool gently : {false, true}) {
       FakeNet net(2);
       const ServerSpec spec = fixed(3);
-      Servers<FakeNet> servers(net, spec, 1);
+      Servers<FakeNet, HttpServers> servers(net, spec, 1);
       const uint32_t id = net.incoming();
       servers.act(0);
       net.say(id, request.substr(0, size));

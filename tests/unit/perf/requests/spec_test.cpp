@@ -30,7 +30,7 @@ TEST(Spec, ReadsEverything) {
   Faults faults;
   const Spec spec = read_spec(good(), faults);
   for (const Fault& fault : faults) ADD_FAILURE() << fault.field << ": " << fault.message;
-  EXPECT_EQ(spec.core, std::optional<unsigned>(1));
+  EXPECT_EQ(spec.cores, std::vector<unsigned>{1});
   EXPECT_EQ(spec.seed, 9u);
   const ClientSpec& c = *spec.clients;
   EXPECT_EQ(c.target.address.to_string(), "203.0.113.10");
@@ -52,19 +52,25 @@ TEST(Spec, ReadsEverything) {
 
 TEST(Spec, NamesEachFaultByItsPath) {
   const std::vector<std::pair<json::json_pointer, json>> changes = {
-      {"/cores"_json_pointer, {0, 1}},
+      {"/cores"_json_pointer, json::array()},
+      {"/cores"_json_pointer, {1, 1}},
+      {"/cores"_json_pointer, {0, 1}},  // of the own stack
       {"/huge"_json_pointer, "yes"},
       {"/memoryMegabytes"_json_pointer, 1},
       {"/prefix"_json_pointer, "a/b"},
       {"/seed"_json_pointer, -1},
       {"/other"_json_pointer, 1},
-      {"/ports/0/address"_json_pointer, "::1/64"},
+      {"/ports/0/address"_json_pointer, "::/64"},
       {"/ports/0/gateway"_json_pointer, 5},
+      {"/ports/0/gateway"_json_pointer, "2001:db8::1"},
       {"/ports/0/mac"_json_pointer, "ff:ff:ff:ff:ff:ff"},
       {"/ports/0/answers/0"_json_pointer, "x"},
       {"/ports/0/device"_json_pointer, "loop:servers"},
       {"/clients/stack"_json_pointer, "linux"},
       {"/clients/target"_json_pointer, "localhost:80"},
+      {"/clients/target"_json_pointer, "[2001:db8::1]:80"},  // its port has IPv4
+      {"/clients/protocol"_json_pointer, "udp"},
+      {"/clients/exchange"_json_pointer, {{"request", 1}, {"answer", 1}}},  // of tcp
       {"/clients/connections"_json_pointer, 0},
       {"/clients/connections"_json_pointer, 1.5},
       {"/clients/ramp"_json_pointer, 3},
@@ -115,6 +121,41 @@ TEST(Spec, PortsAndStacksMustFit) {
   spec = good();
   spec["clients"]["request"] = {{"method", "GET"}, {"body", 1}};
   EXPECT_EQ(fields_of(spec), std::vector<std::string>{"clients.request.body"});
+}
+
+TEST(Spec, PlainTcpHasLengths) {
+  const auto tcp = [](json exchange, json clients = json::object()) {
+    json spec = {{"clients", {{"target", "192.0.2.1:80"}, {"protocol", "tcp"}, {"exchange", exchange}}},
+                 {"servers", {{"listen", "[::]:80"}, {"protocol", "tcp"}, {"exchange", exchange}}}};
+    spec["clients"].update(clients);
+    return spec;
+  };
+  Faults faults;
+  const Spec spec = read_spec(tcp({{"request", 64}, {"answer", 1000}}, {{"connections", 5}}), faults);
+  EXPECT_TRUE(faults.empty());
+  EXPECT_EQ(spec.clients->exchange, (Exchange{.request = 64, .answer = 1000}));
+  EXPECT_EQ(spec.clients->requests_per_connection, 0u);
+  EXPECT_EQ(read_spec(tcp({{"request", 0}, {"answer", 0}}), faults).clients->requests_per_connection, 1u);
+  EXPECT_TRUE(faults.empty());
+
+  using Names = std::vector<std::string>;
+  EXPECT_EQ(fields_of(tcp({{"request", 0}, {"answer", 1}})), (Names{"clients.exchange", "servers.exchange"}));
+  EXPECT_EQ(fields_of(tcp({{"request", 0}, {"answer", 0}}, {{"requestsPerConnection", 2}})),
+            Names{"clients.requestsPerConnection"});
+  EXPECT_EQ(fields_of(tcp({{"request", 0}, {"answer", 0}}, {{"arrivals", {{"hold", json::object()}}}})),
+            Names{"clients.arrivals"});
+  EXPECT_EQ(fields_of(tcp({{"request", 1}, {"answer", 1}}, {{"request", {{"path", "/"}}}})), Names{"clients.request"});
+  EXPECT_EQ(fields_of(tcp({{"request", 1}, {"answer", 1}}, {{"exchange", {{"request", 2}, {"answer", 1}}}})),
+            Names{"servers.exchange"});
+  EXPECT_EQ(fields_of(tcp({{"request", 1}, {"answer", 1}}, {{"protocol", "http"}, {"exchange", nullptr}})),
+            Names{"servers.protocol"});
+}
+
+TEST(Spec, CoresShareConnections) {
+  json spec = {{"cores", {0, 1, 2}}, {"clients", {{"target", "192.0.2.1:80"}, {"connections", 3}}}};
+  EXPECT_EQ(fields_of(spec), std::vector<std::string>{});
+  spec["clients"]["connections"] = 2;
+  EXPECT_EQ(fields_of(spec), std::vector<std::string>{"clients.connections"});
 }
 
 TEST(Duration, HasAUnit) {

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "control/api/manifest.h"
 #include "tools/penstock/text_diff.h"
 #include "tools/penstock/words.h"
 
@@ -121,6 +122,26 @@ TEST(TextDiff, IsTrue) {
     EXPECT_EQ(before, lines[0]);
     EXPECT_EQ(after, lines[1]);
   }
+}
+
+// The comments of the .proto files are built into the CLI: none is forgotten, and each has something to say.
+TEST(Explain, KnowsEveryKind) {
+  const auto explain = [](std::vector<std::string> arguments) {
+    CLI::App app;
+    Shared shared;
+    add_explain_command(app, shared);
+    testing::internal::CaptureStdout();
+    app.parse(std::move(arguments));  // the last comes first
+    const std::string out = testing::internal::GetCapturedStdout();
+    EXPECT_EQ(shared.status, kOk);
+    return out;
+  };
+  const std::string list = explain({"explain"});
+  for (const api::KindInfo& info : api::kinds()) {
+    EXPECT_NE(list.find(std::string("\n") + info.kind + " "), std::string::npos) << info.kind;
+    EXPECT_NE(explain({"--recursive", info.kind, "explain"}).find("metadata"), std::string::npos) << info.kind;
+  }
+  EXPECT_NE(explain({"ServiceSubset.spec.selector", "explain"}).find("matchExpressions"), std::string::npos);
 }
 
 }  // namespace

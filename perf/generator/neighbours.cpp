@@ -1,4 +1,4 @@
-#include "packets/neighbours.h"
+#include "generator/neighbours.h"
 
 #include <algorithm>
 #include <cstring>
@@ -9,30 +9,30 @@
 namespace penstock::load {
 
 bool Neighbours::answers_for(const base::IpAddress& address) const {
-  return (spec_.address && spec_.address->address == address) ||
-         std::ranges::any_of(spec_.answers, [&](const base::Prefix& prefix) { return prefix.contains(address); });
+  return (station_.address && station_.address->address == address) ||
+         std::ranges::any_of(station_.answers, [&](const base::Prefix& prefix) { return prefix.contains(address); });
 }
 
 void Neighbours::learn(const base::IpAddress& address, const base::MacAddress& mac) {
-  if (spec_.gateway == address) gateway_ = mac;
+  if (station_.gateway == address) gateway_ = mac;
 }
 
 size_t Neighbours::question(base::MutableBytes out) const {
-  if (spec_.gateway->is_v4()) {
+  if (station_.gateway->is_v4()) {
     wire::ArpPacket packet;
     packet.link = {.dst = wire::kBroadcastMac, .src = own_};
     packet.message = {.operation = wire::kArpRequest,
                       .sender_mac = own_,
-                      .sender_ip = spec_.address->address,
+                      .sender_ip = station_.address->address,
                       .target_mac = {},
-                      .target_ip = *spec_.gateway};
+                      .target_ip = *station_.gateway};
     return wire::build_arp(out, packet);
   }
   wire::NdPacket packet;
   packet.message.type = wire::kNdNeighbourSolicit;
-  packet.message.src = spec_.address->address;
-  packet.message.dst = wire::solicited_node(*spec_.gateway);
-  packet.message.target = *spec_.gateway;
+  packet.message.src = station_.address->address;
+  packet.message.dst = wire::solicited_node(*station_.gateway);
+  packet.message.target = *station_.gateway;
   packet.message.link_address = own_;
   packet.link = {.dst = wire::multicast_mac(packet.message.dst), .src = own_};
   return wire::build_nd(out, packet);

@@ -2,7 +2,8 @@
 // and answers for the port's own address and for the prefixes it was told to answer for. Messages are judged by
 // wire/arp_nd.h.
 //
-// Writes into the caller's buffer; keeps nothing of what it is shown but the gateway's address. One thread.
+// Writes into the caller's buffer; keeps nothing of what it is shown but the gateway's address. Borrowed: the station,
+// which outlives it. One thread.
 #pragma once
 
 #include <optional>
@@ -10,20 +11,26 @@
 
 #include "base/address.h"
 #include "base/bytes.h"
-#include "packets/spec.h"
 #include "wire/arp_nd.h"
 #include "wire/parse.h"
 
 namespace penstock::load {
 
+// Who a port is on its link, of either family; a gateway's is the address's.
+struct Station {
+  std::optional<base::Prefix> address;  // as given: the host's address and the length of its subnet
+  std::optional<base::IpAddress> gateway;
+  std::vector<base::Prefix> answers;  // more addresses it answers for
+};
+
 class Neighbours {
  public:
   static constexpr size_t kLongest = 128;  // bytes of a message
 
-  Neighbours(const PortSpec& spec, const base::MacAddress& own) : spec_(spec), own_(own) {}
+  Neighbours(const Station& station, const base::MacAddress& own) : station_(station), own_(own) {}
 
   const base::MacAddress& own() const { return own_; }
-  bool resolved() const { return !spec_.gateway || gateway_.has_value(); }
+  bool resolved() const { return !station_.gateway || gateway_.has_value(); }
   const std::optional<base::MacAddress>& gateway() const { return gateway_; }
 
   // The question for the gateway's address, at most kLongest bytes; its length.
@@ -37,7 +44,7 @@ class Neighbours {
   size_t answer_arp(base::Bytes frame, const wire::Headers& headers, base::MutableBytes out);
   size_t answer_nd(const wire::NdMessage& message, const base::MacAddress& from, base::MutableBytes out);
 
-  const PortSpec& spec_;
+  const Station& station_;
   const base::MacAddress own_;
   std::optional<base::MacAddress> gateway_;
 };
