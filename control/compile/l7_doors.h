@@ -22,7 +22,8 @@ struct Door {
 //
 // A door keeps the name that it had in `before` (null: nothing was), at one of its addresses, while the listener that
 // it was named after is behind it and the address in its name, if there is one, its own: counters go by it, and a
-// listener that joins must not change it, however old its Gateway is. Others are named after the first listener behind them.
+// listener that joins must not change it, however old its Gateway is. Others are named after the first listener behind
+// them.
 std::vector<Door> doors_of(const model::GatewayView& view, const route::L7Config* before);
 
 }  // namespace penstock::compile
