@@ -21,7 +21,7 @@ from .wiring import BESIDE
 
 _count = itertools.count(1)
 LEARNING = {"seconds": 0.2, "drain": 0.1, "pps": 10000}
-REACH_SECONDS, REACH_RATE = 3.0, 20
+REACH_SECONDS, REACH_RATE = 3.0, 100
 NOTHING_TO_LEARN = ("loop", "ring")
 PORT_FIELDS = ("device", "mac", "address", "gateway", "answers")
 
@@ -71,13 +71,15 @@ class Bench:
     def _reach(self):
         """NotThere when nobody answers the clients: asked before the first trial, because all of them would be without a figure. A wrong answer
         is one, and a subject that has only just been started is asked again."""
-        command = {"seconds": 0.2, "drain": REACH_SECONDS, "connections": 1, "warmup": 0}
+        clients = self.scenario.clients
+        cores = len(common(self.scenario)["cores"])     # an open loop has a connection on each, at least
+        command = {"seconds": 0.2, "drain": REACH_SECONDS, "connections": min(cores, clients.get("connections", 1)), "warmup": 0}
         if self.latency_from == "scheduled":
             command["rate"] = REACH_RATE
         until = time.monotonic() + REACH_SECONDS
         while (asked := trial.of_requests(self._generator.trial(command)[0])).silent:
             if time.monotonic() >= until:
-                raise NotThere(f"clients.target: {self.scenario.clients.get('target')}: nothing answers: {asked.reasons}")
+                raise NotThere(f"clients.target: {clients.get('target')}: nothing answers: {asked.reasons}")
 
     def _end(self):
         with deferred():

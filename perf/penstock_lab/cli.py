@@ -41,7 +41,8 @@ def _parser():
     run = commands.add_parser("run", help="measure a scenario", allow_abbrev=False)
     _scenario_options(run)
     run.add_argument("--json", metavar="FILE", help="write the result there")
-    run.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 when the device has less than RATIO of a peer's, 5 when that cannot be judged")
+    run.add_argument("--fail-below", type=_ratio, metavar="RATIO",
+                     help="exit 1 when the device has less than RATIO of a peer's, 5 when that cannot be judged")
     run.set_defaults(act=_run)
     checked = commands.add_parser("check", help="say what is wrong with a scenario, and run nothing", allow_abbrev=False)
     _scenario_options(checked)
@@ -51,7 +52,8 @@ def _parser():
     compared.add_argument("before", metavar="A.json")
     compared.add_argument("after", metavar="B.json")
     compared.add_argument("--json", metavar="FILE", help="write the comparison there")
-    compared.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 below this ratio, and not for less; 5 when that cannot be judged")
+    compared.add_argument("--fail-below", type=_ratio, metavar="RATIO",
+                          help="exit 1 below this ratio, and not for less; 5 when that cannot be judged")
     compared.set_defaults(act=_compare)
     report = commands.add_parser("report", help="make an HTML report, pictures or SMP messages of results", allow_abbrev=False)
     report.add_argument("results", nargs="+", metavar="RESULT.json")

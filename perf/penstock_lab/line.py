@@ -10,6 +10,7 @@ import dataclasses
 from .inputs import EMIX, IMIX
 
 CLOCKS = 2e-4           # Ethernet's clocks may differ by this much (IEEE 802.3: 100 ppm at each end)
+MIXED = 0.01            # the mean of sizes that are drawn differs a little from trial to trial
 OVERHEAD = 20           # bytes on the wire besides a frame: preamble and gap (RFC 2544, appendix B)
 
 
@@ -21,11 +22,12 @@ def pps(bits, size):
 @dataclasses.dataclass(frozen=True)
 class Line:
     """`total`: packets a second of all streams, in their proportions; `bits`: of their frames then; `streams`: packets a second of each
-    alone; `own`: [(path, words)] of the streams that ask for more themselves."""
+    alone; `own`: [(path, words)] of the streams that ask for more themselves; `slack`: share by which a true figure may be above."""
     total: float
     bits: float
     streams: dict
     own: tuple
+    slack: float
 
     def most(self, unit, stream=None):
         """None: of another unit, or an unknown stream."""
@@ -36,7 +38,7 @@ class Line:
     def below(self, value, unit, stream=None):
         """Whether this can be a true figure, as far as is known."""
         most = self.most(unit, stream)
-        return most is None or value <= most * (1 + CLOCKS)
+        return most is None or value <= most * (1 + self.slack)
 
     def faults(self, asked):
         """[(path, words)] of loads: [(path, packets a second)], or None for what the streams ask for themselves."""
@@ -60,13 +62,15 @@ def read(document):
     own = tuple((f"{first[port]}.rate", f"all from {port} are {bits:.6g} bits/s on the wire, above its lineRate, {rates[port]:g}")
                 for port, bits in wanted.items() if bits > rates[port] * (1 + CLOCKS))
     return Line(most, most * sum(stream.pps * stream.size * 8 for stream in streams) / total,
-                {stream.name: rates[stream.port] / stream.wire for stream in streams}, own)
+                {stream.name: rates[stream.port] / stream.wire for stream in streams}, own,
+                CLOCKS if all(stream.fixed for stream in streams) else MIXED)
 
 
 class _Stream:
     def __init__(self, one, index, rates):
         self.path, self.name, self.port = f"streams[{index}]", str(one.get("name", f"s{index}")), str(one.get("from"))
         self.size = None if "pcap" in one else mean_size(one.get("size", 64))
+        self.fixed = is_number(one.get("size", 64))
         self.known = bool(self.size) and is_number(rates.get(self.port))
         if self.known:
             self.wire = (self.size + OVERHEAD) * 8

@@ -64,7 +64,8 @@ class Progress:
         left = sum(expected) * (self._took / done if done else 1) - (self._clock() - self._started)
         if not expected or left < 0.5:
             return ""
-        return f"  about {left / 3600:.1f} h left" if left > 5400 else f"  about {left / 60:.0f} min left" if left > 90 else f"  about {left:.0f} s left"
+        told = f"{left / 3600:.1f} h" if left > 5400 else f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+        return f"  about {told} left"
 
     def _renew(self, text):
         console.put(f"\r\x1b[K{text[:200]}", self._stream)

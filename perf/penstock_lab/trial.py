@@ -127,8 +127,8 @@ def of_requests(event, samples=()):
     came = good + missed + _count(event, "outside") + sum(errors.get(name, 0) for name in ("reset", "status", "protocol", "ports"))
     if in_time > good:
         raise Broken(f"generator: trial.inTime is {in_time}, of {good} good requests")
-    return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, silent=not came and failed > 0, latency=_histogram(event, "latency"),
-                 bytes=_count(event, "bytes"), in_time=in_time, errors=errors,
+    return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, silent=not came and failed > 0,
+                 latency=_histogram(event, "latency"), bytes=_count(event, "bytes"), in_time=in_time, errors=errors,
                  connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples),
                  resolution=_resolution(event))
 

@@ -13,7 +13,8 @@ from .throughput import LoadSearch
 def measure(method, bench, book, load, **conditions):
     """One trial at `load`, its latency into the book; the trial."""
     trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
-    note = "silent: nothing came back" if trial.silent else {"generator": "the generator fell behind its schedule", "device": "a port took no more"}.get(trial.bound, "")
+    note = {"generator": "the generator fell behind its schedule", "device": "a port took no more"}.get(trial.bound, "")
+    note = "silent: nothing came back" if trial.silent else note
     book.percentiles(trial.latency, trial.bound, note, load, **conditions)
     book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, "; ".join(filter(None, (note, trial.reasons))), load,
                 **conditions)

@@ -77,6 +77,7 @@ TEST(Lifecycle, ConnectionsOfAListenerThatVanished) {
   ConfigBuilder builder;
   builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
   builder.http().slot = 5;
+  builder.http().port = 81;  // at its own port it would take them over
   rig.adopt(builder.build());
   EXPECT_TRUE(rig.net.at(idle).closed);
   rig.send(rig.backend(), answer(200, "last"));
