@@ -113,7 +113,8 @@ void WorkerStack::adopt(const flow::Generation& generation) {
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;
   if (draining_) {
-    proxy_.drain(tcp::Connection::kNever, worker_.now_ns);  // how long is the business of who stops the process
+    const base::Nanos until = generation.settings.drain_until;
+    proxy_.drain(until != 0 ? until : tcp::Connection::kNever, worker_.now_ns);
   } else {
     proxy_.resume_service();
   }
@@ -186,7 +187,7 @@ void WorkerStack::publish_counters(base::Nanos now) {
   for (const Open& each : open_) add(listeners, stack_.listener(each.tcp));
   for (size_t i = 0; i < listeners.size(); ++i) counters_.listeners[i].set(listeners[i]);
   counters_.connections.set(stack_.connections());
-  counters_.exchanges.set(proxy_.exchanges());
+  counters_.clients.set(proxy_.clients());
   counters_.chunks.set(shared.chunks.taken());
   counters_.chunks_capacity.set(shared.chunks.capacity());
 }

@@ -79,7 +79,7 @@ void Proxy<N>::resume(uint32_t index) {
     }
     if (client.dead || client.tcp) return end_client(index, !client.dead);
     if (net_.readable(client.connection) == 0) {
-      if (net_.peer_finished(client.connection) || ((draining_ || client.draining) && client.served != 0))
+      if (net_.peer_finished(client.connection) || (client.draining && client.served != 0))
         return end_client(index, true);
       return arm_client(index);
     }

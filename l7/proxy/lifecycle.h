@@ -168,9 +168,15 @@ void Proxy<N>::drain(base::Nanos until, base::Nanos now) {
   now_ = now;
   draining_ = true;
   drain_until_ = until;
-  for (uint32_t i = 0; i < clients_.made(); ++i)
-    if (clients_.at(i).connection != kNone && clients_.at(i).exchange == kNone) resume(i);
-  give_room();
+  if (until <= now || until >= kMaxFarAway) return;
+  const base::Nanos half = (until - now) / 2;
+  for (uint32_t i = 0; i < clients_.made(); ++i) {
+    DownstreamSession& client = clients_.at(i);
+    if (client.connection == kNone || client.exchange != kNone || client.state != DownstreamSession::State::kOpen)
+      continue;
+    client.until = std::min(client.until, now + half + random_.below(half + 1));
+    arm_client(i);
+  }
 }
 
 template <Net N>
@@ -197,7 +203,7 @@ void Proxy<N>::on_time(base::Nanos now) {
       DownstreamSession& client = clients_.at(i);
       if (client.connection == kNone) continue;
       if (client.exchange == kNone) {
-        end_client(i, false);
+        end_client(i, true);
       } else {
         counters_.count(Count::drains_cut);
         break_off(exchange_of(client), 0);

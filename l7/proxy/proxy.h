@@ -56,8 +56,10 @@ class Proxy {
   void on_time(base::Nanos now);
   base::Nanos deadline() const { return std::min(wheel_.next(), drain_until_); }
 
-  // The gateway stops: idle connections of clients are closed, answers are their connections' last; what has not ended
-  // by `until` is broken off. resume_service() takes it back for connections that are still there.
+  // The gateway stops: answers are their connections' last. Who is idle hears of it with the next answer; those that
+  // stay idle are closed in the second half of the time until `until`, not all at once. What has not ended by then is
+  // broken off. ~0: there is no such time, and idle connections end as always. resume_service() takes it back for
+  // connections that are still there; those that were about to be closed still are.
   void drain(base::Nanos until, base::Nanos now);
   void resume_service();
 
