@@ -51,6 +51,7 @@ class StackNet {
     stack_.touch(id);
   }
   bool peer_finished(uint32_t id) { return stack_.at(id).peer_finished(); }
+  void widen(uint32_t id) { stack_.at(id).widen(); }
   void touch(uint32_t id) { stack_.touch(id); }
   void release(uint32_t id) { stack_.release(id); }
   uint32_t connect(const config::Endpoint& endpoint, base::Nanos now);

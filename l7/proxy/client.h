@@ -266,6 +266,7 @@ void Proxy<N>::over(Exchange& x) {
   leave_aside(x);
   leave_cluster(x);
   drop_mirrors(x);
+  if (x.copies != kNone) copies_.give(x.copies);
   drop_held(x);
   log(x);
   if (x.message != kNone) messages_.give(x.message);

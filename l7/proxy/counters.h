@@ -48,6 +48,7 @@ namespace penstock::proxy {
   X(short_writes, "messages broken off: the transport took less than it had offered")             \
   X(mirrors, "copies of requests sent to mirrors")                                                \
   X(mirrors_dropped, "copies that were not sent, or not to their end")                            \
+  X(mirrors_behind, "of them those whose mirror took them too slowly")                            \
   X(lingers_cut, "clients that went on sending after the last answer and were reset")             \
   X(drains_cut, "exchanges that had not ended when the time to drain was over")                   \
   X(filters_failed, "requests answered 500: a filter's change did not fit into the request")      \

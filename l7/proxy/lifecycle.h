@@ -16,6 +16,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, li
       exchanges_(limits.exchanges),
       messages_(limits.messages),
       held_bodies_(limits.held_bodies),
+      copies_(limits.exchanges),
       sides_(limits.connections, kNone),
       clusters_(limits, counters_),
       outliers_(limits, clusters_, std::move(outliers)),

@@ -125,8 +125,14 @@ class Proxy {
   Ran hold_content(Exchange& x);
   void inspect_content(Exchange& x);
   guard::Inflation read_content(const Exchange& x, base::Bytes held);
+
+  // replay.h
+  void keep_content(Exchange& x, base::Bytes data);
+  void rewind_content(Exchange& x);
   Ran send_held(Exchange& x);
+  void forget_content(Exchange& x);
   void drop_held(Exchange& x);
+
   // rate_limit.h
   using FoundLimits = std::array<uint32_t, config::kMaxFoundLimits>;
   bool admit_request(Exchange& x, const route::Candidate* found);
@@ -222,6 +228,7 @@ class Proxy {
   Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, Paced& pace, uint64_t& bytes);
 
   // mirror.h
+  std::span<MirrorCopy> copies_of(const Exchange& x);
   void choose_mirrors(Exchange& x, const config::Filters& filters);
   void begin_mirrors(Exchange& x);
   void begin_mirror(Exchange& x, MirrorCopy& copy);
@@ -259,6 +266,7 @@ class Proxy {
   Lending<Exchange> exchanges_;
   Lending<Message> messages_;
   Lending<HeldBody> held_bodies_;
+  Lending<MirrorCopies> copies_;
   std::vector<uint32_t> sides_;  // by number of connection
   Clusters clusters_;
   Outliers outliers_;
@@ -292,6 +300,7 @@ class Proxy {
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"
 #include "l7/proxy/rate_limit.h"
+#include "l7/proxy/replay.h"
 #include "l7/proxy/request.h"
 #include "l7/proxy/resilience.h"
 #include "l7/proxy/response.h"

@@ -111,10 +111,11 @@ class Connection {
   size_t readable() const { return static_cast<size_t>(received_ - consumed_); }
   size_t peek(base::Bytes* pieces, size_t max_pieces, size_t& piece_count) const;  // bytes in the pieces
   void consume(size_t bytes, base::Nanos now);
-  void finish(base::Nanos now);  // no more bytes from us: FIN after what was written; reading goes on
-  void close(base::Nanos now);   // the application is gone: FIN, or a reset when bytes were or will be lost (§3.6.1)
-  void abort();                  // reset
-  void release();                // gives all memory back; CLOSED
+  void finish(base::Nanos now);   // no more bytes from us: FIN after what was written; reading goes on
+  void close(base::Nanos now);    // the application is gone: FIN, or a reset when bytes were or will be lost (§3.6.1)
+  void abort();                   // reset
+  void release();                 // gives all memory back; CLOSED
+  void widen() { wide_ = true; }  // its send buffer: Tuning::wide_send_buffer
   void set_nagle(bool on) { nagle_ = on; }
   void set_user_timeout(base::Nanos t) { user_timeout_ = t; }
   void set_keepalive(base::Nanos idle, base::Nanos now);
@@ -298,6 +299,7 @@ class Connection {
   bool force_ : 1 = false;         // the next retransmission ignores the congestion window
   bool finish_early_ : 1 = false;  // finish() before ESTABLISHED
   bool reset_with_ack_ : 1 = false;
+  bool wide_ : 1 = false;   // widen()
   bool waits_ : 1 = false;  // bytes that could leave wait for pacing_.free_at()
   Seq reset_seq_ = 0;
 };

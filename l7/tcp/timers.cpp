@@ -166,7 +166,9 @@ void Connection::enter_time_wait(base::Nanos now) {
 
 size_t Connection::writable() const {
   const uint64_t held = written_ - acked_;
-  const uint64_t buffer = shared_->tuning.send_buffer;
+  const ChunkPool& chunks = shared_->chunks;
+  const bool wide = wide_ && chunks.available() >= chunks.capacity() / 2;
+  const uint64_t buffer = wide ? shared_->tuning.wide_send_buffer : shared_->tuning.send_buffer;
   const bool open = state_ == State::kEstablished || state_ == State::kCloseWait || state_ == State::kSynSent ||
                     state_ == State::kSynReceived;
   return open && !finish_early_ && held < buffer ? static_cast<size_t>(buffer - held) : 0;

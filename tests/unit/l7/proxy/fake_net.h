@@ -75,6 +75,7 @@ class FakeNet {
   }
   void abort(uint32_t id) { all_[id].aborted = true; }
   bool peer_finished(uint32_t id) const { return all_[id].peer_finished; }
+  void widen(uint32_t id) { all_[id].window = std::max(all_[id].window, wide_window); }
   void touch(uint32_t id) { misuse |= all_[id].released; }
   void release(uint32_t id) {
     misuse |= all_[id].released;
@@ -152,6 +153,7 @@ class FakeNet {
   std::vector<Happened> happened;
   std::vector<uint32_t> connects;  // in order
   size_t window = 256 * 1024;      // of connections that are opened from now on
+  size_t wide_window = 0;          // of those that are widened, if it is more
   size_t piece_bytes = 2048;
   size_t written_most = 0;  // the most that any connection held unsent
   size_t released = 0;
