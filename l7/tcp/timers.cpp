@@ -136,6 +136,13 @@ bool Connection::on_path_mss(uint16_t mss, Seq quoted, base::Nanos now) {
   return true;
 }
 
+bool Connection::on_unreachable(bool hard, Seq quoted) {
+  const bool ends = hard && state_ == State::kSynSent && quoted == snd_una_;
+  shared_->count(ends ? Count::kUnreachableEnded : Count::kUnreachableNoted);
+  if (ends) end_with(End::kUnreachable);
+  return ends;
+}
+
 void Connection::on_keepalive(base::Nanos now) {
   const Tuning& t = shared_->tuning;
   if (!synchronized() || state_ == State::kTimeWait) return;

@@ -62,6 +62,8 @@ enum class Count : uint8_t {
   kWindowProbes,
   kKeepalives,
   kPathMtuLowered,
+  kUnreachableEnded,  // RFC 9293 §3.9.2.2: ICMP ended a connection in SYN-SENT
+  kUnreachableNoted,  // ICMP said so of another connection, or of a moment: not believed
   kEcnReductions,
   kPaced,      // times that bytes waited for their turn
   kPoolEmpty,  // nothing could be sent or stored
