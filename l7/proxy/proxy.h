@@ -214,6 +214,7 @@ class Proxy {
   bool may_retry(const Exchange& x, Failure why) const;
   bool is_repeatable(const Exchange& x) const;
   bool is_retriable(const Exchange& x, const http::ResponseHead& head) const;
+  base::Nanos pause_wanted(std::string_view after) const;
   bool retry_answer(Exchange& x);
   bool spend_retry(Exchange& x);
   void begin_retry(Exchange& x, base::Nanos pause);

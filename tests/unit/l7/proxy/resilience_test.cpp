@@ -354,12 +354,40 @@ TEST_F(Resilience, RetryAfterIsWaitedForWithinBounds) {
     begin(after);
     EXPECT_EQ(status_of(rig.take(client)), 503) << after;
   }
-  for (const std::string after : {"Wed, 21 Oct 2026 07:28:00 GMT", "-5", "2x"}) {  // no number: the back-off
+  // No number, and nobody knows the time of the day: the back-off.
+  for (const std::string after : {"Wed, 21 Oct 2026 07:28:00 GMT", "-5", "2x"}) {
     begin(after);
     EXPECT_EQ(rig.take(client), "") << after;
     rig.pass(16 * kMs);
     rig.send(asked(rig), answer(200, "ok"));
     EXPECT_EQ(body_of(rig.take(client)), "ok") << after;
+  }
+}
+
+TEST_F(Resilience, RetryAfterMayBeADate) {
+  builder.config().session_keys.clock = std::make_shared<const std::atomic<uint32_t>>(784111777);
+  Rig& rig = make(1, retrying({.attempts = 1, .backoff = 0, .codes = {503}, .max_retry_after = 3 * kNanosPerSecond}));
+  const uint32_t client = rig.client();
+  const auto begin = [&](const std::string& after) {
+    rig.send(client, get("/"));
+    rig.send(asked(rig), answer(503, "busy", "Retry-After: " + after + "\r\n"));
+  };
+  begin("Sun, 06 Nov 1994 08:49:39 GMT");
+  const size_t before = rig.net.connects.size();
+  rig.pass(1999 * kMs);
+  EXPECT_EQ(rig.net.connects.size(), before);
+  rig.pass(2 * kMs);
+  rig.send(asked(rig), answer(200, "in time"));
+  EXPECT_EQ(body_of(rig.take(client)), "in time");
+  for (const std::string after : {"Sun, 06 Nov 1994 08:49:41 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
+    begin(after);
+    EXPECT_EQ(status_of(rig.take(client)), 503) << after;
+  }
+  for (const std::string after : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:36 GMT", "Sun, 06 Nov"}) {
+    begin(after);
+    rig.pass(kMs);
+    rig.send(asked(rig), answer(200, "at once"));
+    EXPECT_EQ(body_of(rig.take(client)), "at once") << after;
   }
 }
 
