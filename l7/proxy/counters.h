@@ -29,6 +29,7 @@ namespace penstock::proxy {
   X(connect_failures, "of them those that did not come about")                                    \
   X(connect_timeouts, "of them those that took too long")                                         \
   X(upstreams_exhausted, "connections to endpoints that were not begun: no port or no room")      \
+  X(ports_exhausted, "of them those for which all source ports to the endpoint were taken")       \
   X(reuses, "requests on a connection that had served another one")                               \
   X(pool_overflows, "requests refused by a limit of their cluster")                               \
   X(pool_waits, "requests that waited for a connection of their cluster")                         \

@@ -47,6 +47,7 @@ enum class Phase : uint8_t {
 // Why a try failed.
 enum class Failure : uint8_t {
   kConnect,   // no connection came about
+  kNoRoom,    // none could be begun: the worker has no room, or no source port
   kReset,     // the connection ended before the answer's head was complete
   kProtocol,  // what came is no answer
   kTimeout,   // no answer in time

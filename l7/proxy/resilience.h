@@ -73,6 +73,7 @@ bool Proxy<N>::may_retry(const Exchange& x, Failure why) const {
   if (x.retried >= x.retry.attempts || !x.replayable()) return false;
   switch (why) {
     case Failure::kConnect:
+    case Failure::kNoRoom:
       return x.retry.connect_failure;
     case Failure::kReset:
     case Failure::kTimeout:

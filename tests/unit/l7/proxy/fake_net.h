@@ -13,7 +13,7 @@ namespace penstock::proxy {
 
 class FakeNet {
  public:
-  enum class Connect : uint8_t { kAccepts, kRefuses, kHangs, kNoPort };
+  enum class Connect : uint8_t { kAccepts, kRefuses, kHangs, kNoPort, kNoRoom };
 
   struct Connection {
     std::string in;  // what the peer sent
@@ -84,7 +84,8 @@ class FakeNet {
   }
   uint32_t connect(const config::Endpoint& endpoint, base::Nanos) {
     const Connect how = endpoint.slot < outcomes.size() ? outcomes[endpoint.slot] : Connect::kAccepts;
-    if (how == Connect::kNoPort) return kNone;
+    if (how == Connect::kNoPort) return proxy::kNoPort;
+    if (how == Connect::kNoRoom) return kNone;
     const uint32_t id = open();
     all_[id].upstream = true;
     all_[id].endpoint = endpoint;
