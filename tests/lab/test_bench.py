@@ -3,10 +3,12 @@ import pathlib
 import sys
 import types
 import unittest
+from unittest import mock
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "perf"), str(ROOT / "tests" / "system")]
 from penstock_lab import alone, bench   # noqa: E402
+from penstock_lab.errors import NotThere   # noqa: E402
 
 
 def scenario(cores, stack="kernel", target="198.51.100.1:80", servers=None, **clients):
@@ -47,6 +49,31 @@ class Alone(unittest.TestCase):
                          {"protocol": "tcp", "exchange": exchange, "stack": "kernel", "listen": "0.0.0.0:80"})
         self.assertEqual(self.specification()["servers"]["body"], 128)
         self.assertEqual(self.specification(servers={"body": 5})["servers"]["body"], 5)
+
+
+class Reach(unittest.TestCase):
+    """What the clients are asked before the first trial."""
+
+    def ask(self, cores, *answers, **clients):
+        one = bench.Bench(scenario(cores, **clients), None, None, None)
+        asked, answers = [], list(answers)
+        one._generator = types.SimpleNamespace(trial=lambda command: (asked.append(command), ({"seconds": 0.2, "bound": "none", **answers.pop(0)}, []))[1])
+        one._reach()
+        return asked
+
+    def test_each_core_has_a_connection_if_there_are_so_many(self):
+        for cores, clients, expected in (([0, 1, 2, 3], {"connections": 64}, 2), ([0], {"connections": 64}, 1), ([0, 1, 2, 3], {"connections": 1}, 1),
+                                         ([0, 1, 2, 3], {}, 1)):
+            self.assertEqual([one["connections"] for one in self.ask(cores, {"requests": 1}, **clients)], [expected])
+
+    def test_an_open_loop_asks_slowly(self):
+        self.assertEqual([one.get("rate") for one in self.ask([0], {"requests": 1}, arrivals={"open": {"rate": 1e6}})], [bench.REACH_RATE])
+        self.assertEqual([one.get("rate") for one in self.ask([0], {"requests": 1}, arrivals={"closed": {}})], [None])
+
+    def test_a_wrong_answer_is_one_and_silence_is_asked_again(self):
+        self.assertEqual(len(self.ask([0], {"errors": {"refused": 4}}, {"errors": {"status": 1}})), 2)
+        with mock.patch.object(bench, "REACH_SECONDS", 0), self.assertRaisesRegex(NotThere, "clients.target: 198.51.100.1:80: nothing answers: refused 4"):
+            self.ask([0], {"errors": {"refused": 4}})
 
 
 if __name__ == "__main__":

@@ -391,7 +391,7 @@ ports: [{port: 70000, protocol: ICMP}]
   noEndpoint: none
   healthCheck: {interval: 10, udp: {send: "\\q"}}
 )"),
-      {"spec.targetRef.kind: \"Pod\" is not Service", "spec.mode: \"snat\" is not one of nat, fullnat, dsr, ipip",
+      {"spec.targetRef.kind: \"Pod\" is not one of Service, ServiceSubset", "spec.mode: \"snat\" is not one of nat, fullnat, dsr, ipip",
        "spec.balancing: ", "spec.weights[1].address: 10.0.0.1 is given twice", "spec.weights[2].weight: 70000",
        "spec.sourcePool[0]: ", "spec.onEndpointDown: ", "spec.noEndpoint: ", "spec.healthCheck.interval: ",
        "spec.healthCheck.udp.send: "});

@@ -17,11 +17,14 @@ TEST(Surroundings, BackendsOfRoutesAreCheckedWithoutAVirtualAddress) {
   policy.health_check.path = "/healthz";
   model::put(state.service_policies, policy);
   auto l7 = std::make_shared<route::L7Config>();
-  config::Cluster cart{"Service/shop/cart:80", 0, {}, {}, {}, {}};
+  config::Cluster cart;
+  cart.name = "Service/shop/cart:80";
+  cart.service = "shop/cart";
   cart.endpoints.push_back({model::ip("10.0.1.11"), 8080, 1, 0, true});
   cart.endpoints.push_back({model::ip("10.0.1.12"), 8080, 1, 1, false});
   config::Cluster other = cart;
   other.name = "Service/shop/other:80";
+  other.service = "shop/other";
   config::Cluster again = cart;  // another port of the Service that leads to the same endpoints
   again.name = "Service/shop/cart:81";
   l7->clusters = {cart, other, again};
