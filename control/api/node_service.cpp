@@ -18,6 +18,7 @@ grpc::Status NodeService::Info(grpc::ServerContext*, const v1::NodeInfoRequest*,
   response->set_generation(generation == nullptr ? 0 : generation->number);
   response->set_draining(context_.loop.draining());
   response->set_tracked_flows(context_.loop.tracked_flows());
+  response->set_client_connections(context_.loop.client_connections());
   response->set_workers(static_cast<uint32_t>(context_.loop.dataplane().workers().size()));
   for (const loop::PortInfo& each : context_.loop.dataplane().ports()) {
     v1::PortInfo& port = *response->add_ports();
@@ -168,11 +169,12 @@ grpc::Status NodeService::Drain(grpc::ServerContext* call, const v1::DrainReques
     if (!place) return place.refused();
     constexpr base::Nanos kMargin = 200'000'000;  // the answer must arrive before the deadline
     const base::Nanos deadline = deadline_of(*call);
-    while (context_.loop.tracked_flows() != 0 && !call->IsCancelled() && !context_.stopping.load() &&
-           (deadline == 0 || base::monotonic_now() + kMargin < deadline))
+    while (context_.loop.tracked_flows() + context_.loop.client_connections() != 0 && !call->IsCancelled() &&
+           !context_.stopping.load() && (deadline == 0 || base::monotonic_now() + kMargin < deadline))
       std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
   response->set_tracked_flows(context_.loop.tracked_flows());
+  response->set_client_connections(context_.loop.client_connections());
   return grpc::Status::OK;
 }
 

@@ -23,9 +23,10 @@ struct Compiler::Memory {
 
 namespace {
 
-flow::Settings settings_of(const model::State& state, bool draining) {
+flow::Settings settings_of(const model::State& state, const Drain& drain) {
   flow::Settings out;
-  out.draining = draining;
+  out.draining = drain.on;
+  out.drain_until = drain.until;
   if (!state.node) return out;
   const model::Node& node = *state.node;
   const model::FlowTimeouts& t = node.flow_timeouts;
@@ -83,7 +84,8 @@ Compiler::Compiler(flow::HashSecret secret, base::Cycles hz)
 Compiler::~Compiler() = default;
 
 Compiled Compiler::compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                           uint64_t number, bool draining, const PeerView& peers, const config::SessionKeys& sessions) {
+                           uint64_t number, const Drain& drain, const PeerView& peers,
+                           const config::SessionKeys& sessions) {
   last_ = std::make_unique<Memory>(*accepted_);
   Memory& memory = *last_;
   Compiled out;
@@ -120,7 +122,7 @@ Compiled Compiler::compile(const model::State& state, std::span<const PortFacts>
   generation->mirrors = std::move(mirrors);
   generation->listeners = memory.l7.places;
   generation->l7 = memory.l7.config;
-  generation->settings = settings_of(state, draining);
+  generation->settings = settings_of(state, drain);
   generation->tracks = needs_tracking(*generation);
   out.generation = std::move(generation);
   return out;

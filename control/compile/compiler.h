@@ -38,6 +38,12 @@ struct PortFacts {
   bool operator==(const PortFacts&) const = default;
 };
 
+// Of flow::Settings.
+struct Drain {
+  bool on = false;
+  base::Nanos until = 0;
+};
+
 struct Compiled {
   std::shared_ptr<const flow::Generation> generation;  // null when there are errors
   model::FieldErrors errors;
@@ -57,7 +63,7 @@ class Compiler {
 
   // `number` is higher than that of the last accepted generation.
   Compiled compile(const model::State& state, std::span<const PortFacts> ports, const HealthView& health,
-                   uint64_t number, bool draining = false, const PeerView& peers = {},
+                   uint64_t number, const Drain& drain = {}, const PeerView& peers = {},
                    const config::SessionKeys& sessions = {});
   // What the numbers in the peer's packets mean, as it told; an empty list forgets. In force from the next compile()
   // on, beside its static identities. Refused as a whole: too long, a number twice or 0, not a SPIFFE ID.

@@ -214,6 +214,7 @@ class L7Compiler {
       const auto response = round_.state.direct_responses.at(*filters.direct);
       out.direct = std::shared_ptr<const config::DirectResponse>(response, &response->answer);
     }
+    static_assert(config::kMaxMirrors == model::kMaxMirrorsPerRule);
     for (const model::MirrorFilter& mirror : filters.mirrors) {
       const uint32_t cluster = cluster_of("HTTPRoute", space, mirror.backend);
       if (cluster != config::kNoCluster) out.mirrors.push_back({cluster, mirror.numerator, mirror.denominator});

@@ -153,7 +153,8 @@ bool ControlLoop::Core::compile(const model::State& next, ApplyResult& result, c
   Stopwatch watch;
   std::vector<compile::PortFacts> facts;
   for (const PortInfo& port : ports_) facts.push_back({port.interface, port.port, port.twin_port, port.mac});
-  out = compiler_.compile(next, facts, health_view_, next_generation_, draining_, peer_view_, *sessions);
+  out =
+      compiler_.compile(next, facts, health_view_, next_generation_, {draining_, drain_until_}, peer_view_, *sessions);
   result.times.compile = watch.lap_us();
   result.errors = out.errors;
   if (out.generation == nullptr && result.errors.empty()) result.failure = "compile: no generation came of it";
@@ -313,10 +314,14 @@ bool ControlLoop::Core::republish(ApplyResult& result) {
 
 base::Result<void> ControlLoop::Core::drain(bool on) {
   if (draining_ == on) return {};
+  const base::Nanos patience = state_->node ? state_->node->drain_seconds * base::kNanosPerSecond : 0;
+  const base::Nanos before = drain_until_;
   draining_ = on;
+  drain_until_ = on && patience != 0 ? base::monotonic_now() + patience : 0;
   ApplyResult result;
   if (!republish(result)) {
     draining_ = !on;
+    drain_until_ = before;
     return base::Error{result.errors.empty() ? result.failure : result.errors[0].to_string()};
   }
   wait_adopted(result);

@@ -128,11 +128,14 @@ class ControlLoop {
   std::shared_ptr<Watcher> watch();
 
   // ---- running state ----
-  // draining: new flows are refused (drop reason `draining`), others go on. Not stored: a restart ends it.
+  // draining: new flows are refused (drop reason `draining`), others go on; connections that end here end with their
+  // next answer, or when the Node's drainTimeout has passed (0: never). Not stored: a restart ends it.
   base::Result<void> drain(bool on);
   bool draining() const;
-  bool is_alive() const;           // the control thread took a turn in the last 10 s (for a watchdog)
-  uint64_t tracked_flows() const;  // over all workers: when a drain is over
+  bool is_alive() const;  // the control thread took a turn in the last 10 s (for a watchdog)
+  // Over all workers: when both are 0, a drain is over.
+  uint64_t tracked_flows() const;
+  uint64_t client_connections() const { return dataplane_.client_connections(); }
   std::shared_ptr<const flow::Generation> generation() const;  // published last; null before the first Node
   std::vector<health::Status> health();
   std::vector<PeerPaths> peer_paths();

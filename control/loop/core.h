@@ -187,6 +187,7 @@ class ControlLoop::Core final : public mesh::Tunnels {
   std::set<std::string> failed_crypto_;  // devices, and why
   uint64_t close_ports_after_ = 0;       // generation whose adoption allows to close devices; 0: nothing to do
   bool draining_ = false;
+  base::Nanos drain_until_ = 0;  // flow::Settings
   bool health_dirty_ = false, peers_dirty_ = false;
   base::Nanos health_published_ = 0, peers_published_ = 0, links_seen_ = 0, crypto_seen_ = 0, tidied_ = 0;
 

@@ -145,6 +145,7 @@ class Dataplane {
   virtual std::vector<PortInfo> ports() const = 0;                          // any thread
   virtual PortCounters port_counters(uint16_t port) const = 0;              // any thread
   virtual const flow::WorkerCounters& counters(unsigned worker) const = 0;  // any thread
+  virtual uint64_t client_connections() const = 0;                          // any thread; those that end here
 
   // Which worker owns packets with this key (before translation). Any thread.
   virtual unsigned owner_of(const flow::FlowKey& key) const = 0;

@@ -117,6 +117,8 @@ struct Settings {
   uint32_t fragment_datagrams = 4096;
   bool poll = false;  // idle policy
   bool draining = false;
+  // While draining: when requests and TCP connections that end here are broken off, in monotonic time. 0: never.
+  base::Nanos drain_until = 0;
   bool tcp_pacing = true;  // of connections that end here
 };
 

@@ -48,6 +48,7 @@ class EngineDataplane : public loop::Dataplane {
   std::vector<loop::PortInfo> ports() const override;
   loop::PortCounters port_counters(uint16_t port) const override;
   const flow::WorkerCounters& counters(unsigned worker) const override;
+  uint64_t client_connections() const override { return hosts_.clients(); }
   unsigned owner_of(const flow::FlowKey& key) const override;
   bool submit(unsigned worker, flow::Command* command) override;
   size_t poll_events(size_t most, const std::function<void(const flow::Event&)>& sink) override;

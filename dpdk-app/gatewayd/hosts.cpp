@@ -58,9 +58,9 @@ std::vector<telemetry::L7Worker> Hosts::counters() const {
   return read;
 }
 
-uint64_t Hosts::exchanges() const {
+uint64_t Hosts::clients() const {
   uint64_t sum = 0;
-  for (host::WorkerStack* each : all()) sum += each->tcp_counters().exchanges.read();
+  for (host::WorkerStack* each : all()) sum += each->tcp_counters().clients.read();
   return sum;
 }
 

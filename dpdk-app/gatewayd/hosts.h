@@ -22,7 +22,7 @@ class Hosts {
   void on_publish(const route::L7Config* before, const route::L7Config* next);
   std::vector<host::WorkerStack*> all() const;  // by worker
   std::vector<telemetry::L7Worker> counters() const;
-  uint64_t exchanges() const;  // under way
+  uint64_t clients() const;  // connections of clients, idle ones included
 
  private:
   mutable std::mutex lock_;

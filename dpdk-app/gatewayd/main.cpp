@@ -59,23 +59,23 @@ unsigned drain_seconds(const loop::ControlLoop& loop) {
   return state->node == nullptr ? 0 : state->node->drain_seconds;
 }
 
-// New flows are refused, the others go on until they end or the deadline passes; another signal ends it at once.
-void drain(loop::ControlLoop& loop, const Hosts& hosts, const sigset_t& signals) {
+// New flows are refused, the others and connections of clients go on until they end or the deadline passes; another
+// signal ends it at once.
+void drain(loop::ControlLoop& loop, const sigset_t& signals) {
   const unsigned seconds = drain_seconds(loop);
   if (auto drained = loop.drain(true); !drained) log::warn("drain refused", {{"reason", drained.error()}});
   log::info("draining", {{"flows", std::to_string(loop.tracked_flows())},
-                         {"requests", std::to_string(hosts.exchanges())},
+                         {"connections", std::to_string(loop.client_connections())},
                          {"seconds", std::to_string(seconds)}});
   const base::Nanos deadline = base::monotonic_now() + seconds * base::kNanosPerSecond;
-  while (loop.tracked_flows() + hosts.exchanges() != 0 && base::monotonic_now() < deadline) {
+  while (loop.tracked_flows() + loop.client_connections() != 0 && base::monotonic_now() < deadline) {
     constexpr timespec kLook{0, 100'000'000};
     if (sigtimedwait(&signals, nullptr, &kLook) > 0) break;
   }
 }
 
 // Answers signals and the service manager's watchdog until it is time to leave.
-void serve(const Options& options, loop::ControlLoop& loop, const Hosts& hosts, AccessLog& access_log,
-           const sigset_t& signals) {
+void serve(const Options& options, loop::ControlLoop& loop, AccessLog& access_log, const sigset_t& signals) {
   uint64_t watchdog_us = 0;
   const bool watched = sd_watchdog_enabled(0, &watchdog_us) > 0;
   const uint64_t pause_us = watched ? watchdog_us / 2 : 1'000'000;
@@ -91,7 +91,7 @@ void serve(const Options& options, loop::ControlLoop& loop, const Hosts& hosts, 
     }
     if (got == SIGTERM) {
       sd_notify(0, "STOPPING=1");
-      return drain(loop, hosts, signals);
+      return drain(loop, signals);
     }
   }
 }
@@ -159,7 +159,7 @@ int run(const Options& options) {
   }
   log::info("ready", {{"socket", options.server.socket}, {"version", PENSTOCK_VERSION}});
   sd_notify(0, "READY=1");
-  serve(options, loop, hosts, **access_log, signals);
+  serve(options, loop, **access_log, signals);
   (*server)->stop();
   metrics.reset();
   peer_link.stop();

@@ -92,6 +92,8 @@ struct Fault {
   uint32_t throttle_per_million = 0;
 };
 
+constexpr size_t kMaxMirrors = 16;  // of a rule, and of a backend
+
 struct Filters {
   std::vector<HeaderChange> request, response;
   std::optional<Redirect> redirect;              // answers; nothing below is looked at

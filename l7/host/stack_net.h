@@ -8,6 +8,7 @@
 #include "l7/config/cluster.h"
 #include "l7/host/source_ports.h"
 #include "l7/host/way.h"
+#include "l7/proxy/net.h"
 #include "l7/tcp/stack.h"
 
 namespace penstock::host {
@@ -51,6 +52,7 @@ class StackNet {
     stack_.touch(id);
   }
   bool peer_finished(uint32_t id) { return stack_.at(id).peer_finished(); }
+  void widen(uint32_t id) { stack_.at(id).widen(); }
   void touch(uint32_t id) { stack_.touch(id); }
   void release(uint32_t id) { stack_.release(id); }
   uint32_t connect(const config::Endpoint& endpoint, base::Nanos now);
@@ -58,25 +60,19 @@ class StackNet {
   uint16_t peer_port(uint32_t id) { return stack_.tuple_of(id).remote_port; }
   base::IpAddress local_address(uint32_t id) { return stack_.tuple_of(id).local; }
 
-  uint64_t ports_exhausted() const { return ports_exhausted_; }
-
  private:
   static constexpr size_t kShare = 8;
 
   tcp::Stack& stack_;
   const engine::WorkerState& worker_;
   SourcePorts ports_;
-  uint64_t ports_exhausted_ = 0;
 };
 
 inline uint32_t StackNet::connect(const config::Endpoint& endpoint, base::Nanos now) {
   const Way way = way_to(worker_, endpoint.address);
   tcp::Tuple tuple{.local = way.source, .remote = endpoint.address, .local_port = 0, .remote_port = endpoint.port};
   if (way.source.is_unspecified()) return tcp::kNone;
-  if (!ports_.choose(stack_, tuple)) {
-    ++ports_exhausted_;
-    return tcp::kNone;
-  }
+  if (!ports_.choose(stack_, tuple)) return proxy::kNoPort;
   return stack_.connect(tuple, now, mss_of(way, tuple.local.is_v4()));
 }
 

@@ -18,7 +18,7 @@ inline constexpr std::array<const char*, std::tuple_size_v<ListenerCounts>> kLis
 struct TcpCounters {
   std::array<base::Counter, static_cast<size_t>(tcp::Count::kCount)> counts;
   std::array<base::Counter, static_cast<size_t>(tcp::ListenerCount::kCount)> listeners;  // all together
-  base::Counter connections, exchanges, chunks, chunks_capacity;                         // gauges
+  base::Counter connections, clients, chunks, chunks_capacity;                           // gauges
 };
 
 }  // namespace penstock::host

@@ -42,6 +42,17 @@ void add(ListenerCounts& sum, const tcp::Listener& listener) {
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += listener.counters[i];
 }
 
+// Codes of "unreachable" that say it will not be otherwise soon: no such protocol or port, or somebody forbids it.
+bool is_hard_v4(uint8_t code) {  // RFC 1122 4.2.3.9, RFC 1812 5.2.7.1
+  constexpr uint8_t kProtocol = 2, kPort = 3, kNetForbidden = 9, kHostForbidden = 10, kForbidden = 13;
+  return code == kProtocol || code == kPort || code == kNetForbidden || code == kHostForbidden || code == kForbidden;
+}
+bool is_hard_v6(uint8_t code) {  // RFC 4443 3.1
+  constexpr uint8_t kSourceForbidden = 5, kRejected = 6;
+  return code == wire::kIcmpv6Prohibited || code == wire::kIcmpv6PortUnreachable || code == kSourceForbidden ||
+         code == kRejected;
+}
+
 constexpr base::Nanos kPublishEvery = 10'000'000;
 
 }  // namespace
@@ -113,7 +124,8 @@ void WorkerStack::adopt(const flow::Generation& generation) {
   if (generation.settings.draining == draining_) return;
   draining_ = generation.settings.draining;
   if (draining_) {
-    proxy_.drain(tcp::Connection::kNever, worker_.now_ns);  // how long is the business of who stops the process
+    const base::Nanos until = generation.settings.drain_until;
+    proxy_.drain(until != 0 ? until : tcp::Connection::kNever, worker_.now_ns);
   } else {
     proxy_.resume_service();
   }
@@ -133,25 +145,30 @@ void WorkerStack::recognise(engine::Packet* const* packets, unsigned count) {
   }
 }
 
-// Only that a packet was too long is believed, and only of a segment in flight (RFC 5927): what else ICMP says of a
-// connection, its own timers find out.
+// Believed of a segment in flight (RFC 5927): that a packet was too long, and of a SYN that it is of no use. What else
+// ICMP says of a connection, its own timers find out.
 bool WorkerStack::learn(const engine::Packet& error, const flow::FlowKey& key, base::Nanos now) {
   const tcp::Tuple tuple{.local = key.dst, .remote = key.src, .local_port = key.dst_port, .remote_port = key.src_port};
   if (key.protocol != wire::kProtocolTcp || stack_.find(tuple) == tcp::kNone) return false;
   const uint8_t* icmp = error.data + error.headers.l4_offset;
   const bool v4 = error.headers.family == 4;
-  const bool too_big = v4 ? icmp[wire::kIcmpTypeAt] == wire::kIcmpUnreachable &&
-                                icmp[wire::kIcmpCodeAt] == wire::kIcmpFragmentationNeeded
-                          : icmp[wire::kIcmpTypeAt] == wire::kIcmpv6PacketTooBig;
+  const uint8_t type = icmp[wire::kIcmpTypeAt], code = icmp[wire::kIcmpCodeAt];
+  const bool unreachable = type == (v4 ? wire::kIcmpUnreachable : wire::kIcmpv6Unreachable);
+  const bool too_big = v4 ? unreachable && code == wire::kIcmpFragmentationNeeded : type == wire::kIcmpv6PacketTooBig;
   const base::Bytes quote{icmp + wire::kIcmpLength,
                           static_cast<size_t>(error.headers.end - error.headers.l4_offset) - wire::kIcmpLength};
   wire::Headers inner;
-  if (!too_big || wire::parse_ip(quote, wire::Whole::kQuoted, wire::Ipv4Checksum::kVerifiedByDevice, inner) !=
-                      wire::ParseError::kNone)
+  if ((!too_big && !unreachable) || wire::parse_ip(quote, wire::Whole::kQuoted, wire::Ipv4Checksum::kVerifiedByDevice,
+                                                   inner) != wire::ParseError::kNone)
     return true;
+  const tcp::Seq quoted = base::load_be32(quote.data() + inner.l4_offset + wire::kTcpSeqAt);
+  if (!too_big) {
+    stack_.on_unreachable(tuple, v4 ? is_hard_v4(code) : is_hard_v6(code), quoted);
+    return true;
+  }
   const uint32_t mtu = v4 ? base::load_be16(icmp + wire::kIcmpMtuAt) : base::load_be32(icmp + wire::kIcmpv6MtuAt);
   const Way narrow{.source = {}, .mtu = static_cast<uint16_t>(std::min<uint32_t>(mtu, 0xffff))};
-  stack_.on_path_mss(tuple, mss_of(narrow, v4), base::load_be32(quote.data() + inner.l4_offset + wire::kTcpSeqAt), now);
+  stack_.on_path_mss(tuple, mss_of(narrow, v4), quoted, now);
   return true;
 }
 
@@ -186,7 +203,7 @@ void WorkerStack::publish_counters(base::Nanos now) {
   for (const Open& each : open_) add(listeners, stack_.listener(each.tcp));
   for (size_t i = 0; i < listeners.size(); ++i) counters_.listeners[i].set(listeners[i]);
   counters_.connections.set(stack_.connections());
-  counters_.exchanges.set(proxy_.exchanges());
+  counters_.clients.set(proxy_.clients());
   counters_.chunks.set(shared.chunks.taken());
   counters_.chunks_capacity.set(shared.chunks.capacity());
 }

@@ -39,7 +39,7 @@ namespace penstock::proxy {
   X(kFaultInjected, "FI", "aborted by a fault filter")                                 \
   X(kAccessDenied, "AD", "refused by an access policy or an inspection")               \
   X(kRateLimited, "RL", "a rate limit of requests was met")                            \
-  X(kOverload, "OM", "the worker has no room for another request")
+  X(kOverload, "OM", "the worker has no room for another request, or no source port")
 
 namespace detail {
 enum class FlagNumber : uint8_t {

@@ -79,7 +79,7 @@ void Proxy<N>::resume(uint32_t index) {
     }
     if (client.dead || client.tcp) return end_client(index, !client.dead);
     if (net_.readable(client.connection) == 0) {
-      if (net_.peer_finished(client.connection) || ((draining_ || client.draining) && client.served != 0))
+      if (net_.peer_finished(client.connection) || (client.draining && client.served != 0))
         return end_client(index, true);
       return arm_client(index);
     }
@@ -266,6 +266,7 @@ void Proxy<N>::over(Exchange& x) {
   leave_aside(x);
   leave_cluster(x);
   drop_mirrors(x);
+  if (x.copies != kNone) copies_.give(x.copies);
   drop_held(x);
   log(x);
   if (x.message != kNone) messages_.give(x.message);

@@ -29,6 +29,7 @@ namespace penstock::proxy {
   X(connect_failures, "of them those that did not come about")                                    \
   X(connect_timeouts, "of them those that took too long")                                         \
   X(upstreams_exhausted, "connections to endpoints that were not begun: no port or no room")      \
+  X(ports_exhausted, "of them those for which all source ports to the endpoint were taken")       \
   X(reuses, "requests on a connection that had served another one")                               \
   X(pool_overflows, "requests refused by a limit of their cluster")                               \
   X(pool_waits, "requests that waited for a connection of their cluster")                         \
@@ -48,6 +49,7 @@ namespace penstock::proxy {
   X(short_writes, "messages broken off: the transport took less than it had offered")             \
   X(mirrors, "copies of requests sent to mirrors")                                                \
   X(mirrors_dropped, "copies that were not sent, or not to their end")                            \
+  X(mirrors_behind, "of them those whose mirror took them too slowly")                            \
   X(lingers_cut, "clients that went on sending after the last answer and were reset")             \
   X(drains_cut, "exchanges that had not ended when the time to drain was over")                   \
   X(filters_failed, "requests answered 500: a filter's change did not fit into the request")      \

@@ -8,6 +8,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 
 #include "l7/config/action.h"
 #include "l7/config/filters.h"
@@ -46,6 +47,7 @@ enum class Phase : uint8_t {
 // Why a try failed.
 enum class Failure : uint8_t {
   kConnect,   // no connection came about
+  kNoRoom,    // none could be begun: the worker has no room, or no source port
   kReset,     // the connection ended before the answer's head was complete
   kProtocol,  // what came is no answer
   kTimeout,   // no answer in time
@@ -98,7 +100,14 @@ struct MirrorCopy {
   ContentOut out;
 };
 
-// The beginning of a request's content, until it may go on.
+// Of one request. Lent: most have none.
+struct MirrorCopies {
+  uint32_t count = 0;
+  std::array<MirrorCopy, kMaxMirrors> each;
+  std::span<MirrorCopy> all() { return {each.data(), count}; }
+};
+
+// The beginning of a request's content: until it may go on, and as long as it may have to be sent again.
 struct HeldBody {
   std::unique_ptr<uint8_t[]> bytes =
       std::make_unique_for_overwrite<uint8_t[]>(config::encoded_room(config::kMaxInspectedBody));
@@ -144,7 +153,7 @@ struct ExchangeState {
   std::array<uint32_t, 2> inspections{kNone, kNone};  // slots of those that look at the content
   uint32_t hold_bytes = 0;                            // so much of it; compressed, it is more that is held
   uint32_t hold_most = 0;
-  uint32_t held = kNone, held_size = 0, held_at = 0;
+  uint32_t held = kNone, held_size = 0, held_at = 0;  // held_at: so much has gone to the endpoint of this try
 
   RetryPolicy retry;
   uint8_t retried = 0;
@@ -157,10 +166,11 @@ struct ExchangeState {
   bool counted = false;   // among the cluster's requests
   bool reused = false;    // the connection had served before
   bool stale_retried = false;
-  bool content_taken = false;   // cannot be replayed any more
-  bool request_ending = false;  // its end waits for room
-  bool request_done = false;
-  bool interim_waits = false;  // an interim answer waits for room
+  bool content_taken = false;   // some is not kept: it cannot be replayed any more
+  bool content_ended = false;   // the client's request was read to its end
+  bool request_ending = false;  // its end is still to go to the endpoint of this try
+  bool request_done = false;    // that has gone
+  bool interim_waits = false;   // an interim answer waits for room
   bool interim_sent = false;
   bool head_waits = false;        // the answer's head waits for room
   bool without_trailers = false;  // of the request
@@ -171,7 +181,6 @@ struct ExchangeState {
   bool answer_ready = false;     // kDelayed: what the filters answer
   bool client_finished = false;  // kTunnel: the end was passed on
   bool backend_finished = false;
-  bool mirrors_begun = false;
   bool hashed = false;           // the request has what the cluster's policy hashes
   bool session_moved = false;    // it had an endpoint
   bool session_renewed = false;  // its token is told anew
@@ -188,7 +197,7 @@ struct ExchangeState {
   std::string_view limit_policy, limit_state;  // of the response fields of rate limits, likewise
   uint64_t retry_after = 0;                    // seconds, of a request that a rate limit refused
   std::optional<http::InterimGate> gate;
-  std::array<MirrorCopy, kMaxMirrors> mirrors;
+  uint32_t copies = kNone;
 
   AccessRecord record;
 

@@ -79,7 +79,10 @@ bool Proxy<N>::note_finding(Exchange& x, const guard::Inspection::Pattern& patte
 // To an endpoint, or first to those who look at the content.
 template <Net N>
 void Proxy<N>::proceed(Exchange& x) {
-  if (x.hold_bytes == 0 || message_of(x).request.content.kind == http::Content::Kind::kNone) return start_try(x);
+  if (x.hold_bytes == 0 || message_of(x).request.content.kind == http::Content::Kind::kNone) {
+    begin_mirrors(x);
+    return start_try(x);
+  }
   x.held = held_bodies_.take();
   if (x.held == kNone) {
     counters_.count(Count::held_bodies_exhausted);
@@ -121,7 +124,7 @@ typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
       return Ran::kMoved;
     case h1::Event::kEnd:
       net_.consume(client.connection, step.consumed, now_);
-      x.request_ending = true;
+      x.content_ended = x.request_ending = true;
       x.record.request_ended = now_;
       inspect_content(x);
       return Ran::kMoved;
@@ -193,45 +196,13 @@ void Proxy<N>::inspect_content(Exchange& x) {
       fits &= note_finding(x, inspection.uninspectable(), denied);
   }
   if (denied == kNone && fits) {
-    if (admit_findings(x)) return start_try(x);
-    x.request_done = x.request_ending;
-    return;
+    if (!admit_findings(x)) return;
+    begin_mirrors(x);
+    return start_try(x);
   }
   if (denied == kNone) counters_.count(Count::filters_failed);
   x.record.guard = denied;
-  x.request_done = x.request_ending;
   answer(x, denied == kNone ? 500 : 403, denied == kNone ? 0 : uint32_t{kAccessDenied});
-}
-
-// To the endpoint, before the rest of the content.
-template <Net N>
-typename Proxy<N>::Ran Proxy<N>::send_held(Exchange& x) {
-  x.content_taken = true;
-  const uint32_t backend = backend_of(x).connection;
-  const size_t size = std::min<size_t>(x.held_size - x.held_at, ContentOut::room(net_, backend));
-  if (size == 0 && x.held_at != x.held_size) return Ran::kWaits;
-  if (size != 0) {
-    const base::Bytes piece{held_bodies_.at(x.held).bytes.get() + x.held_at, size};
-    mirror_content(x, piece);
-    if (!x.up.out.send(net_, backend, piece, now_)) {
-      counters_.count(Count::short_writes);
-      leave_backend(x, false);
-      if (x.response_begun) {
-        break_off(x, kOverload);
-        return Ran::kOver;
-      }
-      answer(x, 503, kOverload);
-      return Ran::kMoved;
-    }
-    x.held_at += static_cast<uint32_t>(size);
-  }
-  if (x.held_at == x.held_size) drop_held(x);
-  return Ran::kMoved;
-}
-
-template <Net N>
-void Proxy<N>::drop_held(Exchange& x) {
-  if (x.held != kNone) held_bodies_.give(std::exchange(x.held, kNone));
 }
 
 }  // namespace penstock::proxy

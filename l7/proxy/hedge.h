@@ -34,6 +34,9 @@ void Proxy<N>::turn_aside(Exchange& x) {
   x.record.backend = upstream.address;
   x.record.backend_port = upstream.port;
   x.record.upstream_began = x.aside_began;
+  x.request_done = true;  // by it; whatever of it the other has got
+  x.request_ending = false;
+  x.held_at = x.held_size;
   x.reused = false;  // it had its chance: what becomes of it now is a failure like others
   x.phase = Phase::kStreaming;
   x.try_until = x.backend_timeout != 0 ? now_ + x.backend_timeout : 0;

@@ -16,6 +16,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, li
       exchanges_(limits.exchanges),
       messages_(limits.messages),
       held_bodies_(limits.held_bodies),
+      copies_(limits.exchanges),
       sides_(limits.connections, kNone),
       clusters_(limits, counters_),
       outliers_(limits, clusters_, std::move(outliers)),
@@ -168,9 +169,15 @@ void Proxy<N>::drain(base::Nanos until, base::Nanos now) {
   now_ = now;
   draining_ = true;
   drain_until_ = until;
-  for (uint32_t i = 0; i < clients_.made(); ++i)
-    if (clients_.at(i).connection != kNone && clients_.at(i).exchange == kNone) resume(i);
-  give_room();
+  if (until <= now || until >= kMaxFarAway) return;
+  const base::Nanos half = (until - now) / 2;
+  for (uint32_t i = 0; i < clients_.made(); ++i) {
+    DownstreamSession& client = clients_.at(i);
+    if (client.connection == kNone || client.exchange != kNone || client.state != DownstreamSession::State::kOpen)
+      continue;
+    client.until = std::min(client.until, now + half + random_.below(half + 1));
+    arm_client(i);
+  }
 }
 
 template <Net N>
@@ -197,7 +204,7 @@ void Proxy<N>::on_time(base::Nanos now) {
       DownstreamSession& client = clients_.at(i);
       if (client.connection == kNone) continue;
       if (client.exchange == kNone) {
-        end_client(i, false);
+        end_client(i, true);
       } else {
         counters_.count(Count::drains_cut);
         break_off(exchange_of(client), 0);

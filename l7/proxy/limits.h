@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "l7/config/cluster.h"
+#include "l7/config/filters.h"
 #include "l7/config/listener.h"
 #include "l7/h1/limits.h"
 
@@ -20,7 +21,9 @@ constexpr base::Nanos kLinger = 2 * base::kNanosPerSecond;
 constexpr base::Nanos kHeadPatience = base::kNanosPerSecond;
 // What a mirrored request may take until its connection is closed, answered or not.
 constexpr base::Nanos kMirrorLife = 15 * base::kNanosPerSecond;
-constexpr uint32_t kMaxMirrors = 4;              // of one request; those beyond count as mirrors_dropped
+constexpr uint32_t kMaxMirrors = 2 * config::kMaxMirrors;  // of one request: its rule's and its backend's
+// Content of a request that is kept to be sent again; with more of it the request has one try only.
+constexpr uint32_t kReplayBytes = 64 * 1024;
 constexpr uint32_t kMaxBackoffFactor = 10;       // of the configured back-off, as Envoy
 constexpr base::Nanos kMaxFarAway = ~0ull >> 1;  // beyond any deadline, without wrapping when a time is added
 
@@ -30,8 +33,10 @@ struct Limits {
   uint32_t upstreams = 65536;     // about what one worker has ports for, of one address; upstreams_exhausted
   uint32_t exchanges = 131072;    // requests and tunnels under way, 1.5 KB each; exchanges_exhausted
   uint32_t messages = 16384;      // requests under way: pairs of heads, 180 KiB of address space; messages_exhausted
-  uint32_t held_bodies = 256;     // beginnings of content that inspections wait for, 81 KiB each; held_bodies_exhausted
-  uint32_t log_records = 4096;    // that wait for the control thread, which looks every few milliseconds; log_lost
+  // Beginnings of content, 81 KiB each: inspections wait for them (held_bodies_exhausted), and up to half of them are
+  // kept for other tries.
+  uint32_t held_bodies = 512;
+  uint32_t log_records = 4096;  // that wait for the control thread, which looks every few milliseconds; log_lost
   uint32_t listener_slots = config::kMaxListeners;
   uint32_t route_slots = kMaxRouteSlots;
   uint32_t cluster_slots = config::kMaxClusters;

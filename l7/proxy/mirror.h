@@ -1,5 +1,8 @@
 // Part of proxy.h: copies of requests for mirrors. Sent and forgotten: a copy has a connection of its own that ends
-// with it, is dropped as soon as the mirror does not take it as fast as it comes, and its answer is thrown away.
+// with it, begins before the request's first try, whatever becomes of that, and its answer is thrown away. The original
+// never waits: what a mirror does not take yet is kept for it by the transport, in a buffer larger than others'
+// (Net::widen), and who falls further behind loses the copy (mirrors_behind). Of content, a copy gets what is read of
+// it: where no endpoint takes the request, that is nothing.
 #pragma once
 
 #include "l7/proxy/proxy.h"
@@ -7,23 +10,35 @@
 namespace penstock::proxy {
 
 template <Net N>
+std::span<MirrorCopy> Proxy<N>::copies_of(const Exchange& x) {
+  return x.copies != kNone ? copies_.at(x.copies).all() : std::span<MirrorCopy>{};
+}
+
+template <Net N>
 void Proxy<N>::choose_mirrors(Exchange& x, const config::Filters& filters) {
   for (const config::Mirror& mirror : filters.mirrors) {
     if (!random_.chance(mirror.numerator, mirror.denominator)) continue;
-    MirrorCopy* free = nullptr;
-    for (MirrorCopy& copy : x.mirrors)
-      if (copy.cluster == kNone && free == nullptr) free = &copy;
-    if (free != nullptr)
-      free->cluster = mirror.cluster == config::kNoCluster ? kNone : clusters_.slot_of(mirror.cluster);
-    if (free == nullptr || free->cluster == kNone) counters_.count(Count::mirrors_dropped);
+    const uint32_t cluster = mirror.cluster == config::kNoCluster ? kNone : clusters_.slot_of(mirror.cluster);
+    if (x.copies == kNone && cluster != kNone) {
+      x.copies = copies_.take();
+      if (x.copies != kNone) copies_.at(x.copies).count = 0;
+    }
+    if (cluster == kNone || x.copies == kNone || copies_.at(x.copies).count == kMaxMirrors) {
+      counters_.count(Count::mirrors_dropped);
+      continue;
+    }
+    MirrorCopies& copies = copies_.at(x.copies);
+    MirrorCopy& copy = copies.each[copies.count++];
+    copy = {};
+    copy.cluster = cluster;
   }
 }
 
 template <Net N>
 void Proxy<N>::begin_mirrors(Exchange& x) {
-  x.mirrors_begun = true;
-  for (MirrorCopy& copy : x.mirrors)
-    if (copy.cluster != kNone) begin_mirror(x, copy);
+  for (MirrorCopy& copy : copies_of(x)) begin_mirror(x, copy);
+  if (x.held != kNone) mirror_content(x, {held_bodies_.at(x.held).bytes.get(), x.held_size});
+  if (x.request_ending || message_of(x).request.content.kind == http::Content::Kind::kNone) mirror_end(x);
 }
 
 template <Net N>
@@ -61,13 +76,14 @@ void Proxy<N>::begin_mirror(Exchange& x, MirrorCopy& copy) {
     return close_upstream(index, false);
   }
   counters_.count(Count::mirrors);
+  net_.widen(id);
   net_.touch(id);
   copy.out.begin(encoded.framing, head.content.length);
 }
 
 template <Net N>
 void Proxy<N>::mirror_content(Exchange& x, base::Bytes data) {
-  for (MirrorCopy& copy : x.mirrors) {
+  for (MirrorCopy& copy : copies_of(x)) {
     if (copy.session == kNone) continue;
     const uint32_t id = upstreams_.at(copy.session).connection;
     if (ContentOut::room(net_, id) >= data.size() && copy.out.send(net_, id, data, now_)) {
@@ -75,13 +91,15 @@ void Proxy<N>::mirror_content(Exchange& x, base::Bytes data) {
       continue;
     }
     counters_.count(Count::mirrors_dropped);
+    counters_.count(Count::mirrors_behind);
     close_upstream(std::exchange(copy.session, kNone), false);
   }
 }
 
 template <Net N>
 void Proxy<N>::mirror_end(Exchange& x) {
-  for (MirrorCopy& copy : x.mirrors) {
+  if (x.without_trailers) message_of(x).request.trailers.clear();
+  for (MirrorCopy& copy : copies_of(x)) {
     if (copy.session == kNone) continue;
     const uint32_t index = std::exchange(copy.session, kNone);
     UpstreamSession& upstream = upstreams_.at(index);
@@ -97,7 +115,7 @@ void Proxy<N>::mirror_end(Exchange& x) {
 // The copy cannot become whole any more.
 template <Net N>
 void Proxy<N>::drop_mirrors(Exchange& x) {
-  for (MirrorCopy& copy : x.mirrors) {
+  for (MirrorCopy& copy : copies_of(x)) {
     if (copy.session == kNone) continue;
     counters_.count(Count::mirrors_dropped);
     close_upstream(std::exchange(copy.session, kNone), false);
@@ -113,7 +131,7 @@ void Proxy<N>::on_mirror_events(uint32_t index) {
   }
   if (!upstream.dead && !net_.peer_finished(upstream.connection)) return;
   if (upstream.exchange != kNone) {
-    for (MirrorCopy& copy : exchanges_.at(upstream.exchange).mirrors)
+    for (MirrorCopy& copy : copies_of(exchanges_.at(upstream.exchange)))
       if (copy.session == index) copy.session = kNone;
     counters_.count(Count::mirrors_dropped);
   }

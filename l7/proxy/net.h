@@ -5,11 +5,15 @@
 // back: what happened comes as events to the proxy. Contract:
 //   peek      the unread bytes, in order, as ranges that stay good until consume(); returns how many bytes they hold
 //   write     takes all of what writable() allowed; a transport that has less memory left says so in writable()
-//   finish    no more bytes from us, reading goes on; close: both, gracefully where nothing unread is lost; abort:
-//   reset peer_finished  the peer sent its end and nothing follows what is readable; false after a reset touch after
-//   bytes were consumed or written: the transport may have something to send release   the proxy forgets the number;
-//   what close() left to say is still said connect   kNone: no port or no room. kConnected or kEnded follows as an
-//   event. Bytes may be written before it
+//   finish    no more bytes from us, reading goes on
+//   close     both, gracefully where nothing unread is lost
+//   abort     reset
+//   peer_finished  the peer sent its end and nothing follows what is readable; false after a reset
+//   widen     for bytes that nobody waits for: writable() may from now on allow much more, while memory is plentiful
+//   touch     after bytes were consumed or written: the transport may have something to send
+//   release   the proxy forgets the number; what close() left to say is still said
+//   connect   kNone: no room; kNoPort: no source port. Else kConnected or kEnded follows as an event. Bytes may be
+//             written before it
 #pragma once
 
 #include <concepts>
@@ -24,6 +28,7 @@
 namespace penstock::proxy {
 
 constexpr uint32_t kNone = UINT32_MAX;
+constexpr uint32_t kNoPort = kNone - 1;  // connect(): all source ports to the endpoint are taken
 
 // The bits of tcp::Event.
 enum Event : uint8_t {
@@ -46,6 +51,7 @@ concept Net = requires(N& net, uint32_t id, base::Nanos now, base::Bytes bytes, 
   net.close(id, now);
   net.abort(id);
   { net.peer_finished(id) } -> std::convertible_to<bool>;
+  net.widen(id);
   net.touch(id);
   net.release(id);
   { net.connect(endpoint, now) } -> std::convertible_to<uint32_t>;

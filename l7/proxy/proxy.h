@@ -56,8 +56,10 @@ class Proxy {
   void on_time(base::Nanos now);
   base::Nanos deadline() const { return std::min(wheel_.next(), drain_until_); }
 
-  // The gateway stops: idle connections of clients are closed, answers are their connections' last; what has not ended
-  // by `until` is broken off. resume_service() takes it back for connections that are still there.
+  // The gateway stops: answers are their connections' last. Who is idle hears of it with the next answer; those that
+  // stay idle are closed in the second half of the time until `until`, not all at once. What has not ended by then is
+  // broken off. ~0: there is no such time, and idle connections end as always. resume_service() takes it back for
+  // connections that are still there; those that were about to be closed still are.
   void drain(base::Nanos until, base::Nanos now);
   void resume_service();
 
@@ -123,8 +125,14 @@ class Proxy {
   Ran hold_content(Exchange& x);
   void inspect_content(Exchange& x);
   guard::Inflation read_content(const Exchange& x, base::Bytes held);
+
+  // replay.h
+  void keep_content(Exchange& x, base::Bytes data);
+  void rewind_content(Exchange& x);
   Ran send_held(Exchange& x);
+  void forget_content(Exchange& x);
   void drop_held(Exchange& x);
+
   // rate_limit.h
   using FoundLimits = std::array<uint32_t, config::kMaxFoundLimits>;
   bool admit_request(Exchange& x, const route::Candidate* found);
@@ -206,6 +214,7 @@ class Proxy {
   bool may_retry(const Exchange& x, Failure why) const;
   bool is_repeatable(const Exchange& x) const;
   bool is_retriable(const Exchange& x, const http::ResponseHead& head) const;
+  base::Nanos pause_wanted(std::string_view after) const;
   bool retry_answer(Exchange& x);
   bool spend_retry(Exchange& x);
   void begin_retry(Exchange& x, base::Nanos pause);
@@ -220,6 +229,7 @@ class Proxy {
   Ran carry(uint32_t from, uint32_t to, bool to_dead, bool& finished, Paced& pace, uint64_t& bytes);
 
   // mirror.h
+  std::span<MirrorCopy> copies_of(const Exchange& x);
   void choose_mirrors(Exchange& x, const config::Filters& filters);
   void begin_mirrors(Exchange& x);
   void begin_mirror(Exchange& x, MirrorCopy& copy);
@@ -257,6 +267,7 @@ class Proxy {
   Lending<Exchange> exchanges_;
   Lending<Message> messages_;
   Lending<HeldBody> held_bodies_;
+  Lending<MirrorCopies> copies_;
   std::vector<uint32_t> sides_;  // by number of connection
   Clusters clusters_;
   Outliers outliers_;
@@ -290,6 +301,7 @@ class Proxy {
 #include "l7/proxy/lifecycle.h"
 #include "l7/proxy/mirror.h"
 #include "l7/proxy/rate_limit.h"
+#include "l7/proxy/replay.h"
 #include "l7/proxy/request.h"
 #include "l7/proxy/resilience.h"
 #include "l7/proxy/response.h"

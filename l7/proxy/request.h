@@ -257,13 +257,13 @@ typename Proxy<N>::Ran Proxy<N>::send_request_head(Exchange& x) {
   x.try_until = x.backend_timeout != 0 ? now_ + x.backend_timeout : 0;
   x.phase = Phase::kStreaming;
   x.up.expect(message.response, x.method, x.upgrade);
-  if (!x.mirrors_begun) begin_mirrors(x);
+  rewind_content(x);
   return Ran::kMoved;
 }
 
 template <Net N>
 typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
-  if (x.held != kNone) return send_held(x);
+  if (x.held != kNone && (x.held_at != x.held_size || x.content_taken)) return send_held(x);
   if (x.request_ending) return end_request(x);
   DownstreamSession& client = client_of(x);
   const uint32_t backend = backend_of(x).connection;
@@ -273,11 +273,11 @@ typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
     case h1::Event::kMore:
       return Ran::kWaits;
     case h1::Event::kContent:
-      x.content_taken = true;
       x.gate->on_content();
       x.record.bytes_received += step.data.size();
       x.request_pace.spend(step.data.size());
       mirror_content(x, step.data);
+      keep_content(x, step.data);
       if (!x.up.out.send(net_, backend, step.data, now_)) {
         counters_.count(Count::short_writes);
         leave_backend(x, false);
@@ -289,8 +289,7 @@ typename Proxy<N>::Ran Proxy<N>::stream_request(Exchange& x) {
       return Ran::kMoved;
     case h1::Event::kEnd:
       net_.consume(client.connection, step.consumed, now_);
-      x.content_taken |= message_of(x).request.content.kind != http::Content::Kind::kNone;
-      x.request_ending = true;
+      x.content_ended = x.request_ending = true;
       x.record.request_ended = now_;
       return end_request(x);
     case h1::Event::kHead:
@@ -419,7 +418,7 @@ void Proxy<N>::time_out(Exchange& x, uint32_t flag) {
   if (x.phase == Phase::kTunnel || x.response_begun || x.phase == Phase::kAnswering) return break_off(x, flag);
   answer(x,
          x.phase == Phase::kHead || x.phase == Phase::kHolding ||
-                 (flag == kStreamIdle && !x.request_done && x.record.tries != 0)
+                 (flag == kStreamIdle && !x.content_ended && x.record.tries != 0)
              ? 408
              : 504,
          flag);

@@ -4,6 +4,7 @@
 
 #include <charconv>
 
+#include "l7/http/read_date.h"
 #include "l7/proxy/proxy.h"
 
 namespace penstock::proxy {
@@ -72,6 +73,7 @@ bool Proxy<N>::may_retry(const Exchange& x, Failure why) const {
   if (x.retried >= x.retry.attempts || !x.replayable()) return false;
   switch (why) {
     case Failure::kConnect:
+    case Failure::kNoRoom:
       return x.retry.connect_failure;
     case Failure::kReset:
     case Failure::kTimeout:
@@ -87,6 +89,27 @@ bool Proxy<N>::is_repeatable(const Exchange& x) const {
   return x.retry.non_idempotent || http::is_idempotent(x.method);
 }
 
+// How long an endpoint asks to be left alone: a number of seconds, or until a date by the second that the control
+// thread wrote down (where there is none, dates say nothing). 0: it does not ask, or in no way that is understood. No
+// end of the numbers: what is too large is kMaxFarAway.
+template <Net N>
+base::Nanos Proxy<N>::pause_wanted(std::string_view after) const {
+  if (after.empty()) return 0;
+  constexpr uint64_t kMost = kMaxFarAway / base::kNanosPerSecond;
+  uint64_t seconds = 0;
+  if (after[0] >= '0' && after[0] <= '9') {
+    const auto [end, fault] = std::from_chars(after.data(), after.data() + after.size(), seconds);
+    if (end != after.data() + after.size()) return 0;
+    if (fault == std::errc::result_out_of_range) return kMaxFarAway;
+  } else {
+    const std::optional<uint64_t> date = http::read_date(after);
+    const uint64_t wall = config_->session_keys.now();
+    if (!date || wall == 0 || *date <= wall) return 0;
+    seconds = *date - wall;
+  }
+  return seconds < kMost ? seconds * base::kNanosPerSecond : kMaxFarAway;
+}
+
 // True: the answer is thrown away and another try begins.
 template <Net N>
 bool Proxy<N>::retry_answer(Exchange& x) {
@@ -98,18 +121,11 @@ bool Proxy<N>::retry_answer(Exchange& x) {
   }
   base::Nanos pause = 0;
   if (x.retry.max_retry_after != 0) {
-    if (const std::string_view after = head.fields.value_of(http::FieldId::kRetryAfter); !after.empty()) {
-      // A date has no meaning here: workers have no clock of the day.
-      uint32_t seconds = 0;
-      const auto [end, fault] = std::from_chars(after.data(), after.data() + after.size(), seconds);
-      const bool number = after[0] >= '0' && after[0] <= '9' && end == after.data() + after.size();
-      if (number && fault == std::errc::result_out_of_range) return false;
-      if (number) pause = seconds * base::kNanosPerSecond;
-      const auto outlasts = [&](base::Nanos until) { return until != 0 && now_ + pause >= until; };
-      if (pause > x.retry.max_retry_after || outlasts(x.request_until) || outlasts(x.stream_until) ||
-          (x.stream_timeout != 0 && pause >= x.stream_timeout))
-        return false;
-    }
+    pause = pause_wanted(head.fields.value_of(http::FieldId::kRetryAfter));
+    const auto outlasts = [&](base::Nanos until) { return until != 0 && pause >= until - std::min(until, now_); };
+    if (pause > x.retry.max_retry_after || (pause != 0 && (outlasts(x.request_until) || outlasts(x.stream_until) ||
+                                                           (x.stream_timeout != 0 && pause >= x.stream_timeout))))
+      return false;
   }
   if (!spend_retry(x)) return false;
   x.avoid = x.endpoint;

@@ -97,6 +97,7 @@ typename Proxy<N>::Ran Proxy<N>::on_response_head(Exchange& x) {
     return Ran::kMoved;
   }
   if (retry_answer(x)) return Ran::kMoved;
+  forget_content(x);
   leave_aside(x);
   write_limit_fields(x);
   const config::Listener* listener = listener_of(client_of(x));
@@ -144,7 +145,7 @@ bool Proxy<N>::must_close(const Exchange& x) const {
   if (message.response.ambiguity != 0 || net_.peer_finished(client.connection)) return true;
   // Content that nobody will read.
   const bool content = message.request.content.kind != http::Content::Kind::kNone;
-  return content && !x.request_done && (x.own_answer || x.expects_continue);
+  return content && !x.content_ended && (x.own_answer || x.expects_continue);
 }
 
 template <Net N>
@@ -195,16 +196,16 @@ typename Proxy<N>::Ran Proxy<N>::on_broken_response(Exchange& x) {
 template <Net N>
 typename Proxy<N>::Ran Proxy<N>::finish(Exchange& x) {
   // A request without content, answered before it was looked at any further, ends here.
-  if (!x.request_done && message_of(x).request.content.kind == http::Content::Kind::kNone &&
+  if (!x.content_ended && message_of(x).request.content.kind == http::Content::Kind::kNone &&
       x.phase == Phase::kAnswering && x.record.method.size != 0) {
     DownstreamSession& client = client_of(x);
-    x.request_done = x.down.next(net_, client.connection, 0, client.dead, now_).event == h1::Event::kEnd;
+    x.content_ended = x.down.next(net_, client.connection, 0, client.dead, now_).event == h1::Event::kEnd;
     x.record.request_ended = now_;
   }
   const Message& message = message_of(x);
   const bool clear = message.response.ambiguity == 0 && message.request.ambiguity == 0;
-  const bool keep = !x.close_client && x.request_done && clear && x.down.reusable() && !x.down.until_close;
-  const bool all_read = x.request_done;
+  const bool keep = !x.close_client && x.content_ended && clear && x.down.reusable() && !x.down.until_close;
+  const bool all_read = x.content_ended;
   if (x.backend != kNone) leave_backend(x, x.request_done && clear && x.up.reusable());
   const uint32_t index = x.client;
   over(x);

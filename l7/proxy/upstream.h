@@ -72,7 +72,8 @@ template <Net N>
 uint32_t Proxy<N>::connect_for(const DownstreamSession& client, const config::Endpoint& endpoint,
                                const config::Cluster& cluster) {
   const uint32_t id = net_.connect(endpoint, now_);
-  if (id == kNone) return kNone;
+  if (id == kNoPort) counters_.count(Count::ports_exhausted);
+  if (id == kNone || id == kNoPort) return kNone;
   bool ready = id < sides_.size();
   if (ready && cluster.proxy_header != config::ProxyHeader::kNone) {
     std::array<uint8_t, proxy_protocol::kMaxEncodedBytes> header;
@@ -93,7 +94,7 @@ void Proxy<N>::connect(Exchange& x, const config::Endpoint& endpoint, const conf
   const uint32_t index = open_upstream(client_of(x), endpoint, cluster);
   if (index == kNone) {
     x.avoid = endpoint.slot;
-    return fail_try(x, Failure::kConnect);
+    return fail_try(x, Failure::kNoRoom);
   }
   attach(x, index);
   x.phase = Phase::kConnecting;
@@ -263,6 +264,8 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
     case Failure::kConnect:
       counters_.count(Count::connect_failures);
       return answer(x, 503, kConnectFailed | last_try);
+    case Failure::kNoRoom:
+      return answer(x, 503, kOverload | last_try);
     case Failure::kReset:
       return answer(x, 503, kUpstreamTerminated | last_try);
     case Failure::kProtocol:

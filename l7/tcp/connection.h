@@ -46,13 +46,14 @@ const char* to_string(State state);
 
 // Why a connection is over.
 enum class End : uint8_t {
-  kOpen,      // it is not
-  kFinished,  // both sides finished
-  kReset,     // the peer sent a reset
-  kRefused,   // the peer answered the SYN with a reset
-  kTimedOut,  // the peer did not answer in time
-  kAborted,   // abort(), or close() with bytes unread, or data after close()
-  kReturned,  // SYN-RECEIVED went back to LISTEN (§3.10.7.4): nobody was told of it
+  kOpen,         // it is not
+  kFinished,     // both sides finished
+  kReset,        // the peer sent a reset
+  kRefused,      // the peer answered the SYN with a reset
+  kUnreachable,  // ICMP answered the SYN: the peer cannot be reached
+  kTimedOut,     // the peer did not answer in time
+  kAborted,      // abort(), or close() with bytes unread, or data after close()
+  kReturned,     // SYN-RECEIVED went back to LISTEN (§3.10.7.4): nobody was told of it
 };
 const char* to_string(End end);
 
@@ -105,16 +106,21 @@ class Connection {
   // ICMP says that `mss` bytes of payload (without options' share) fit the path; `quoted` is the sequence number of the
   // segment it quotes, which must be in flight (RFC 5927 §4). False: refused.
   bool on_path_mss(uint16_t mss, Seq quoted, base::Nanos now);
+  // ICMP says that the peer cannot be reached. `hard`: and that trying again is no use (RFC 9293 §3.9.2.2), which ends
+  // a connection in SYN-SENT whose SYN is quoted; everything else is counted, and left to the timers (RFC 5461). True:
+  // it ended.
+  bool on_unreachable(bool hard, Seq quoted);
 
   size_t write(base::Bytes bytes, base::Nanos now);  // bytes taken; fewer: the send buffer or the pool is full
   size_t writable() const;
   size_t readable() const { return static_cast<size_t>(received_ - consumed_); }
   size_t peek(base::Bytes* pieces, size_t max_pieces, size_t& piece_count) const;  // bytes in the pieces
   void consume(size_t bytes, base::Nanos now);
-  void finish(base::Nanos now);  // no more bytes from us: FIN after what was written; reading goes on
-  void close(base::Nanos now);   // the application is gone: FIN, or a reset when bytes were or will be lost (§3.6.1)
-  void abort();                  // reset
-  void release();                // gives all memory back; CLOSED
+  void finish(base::Nanos now);   // no more bytes from us: FIN after what was written; reading goes on
+  void close(base::Nanos now);    // the application is gone: FIN, or a reset when bytes were or will be lost (§3.6.1)
+  void abort();                   // reset
+  void release();                 // gives all memory back; CLOSED
+  void widen() { wide_ = true; }  // its send buffer: Tuning::wide_send_buffer
   void set_nagle(bool on) { nagle_ = on; }
   void set_user_timeout(base::Nanos t) { user_timeout_ = t; }
   void set_keepalive(base::Nanos idle, base::Nanos now);
@@ -298,6 +304,7 @@ class Connection {
   bool force_ : 1 = false;         // the next retransmission ignores the congestion window
   bool finish_early_ : 1 = false;  // finish() before ESTABLISHED
   bool reset_with_ack_ : 1 = false;
+  bool wide_ : 1 = false;   // widen()
   bool waits_ : 1 = false;  // bytes that could leave wait for pacing_.free_at()
   Seq reset_seq_ = 0;
 };

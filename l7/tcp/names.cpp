@@ -39,6 +39,8 @@ const char* to_string(End end) {
       return "reset";
     case End::kRefused:
       return "refused";
+    case End::kUnreachable:
+      return "unreachable";
     case End::kTimedOut:
       return "timed_out";
     case End::kAborted:
@@ -50,13 +52,31 @@ const char* to_string(End end) {
 }
 
 const char* to_string(Count count) {
-  static constexpr const char* kNames[] = {
-      "segments_in",           "segments_out",  "outside_window",   "paws_rejected",
-      "missing_timestamps",    "reset_ignored", "syn_challenged",   "ack_challenged",
-      "challenges_suppressed", "no_ack",        "unacceptable_ack", "reassembly_full",
-      "data_after_close",      "retransmitted", "timeouts",         "fast_recoveries",
-      "tail_probes",           "window_probes", "keepalives",       "path_mtu_lowered",
-      "ecn_reductions",        "paced",         "pool_empty"};
+  static constexpr const char* kNames[] = {"segments_in",
+                                           "segments_out",
+                                           "outside_window",
+                                           "paws_rejected",
+                                           "missing_timestamps",
+                                           "reset_ignored",
+                                           "syn_challenged",
+                                           "ack_challenged",
+                                           "challenges_suppressed",
+                                           "no_ack",
+                                           "unacceptable_ack",
+                                           "reassembly_full",
+                                           "data_after_close",
+                                           "retransmitted",
+                                           "timeouts",
+                                           "fast_recoveries",
+                                           "tail_probes",
+                                           "window_probes",
+                                           "keepalives",
+                                           "path_mtu_lowered",
+                                           "unreachable_ended",
+                                           "unreachable_noted",
+                                           "ecn_reductions",
+                                           "paced",
+                                           "pool_empty"};
   static_assert(std::size(kNames) == static_cast<size_t>(Count::kCount));
   return kNames[static_cast<size_t>(count)];
 }

@@ -192,6 +192,13 @@ bool Stack::on_path_mss(const Tuple& tuple, uint16_t mss, Seq quoted, base::Nano
   return true;
 }
 
+bool Stack::on_unreachable(const Tuple& tuple, bool hard, Seq quoted) {
+  const uint32_t id = find(tuple);
+  if (id == kNone || !at(id).on_unreachable(hard, quoted)) return false;
+  touch(id);
+  return true;
+}
+
 void Stack::on_time(base::Nanos now) {
   wheel_.advance(now, [&](uint32_t id) {
     at(id).on_deadline(now);

@@ -31,6 +31,7 @@ class Stack {
   // connection, as find() said a moment ago; it may be another's by now.
   void absorb(const Tuple& tuple, const Segment& segment, base::Nanos now, uint16_t mss = 0, uint32_t guess = kNone);
   bool on_path_mss(const Tuple& tuple, uint16_t mss, Seq quoted, base::Nanos now);
+  bool on_unreachable(const Tuple& tuple, bool hard, Seq quoted);
   void on_time(base::Nanos now);
   base::Nanos deadline() const { return wheel_.next(); }  // nothing is due before
   bool next_event(Ready& out);

@@ -136,6 +136,13 @@ bool Connection::on_path_mss(uint16_t mss, Seq quoted, base::Nanos now) {
   return true;
 }
 
+bool Connection::on_unreachable(bool hard, Seq quoted) {
+  const bool ends = hard && state_ == State::kSynSent && quoted == snd_una_;
+  shared_->count(ends ? Count::kUnreachableEnded : Count::kUnreachableNoted);
+  if (ends) end_with(End::kUnreachable);
+  return ends;
+}
+
 void Connection::on_keepalive(base::Nanos now) {
   const Tuning& t = shared_->tuning;
   if (!synchronized() || state_ == State::kTimeWait) return;
@@ -166,7 +173,9 @@ void Connection::enter_time_wait(base::Nanos now) {
 
 size_t Connection::writable() const {
   const uint64_t held = written_ - acked_;
-  const uint64_t buffer = shared_->tuning.send_buffer;
+  const ChunkPool& chunks = shared_->chunks;
+  const bool wide = wide_ && chunks.available() >= chunks.capacity() / 2;
+  const uint64_t buffer = wide ? shared_->tuning.wide_send_buffer : shared_->tuning.send_buffer;
   const bool open = state_ == State::kEstablished || state_ == State::kCloseWait || state_ == State::kSynSent ||
                     state_ == State::kSynReceived;
   return open && !finish_early_ && held < buffer ? static_cast<size_t>(buffer - held) : 0;

@@ -21,6 +21,8 @@ struct Tuning {
   uint16_t default_mss = 536;  // of a peer that announces none (RFC 9293 §3.7.1); 1220 for IPv6
   uint32_t receive_buffer = 256 * 1024;
   uint32_t send_buffer = 256 * 1024;
+  // Of connections that asked for it (Connection::widen()), while half of all chunks are free.
+  uint32_t wide_send_buffer = 4 * 1024 * 1024;
   CongestionKind congestion = CongestionKind::kCubic;
   bool nagle = true;  // RFC 9293 §3.7.4; a proxy that writes whole messages turns it off
   bool sack = true;
@@ -60,6 +62,8 @@ enum class Count : uint8_t {
   kWindowProbes,
   kKeepalives,
   kPathMtuLowered,
+  kUnreachableEnded,  // RFC 9293 §3.9.2.2: ICMP ended a connection in SYN-SENT
+  kUnreachableNoted,  // ICMP said so of another connection, or of a moment: not believed
   kEcnReductions,
   kPaced,      // times that bytes waited for their turn
   kPoolEmpty,  // nothing could be sent or stored

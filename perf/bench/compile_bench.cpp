@@ -240,7 +240,7 @@ void one_peer_down(benchmark::State& bench) {
   compile::PeerView view;
   uint64_t number = 0;
   const auto compiled = [&] {
-    compile::Compiled made = compiler.compile(state, ports, {}, ++number, false, view);
+    compile::Compiled made = compiler.compile(state, ports, {}, ++number, {}, view);
     if (!made.generation) bench.SkipWithError(made.errors.front().to_string().c_str());
     compiler.accept();
     compiler.retired(number - 1);

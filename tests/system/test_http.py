@@ -509,13 +509,46 @@ class Leaving(Http):
     """The gateway is told to end while requests are under way."""
     node_fields = {"drainTimeout": "20s"}
 
+    def busy_clients(self, leave):
+        """Four clients with kept connections that ask ten times a second, while the gateway is told to `leave`: each is told
+        that its connection ends, and none loses a request before."""
+        self.route(objects.http_rule(objects.backend("one", SERVED)))
+
+        def ask(pause):
+            with self.connect(timeout=10) as connection:
+                answers = connection.makefile("rb")
+                while True:
+                    connection.sendall(b"GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+                    head = b"".join(iter(answers.readline, b"\r\n"))
+                    self.assertIn(b" 200 ", head.split(b"\r\n")[0])
+                    answers.read(int(re.search(rb"content-length: (\d+)", head)[1]))
+                    if b"connection: close" in head:
+                        return answers.read()
+                    time.sleep(pause)
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            clients = [pool.submit(ask, pause) for pause in (0.1, 0.15, 0.2, 3)]
+            time.sleep(1)
+            leave()
+            for each in clients:
+                self.assertEqual(each.result(), b"")
+
+    def test_a_drained_node_tells_who_asks(self):
+        def leave():
+            self.assertRegex(self.gateway.cli("node", "drain").stdout, r"[4-9] connections of clients go on")
+        self.busy_clients(leave)
+        self.gateway.cli("node", "undrain")
+        self.assertEqual(self.curl(f"{URL}/")[0], 200)
+
     def test_what_is_under_way_is_answered(self):
         self.route(objects.http_rule(objects.backend("one", SERVED)))
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
-            slow = [pool.submit(self.curl, f"{URL}/slow") for _ in range(4)]
-            rig.wait_until(lambda: 'penstock_tcp_connections' in self.gateway.metrics(), 5, what="metrics")
-            time.sleep(0.7)
-            self.gateway.process.send_signal(signal.SIGTERM)
+            slow = []
+
+            def leave():
+                slow.extend(pool.submit(self.curl, f"{URL}/slow") for _ in range(4))
+                time.sleep(0.7)
+                self.gateway.process.send_signal(signal.SIGTERM)
+            self.busy_clients(leave)
             for each in slow:
                 status, headers, _ = each.result()
                 self.assertEqual((status, headers.get("connection")), (200, "close"))

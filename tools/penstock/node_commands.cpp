@@ -27,6 +27,7 @@ int run_info(const Shared& shared) {
             << "generation  " << info.generation() << "\n"
             << "state       " << (info.draining() ? coloured(Colour::kYellow, "draining") : "serving") << "\n"
             << "flows       " << info.tracked_flows() << "\n"
+            << "connections " << info.client_connections() << "\n"
             << "workers     " << info.workers() << "\n";
   if (info.ports().empty()) return kOk;
   Table table({"INTERFACE", "DRIVER", "MAC", "LINK", "QUEUES", "MAX MTU", "RSS"});
@@ -69,7 +70,8 @@ int run_drain(const Shared& shared, bool wait) {
   const auto status = stub<v1::Node>(shared)->Drain(context.get(), request, &response);
   if (!status.ok()) return report(shared, status);
   if (shared.output == Output::kTable) {
-    std::cout << "draining: new flows are refused; " << response.tracked_flows() << " flows go on\n";
+    std::cout << "draining: new flows are refused; " << response.tracked_flows() << " flows and "
+              << response.client_connections() << " connections of clients go on\n";
   } else {
     print_message(shared, response);
   }
@@ -118,7 +120,7 @@ void add_node_commands(CLI::App& app, Shared& shared) {
   auto wait = std::make_shared<bool>(false);
   auto* drain = node->add_subcommand("drain", "Refuses new flows; the others go on")->fallthrough();
   drain->footer("Example:\n  penstock --timeout-seconds 600 node drain --wait");
-  drain->add_flag("--wait", *wait, "until no flow is left, or --timeout-seconds have passed");
+  drain->add_flag("--wait", *wait, "until no flow and no connection is left, or --timeout-seconds have passed");
   drain->callback([&shared, wait] { shared.status = run_drain(shared, *wait); });
   node->add_subcommand("undrain", "Takes new flows again")->fallthrough()->callback([&shared] {
     shared.status = run_undrain(shared);

@@ -171,6 +171,46 @@ story icmp_about_nothing_in_flight
   icmp mtu 640 seq 100000 refused
   mss 1000
 
+# RFC 9293 section 3.9.2.2, RFC 1122 section 4.2.3.9: a hard error of a SYN ends it at once.
+story icmp_ends_an_opening
+  open
+  > S 0:0(0) <mss 1000,sackOK>
+  +0.01 icmp hard seq 0
+  state CLOSED
+  end unreachable
+  events ended
+  count unreachable_ended 1
+  count unreachable_noted 0
+  deadline none
+  nothing
+
+# RFC 5927 section 4: not one that quotes another segment; RFC 5461: what may pass by is left to the timers.
+story icmp_of_a_moment_ends_nothing
+  open
+  > S 0:0(0) <mss 1000,sackOK>
+  icmp hard seq 1 refused
+  icmp soft seq 0 refused
+  state SYN-SENT
+  count unreachable_noted 2
+  +1 > S 0:0(0) <mss 1000,sackOK>
+  icmp hard seq 0
+  end unreachable
+
+# RFC 5927 section 5.2: once it is established nobody can end it so.
+story icmp_ends_no_established_connection
+  use ESTABLISHED
+  write 1000
+  > P. 1:1001(1000) ack 1
+  icmp hard seq 1 refused
+  icmp hard seq 0 refused
+  state ESTABLISHED
+  count unreachable_noted 2
+
+story icmp_ends_no_passive_opening
+  use SYN-RECEIVED
+  icmp hard seq 0 refused
+  state SYN-RECEIVED
+
 # A larger MTU is no news; a tiny one is a lie (RFC 5927 section 7, RFC 8201 section 4).
 story icmp_of_a_larger_mtu
   use ESTABLISHED

@@ -235,8 +235,13 @@ const std::map<std::string, Player::Command>& Player::commands() {
       {"user_timeout", [](P& p, W w) { p.world().act([&](Connection& c) { c.set_user_timeout(seconds(w.at(1))); }); }},
       {"keepalive",
        [](P& p, W w) { p.world().act([&](Connection& c) { c.set_keepalive(seconds(w.at(1)), p.world().now()); }); }},
-      {"icmp",  // icmp mtu N seq N [refused]
+      {"icmp",  // icmp mtu N seq N [refused] | icmp hard|soft seq N [refused]
        [](P& p, W w) {
+         if (at(w, 1) == "hard" || at(w, 1) == "soft") {
+           if (at(w, 2) != "seq") throw failure("valid: icmp hard|soft seq N [refused]");
+           const bool ended = p.world().unreachable(at(w, 1) == "hard", static_cast<Seq>(p.num(w, 3)));
+           return p.same("ICMP", at(w, 4) == "refused" ? "refused" : "taken", ended ? "taken" : "refused");
+         }
          if (at(w, 1) != "mtu" || at(w, 3) != "seq") throw failure("valid: icmp mtu N seq N [refused]");
          const bool taken = p.world().icmp(static_cast<uint16_t>(p.num(w, 2) - 40), static_cast<Seq>(p.num(w, 4)));
          p.same("ICMP", at(w, 5) == "refused" ? "refused" : "taken", taken ? "taken" : "refused");

@@ -297,6 +297,12 @@ bool World::icmp(uint16_t mss, Seq relative) {
   return taken;
 }
 
+bool World::unreachable(bool hard, Seq relative) {
+  const bool taken = stack_->on_unreachable(tuple(port_), hard, peer().ours + relative);
+  pump();
+  return taken;
+}
+
 void World::release() {
   stack_->release(id());
   pump();

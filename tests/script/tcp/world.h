@@ -62,6 +62,7 @@ class World {
   size_t write(size_t bytes);
   void read(size_t bytes, std::optional<uint8_t> fill);
   bool icmp(uint16_t mss, Seq relative);
+  bool unreachable(bool hard, Seq relative);
   void release();
   template <typename Act>
   void act(Act&& what) {

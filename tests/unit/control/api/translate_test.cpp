@@ -380,8 +380,7 @@ ports: [{port: 70000, protocol: ICMP}]
 )",
       {"endpoints[0].addresses: 10.0.0.1 is not IPv6", "endpoints[1].addresses[0]: ", "ports[0].port: 70000",
        "ports[0].protocol: \"ICMP\" is not one of"});
-  expect_faults(
-      ours("ServicePolicy", R"(
+  expect_faults(ours("ServicePolicy", R"(
   targetRef: {kind: Pod, name: web}
   mode: snat
   balancing: random
@@ -391,10 +390,11 @@ ports: [{port: 70000, protocol: ICMP}]
   noEndpoint: none
   healthCheck: {interval: 10, udp: {send: "\\q"}}
 )"),
-      {"spec.targetRef.kind: \"Pod\" is not one of Service, ServiceSubset", "spec.mode: \"snat\" is not one of nat, fullnat, dsr, ipip",
-       "spec.balancing: ", "spec.weights[1].address: 10.0.0.1 is given twice", "spec.weights[2].weight: 70000",
-       "spec.sourcePool[0]: ", "spec.onEndpointDown: ", "spec.noEndpoint: ", "spec.healthCheck.interval: ",
-       "spec.healthCheck.udp.send: "});
+                {"spec.targetRef.kind: \"Pod\" is not one of Service, ServiceSubset",
+                 "spec.mode: \"snat\" is not one of nat, fullnat, dsr, ipip",
+                 "spec.balancing: ", "spec.weights[1].address: 10.0.0.1 is given twice",
+                 "spec.weights[2].weight: 70000", "spec.sourcePool[0]: ", "spec.onEndpointDown: ", "spec.noEndpoint: ",
+                 "spec.healthCheck.interval: ", "spec.healthCheck.udp.send: "});
   expect_faults(ours("ServicePolicy", "  targetRef: {kind: Service, name: web}\n  healthCheck: {port: 70000}\n"),
                 {"spec.healthCheck: want one of tcp, udp, icmp, http", "spec.healthCheck.port: 70000"});
 }

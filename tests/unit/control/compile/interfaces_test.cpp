@@ -213,7 +213,7 @@ TEST(CompileSettings, FromTheNode) {
   node.fragment_datagrams = 8;
   node.tcp_pacing = false;
   Compiler compiler({}, 2'000'000'000);
-  const auto g = compiler.compile(with_node(node), kPorts, {}, 9, true).generation;
+  const auto g = compiler.compile(with_node(node), kPorts, {}, 9, {true, 77}).generation;
   ASSERT_TRUE(g);
   EXPECT_EQ(g->number, 9u);
   EXPECT_EQ(g->settings.timeouts.tcp_established, 1234u);
@@ -224,6 +224,7 @@ TEST(CompileSettings, FromTheNode) {
   EXPECT_EQ(g->settings.fragment_datagrams, 8u);
   EXPECT_TRUE(g->settings.poll);
   EXPECT_TRUE(g->settings.draining);
+  EXPECT_EQ(g->settings.drain_until, 77u);
   EXPECT_FALSE(g->settings.tcp_pacing);
 }
 

@@ -29,7 +29,7 @@ struct Bench {
   bool retire = true;  // workers leave the generation before at once
 
   std::shared_ptr<const flow::Generation> operator()(const model::State& state) {
-    Compiled compiled = compiler.compile(state, ports, health, ++number, false, peers, sessions);
+    Compiled compiled = compiler.compile(state, ports, health, ++number, {}, peers, sessions);
     last_errors = model::lines(compiled.errors);
     if (!compiled.generation) return nullptr;
     compiler.accept();
@@ -37,7 +37,7 @@ struct Bench {
     return compiled.generation;
   }
   std::string errors_of(const model::State& state) {
-    return model::lines(compiler.compile(state, ports, health, number + 1, false, peers, sessions).errors);
+    return model::lines(compiler.compile(state, ports, health, number + 1, {}, peers, sessions).errors);
   }
   std::string last_errors;
 };

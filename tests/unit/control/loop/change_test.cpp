@@ -298,6 +298,29 @@ TEST_F(ChangeTest, DrainingIsAGenerationNotARevision) {
   EXPECT_FALSE(loop_->generation()->settings.draining);
   dataplane_->counters_of(1).flows.set(17);
   EXPECT_EQ(loop_->tracked_flows(), 17u);
+  dataplane_->clients = 3;
+  EXPECT_EQ(loop_->client_connections(), 3u);
+}
+
+// The Node's drainTimeout counts from the drain's begin, whatever is changed meanwhile.
+TEST_F(ChangeTest, ADrainHasADeadlineForConnections) {
+  ASSERT_TRUE(boot().ok());
+  model::Node node = sample_node();
+  apply_ok({node});
+  const base::Nanos before = base::monotonic_now();
+  ASSERT_TRUE(loop_->drain(true).ok());
+  const base::Nanos until = loop_->generation()->settings.drain_until;
+  EXPECT_GE(until, before + node.drain_seconds * base::kNanosPerSecond);
+  EXPECT_LE(until, base::monotonic_now() + node.drain_seconds * base::kNanosPerSecond);
+  node.drain_seconds = 1000;
+  apply_ok({node});
+  EXPECT_EQ(loop_->generation()->settings.drain_until, until);
+  ASSERT_TRUE(loop_->drain(false).ok());
+  EXPECT_EQ(loop_->generation()->settings.drain_until, 0u);
+  node.drain_seconds = 0;
+  apply_ok({node});
+  ASSERT_TRUE(loop_->drain(true).ok());
+  EXPECT_EQ(loop_->generation()->settings.drain_until, 0u);
 }
 
 }  // namespace

@@ -185,6 +185,7 @@ class FakeDataplane : public Dataplane {
   PortCounters port_counters(uint16_t) const override { return {}; }
   const flow::WorkerCounters& counters(unsigned worker) const override { return *counters_[worker]; }
   flow::WorkerCounters& counters_of(unsigned worker) { return *counters_[worker]; }
+  uint64_t client_connections() const override { return clients; }
   unsigned owner_of(const flow::FlowKey& key) const override { return key.src_port % workers_; }
   bool submit(unsigned worker, flow::Command* command) override {
     const std::lock_guard lock(mutex_);
@@ -216,6 +217,8 @@ class FakeDataplane : public Dataplane {
   base::Result<Explanation> explain(flow::InterfaceId, std::span<const uint8_t>) override {
     return base::Error{"the fake explains nothing"};
   }
+
+  uint64_t clients = 0;  // what client_connections() says
 
  private:
   void run(unsigned id) {

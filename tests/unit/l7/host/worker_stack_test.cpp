@@ -209,6 +209,36 @@ TEST(WorkerStack, AnErrorThatQuotesWhatIsNotInFlightChangesNothing) {
   EXPECT_TRUE(std::any_of(out.begin(), out.end(), [](const Out& each) { return each.frame.size() > 1400; }));
 }
 
+// RFC 1122 4.2.3.9: who asks an endpoint whose host or router refuses hears of it at once, and not when the time to
+// connect is over. Codes that may pass by change nothing.
+TEST(WorkerStack, AnErrorOfIcmpEndsAnOpening) {
+  for (const auto& [code, ends] :
+       {std::pair<uint8_t, bool>{0, false}, {1, false}, {2, true}, {3, true}, {9, true}, {13, true}}) {
+    Gateway g;
+    const uint32_t next = g.connect();
+    const auto out = g.say(kAck | kPush, 1001, next, "GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    const auto asked = std::find_if(out.begin(), out.end(), [](const Out& each) { return each.port == 1; });
+    ASSERT_NE(asked, out.end());
+    std::vector<uint8_t> error(600);
+    wire::IcmpErrorPacket packet;
+    packet.link = to_gateway(1);
+    packet.src = ip("10.0.1.254");
+    packet.type = wire::kIcmpUnreachable;
+    packet.code = code;
+    packet.original = base::Bytes(asked->frame).subspan(14);
+    error.resize(wire::build_icmp_error(error, packet));
+    g.world.arrive(1, error);
+    const auto after = g.world.take();
+    const bool answered = std::any_of(after.begin(), after.end(), [](const Out& each) {
+      constexpr std::string_view kSaid = "HTTP/1.1 503 ";
+      return each.port == 0 &&
+             std::search(each.frame.begin(), each.frame.end(), kSaid.begin(), kSaid.end()) != each.frame.end();
+    });
+    EXPECT_EQ(answered, ends) << unsigned{code};
+    EXPECT_EQ(g.stack().shared().counted(ends ? tcp::Count::kUnreachableEnded : tcp::Count::kUnreachableNoted), 1u);
+  }
+}
+
 // What a device is to cut leaves as one packet, with all that the device has to know (rte_mbuf.h).
 TEST(WorkerStack, ADeviceThatCutsGetsTheWholeSegment) {
   Gateway g;

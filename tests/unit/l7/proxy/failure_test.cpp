@@ -47,8 +47,12 @@ TEST(Failure, NoConnection) {
   rig.net.outcomes = {FakeNet::Connect::kRefuses};
   EXPECT_EQ(ask(rig, client), (Got{503, "UF"}));
   rig.net.outcomes = {FakeNet::Connect::kNoPort};
-  EXPECT_EQ(ask(rig, client), (Got{503, "UF"}));
-  EXPECT_EQ(rig.proxy.counters().of(Count::upstreams_exhausted), 1u);
+  EXPECT_EQ(ask(rig, client), (Got{503, "OM"}));
+  EXPECT_EQ(rig.proxy.counters().of(Count::ports_exhausted), 1u);
+  rig.net.outcomes = {FakeNet::Connect::kNoRoom};
+  EXPECT_EQ(ask(rig, client), (Got{503, "OM"}));
+  EXPECT_EQ(rig.proxy.counters().of(Count::ports_exhausted), 1u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::upstreams_exhausted), 2u);
   rig.net.outcomes = {FakeNet::Connect::kHangs};
   rig.send(client, get("/"));
   rig.pass(4999 * kMs);

@@ -13,7 +13,7 @@ namespace penstock::proxy {
 
 class FakeNet {
  public:
-  enum class Connect : uint8_t { kAccepts, kRefuses, kHangs, kNoPort };
+  enum class Connect : uint8_t { kAccepts, kRefuses, kHangs, kNoPort, kNoRoom };
 
   struct Connection {
     std::string in;  // what the peer sent
@@ -75,6 +75,7 @@ class FakeNet {
   }
   void abort(uint32_t id) { all_[id].aborted = true; }
   bool peer_finished(uint32_t id) const { return all_[id].peer_finished; }
+  void widen(uint32_t id) { all_[id].window = std::max(all_[id].window, wide_window); }
   void touch(uint32_t id) { misuse |= all_[id].released; }
   void release(uint32_t id) {
     misuse |= all_[id].released;
@@ -83,7 +84,8 @@ class FakeNet {
   }
   uint32_t connect(const config::Endpoint& endpoint, base::Nanos) {
     const Connect how = endpoint.slot < outcomes.size() ? outcomes[endpoint.slot] : Connect::kAccepts;
-    if (how == Connect::kNoPort) return kNone;
+    if (how == Connect::kNoPort) return proxy::kNoPort;
+    if (how == Connect::kNoRoom) return kNone;
     const uint32_t id = open();
     all_[id].upstream = true;
     all_[id].endpoint = endpoint;
@@ -152,6 +154,7 @@ class FakeNet {
   std::vector<Happened> happened;
   std::vector<uint32_t> connects;  // in order
   size_t window = 256 * 1024;      // of connections that are opened from now on
+  size_t wide_window = 0;          // of those that are widened, if it is more
   size_t piece_bytes = 2048;
   size_t written_most = 0;  // the most that any connection held unsent
   size_t released = 0;

@@ -98,7 +98,7 @@ TEST(Lifecycle, ADrainLetsRequestsEndAndCutsWhatDoesNot) {
   const uint32_t to = rig.backend();
   rig.send(hangs, get("/"));
   rig.proxy.drain(rig.now + 1000 * kMs, rig.now);
-  EXPECT_TRUE(rig.net.at(idle).closed);
+  EXPECT_FALSE(rig.net.at(idle).closed);
   rig.send(to, answer(200, "bye"));
   EXPECT_TRUE(has(rig.take(ends), "connection: close\r\n"));
   EXPECT_TRUE(rig.over(ends));
@@ -111,6 +111,43 @@ TEST(Lifecycle, ADrainLetsRequestsEndAndCutsWhatDoesNot) {
   const uint32_t again = rig.client();
   rig.exchange(again, get("/"), answer(200, ""));
   EXPECT_FALSE(rig.over(again));
+}
+
+// Who asks again before half of the time is over is answered, and told that the connection ends.
+TEST(Lifecycle, ADrainClosesIdleConnectionsLateAndNotAllAtOnce) {
+  Rig rig;
+  std::vector<uint32_t> idle;
+  for (int i = 0; i < 20; ++i) idle.push_back(rig.client());
+  for (const uint32_t each : idle) rig.exchange(each, get("/"), answer(200, ""));
+  rig.proxy.drain(rig.now + 1000 * kMs, rig.now);
+  rig.pass(499 * kMs);
+  EXPECT_EQ(rig.proxy.clients(), 20u);
+  const std::string last = rig.exchange(idle[0], get("/"), answer(200, "last"));
+  EXPECT_EQ(body_of(last), "last");
+  EXPECT_TRUE(has(last, "connection: close\r\n"));
+  EXPECT_TRUE(rig.over(idle[0]));
+  rig.pass(250 * kMs);
+  EXPECT_GT(rig.proxy.clients(), 0u);
+  EXPECT_LT(rig.proxy.clients(), 19u);
+  rig.pass(252 * kMs);
+  EXPECT_EQ(rig.proxy.clients(), 0u);
+  for (const uint32_t each : idle) EXPECT_TRUE(rig.net.at(each).closed && !rig.net.at(each).aborted);
+  EXPECT_EQ(rig.proxy.counters().of(Count::drains_cut), 0u);
+}
+
+// Without a deadline, idle connections end by their own time.
+TEST(Lifecycle, ADrainWithoutDeadlineClosesNobody) {
+  ConfigBuilder builder;
+  builder.http().timeouts.idle = 60'000 * kMs;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  Rig rig(builder.build());
+  const uint32_t idle = rig.client();
+  rig.exchange(idle, get("/"), answer(200, ""));
+  rig.proxy.drain(~base::Nanos{0}, rig.now);
+  rig.pass(59'000 * kMs);
+  EXPECT_FALSE(rig.over(idle));
+  rig.pass(2'000 * kMs);
+  EXPECT_TRUE(rig.over(idle));
 }
 
 }  // namespace

@@ -220,12 +220,12 @@ TEST_F(Resilience, ATryMayTakeSoLong) {
 
 // A first try that takes 100 ms is set aside.
 struct Hedging : Resilience {
-  Rig& begin(config::ClusterLimits limits = {}) {
+  Rig& begin(config::ClusterLimits limits = {}, const std::string& request = get("/")) {
     config::RetryRules rules{
         .attempts = 1, .backoff = 0, .on = config::kOnReset, .try_timeout = 100 * kMs, .hedge = true};
     Rig& rig = make(2, retrying(rules), {}, {}, limits);
     client = rig.client();
-    rig.send(client, get("/"));
+    rig.send(client, request);
     first = rig.backend();
     rig.pass(101 * kMs);
     second = rig.backend();
@@ -254,6 +254,32 @@ TEST_F(Hedging, TheFirstIsFasterAfterAll) {
   rig.send(client, get("/"));  // by the connection that answered
   rig.send(first, answer(200, "again"));
   EXPECT_EQ(body_of(rig.take(client)), "again");
+}
+
+// Content that the second try has got in part only, when the first is heard after all.
+TEST_F(Hedging, WithContent) {
+  const std::string content(3000, 'x');
+  const std::string request = "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n" + content;
+  Rig& rig = begin({}, request);
+  EXPECT_EQ(body_of(rig.take(first)), content);
+  EXPECT_EQ(body_of(rig.take(second)), content);
+  rig.send(second, answer(200, "second"));
+  EXPECT_EQ(body_of(rig.take(client)), "second");
+  EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+
+  const uint32_t kept = second;
+  rig.send(client, request);
+  first = rig.net.at(kept).out.empty() ? rig.backend() : kept;
+  EXPECT_EQ(body_of(rig.take(first)), content);
+  rig.net.window = rig.net.at(kept).window = 1000;
+  rig.pass(101 * kMs);
+  second = first == kept ? rig.backend() : kept;
+  ASSERT_NE(second, first);
+  rig.send(first, answer(200, "first"));
+  EXPECT_EQ(body_of(rig.take(client)), "first");
+  EXPECT_TRUE(rig.over(second));
+  EXPECT_EQ(body_of(rig.exchange(client, get("/"), answer(200, ""))), "");
+  rig.expect_no_leak();
 }
 
 TEST_F(Hedging, WhoHasBegunIsNotLeftForTheOther) {
@@ -328,12 +354,40 @@ TEST_F(Resilience, RetryAfterIsWaitedForWithinBounds) {
     begin(after);
     EXPECT_EQ(status_of(rig.take(client)), 503) << after;
   }
-  for (const std::string after : {"Wed, 21 Oct 2026 07:28:00 GMT", "-5", "2x"}) {  // no number: the back-off
+  // No number, and nobody knows the time of the day: the back-off.
+  for (const std::string after : {"Wed, 21 Oct 2026 07:28:00 GMT", "-5", "2x"}) {
     begin(after);
     EXPECT_EQ(rig.take(client), "") << after;
     rig.pass(16 * kMs);
     rig.send(asked(rig), answer(200, "ok"));
     EXPECT_EQ(body_of(rig.take(client)), "ok") << after;
+  }
+}
+
+TEST_F(Resilience, RetryAfterMayBeADate) {
+  builder.config().session_keys.clock = std::make_shared<const std::atomic<uint32_t>>(784111777);
+  Rig& rig = make(1, retrying({.attempts = 1, .backoff = 0, .codes = {503}, .max_retry_after = 3 * kNanosPerSecond}));
+  const uint32_t client = rig.client();
+  const auto begin = [&](const std::string& after) {
+    rig.send(client, get("/"));
+    rig.send(asked(rig), answer(503, "busy", "Retry-After: " + after + "\r\n"));
+  };
+  begin("Sun, 06 Nov 1994 08:49:39 GMT");
+  const size_t before = rig.net.connects.size();
+  rig.pass(1999 * kMs);
+  EXPECT_EQ(rig.net.connects.size(), before);
+  rig.pass(2 * kMs);
+  rig.send(asked(rig), answer(200, "in time"));
+  EXPECT_EQ(body_of(rig.take(client)), "in time");
+  for (const std::string after : {"Sun, 06 Nov 1994 08:49:41 GMT", "Fri, 31 Dec 9999 23:59:59 GMT"}) {
+    begin(after);
+    EXPECT_EQ(status_of(rig.take(client)), 503) << after;
+  }
+  for (const std::string after : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:36 GMT", "Sun, 06 Nov"}) {
+    begin(after);
+    rig.pass(kMs);
+    rig.send(asked(rig), answer(200, "at once"));
+    EXPECT_EQ(body_of(rig.take(client)), "at once") << after;
   }
 }
 
@@ -352,31 +406,6 @@ TEST_F(Resilience, ABudgetBoundsRetries) {
   EXPECT_EQ(count(Count::retries), 20u);
   EXPECT_EQ(count(Count::retries_over_budget), 80u);
   EXPECT_EQ(rig.proxy.counters().of(kOverflow), 80u);
-}
-
-TEST(RetryBudgets, TheLeastIsAlwaysAllowedAndTheShareIsOfTheLastInterval) {
-  RetryBudgets budgets(small_limits());
-  config::RetryBudget budget{
-      .percent = 50, .interval = 10 * kNanosPerSecond, .least = 2, .least_interval = kNanosPerSecond};
-  base::Nanos now = 100 * kNanosPerSecond;
-  EXPECT_TRUE(budgets.spend(3, budget, now));
-  EXPECT_TRUE(budgets.spend(3, budget, now));
-  EXPECT_FALSE(budgets.spend(3, budget, now));
-  now += kNanosPerSecond / 2;
-  EXPECT_TRUE(budgets.spend(3, budget, now));
-  EXPECT_FALSE(budgets.spend(3, budget, now));
-  budget.least = 0;
-  for (int i = 0; i < 20; ++i) budgets.note_request(3, budget, now);
-  int spent = 0;
-  while (budgets.spend(3, budget, now)) ++spent;
-  EXPECT_EQ(spent, 7);          // ten of twenty, less the three above
-  now += 14 * kNanosPerSecond;  // half of that interval counts
-  EXPECT_FALSE(budgets.spend(3, budget, now));
-  for (int i = 0; i < 10; ++i) budgets.note_request(3, budget, now);
-  spent = 0;
-  while (budgets.spend(3, budget, now)) ++spent;
-  EXPECT_EQ(spent, 5);
-  EXPECT_FALSE(budgets.spend(3, budget, now + 100 * kNanosPerSecond));
 }
 
 TEST_F(Resilience, TheLongestTimeEndsWhateverMoves) {

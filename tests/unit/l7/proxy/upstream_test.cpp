@@ -244,13 +244,116 @@ TEST_F(Retries, ResetsOnlyOfIdempotentRequests) {
   EXPECT_EQ(rig.net.connects.size(), before);
 }
 
-TEST_F(Retries, NeverWithContentThatIsGone) {
-  Rig& rig = make({.attempts = 3, .backoff = 0, .codes = {500}});
+std::string put(const std::string& content, const std::string& method = "PUT") {
+  return method + " / HTTP/1.1\r\nHost: a\r\nContent-Length: " + std::to_string(content.size()) + "\r\n\r\n" + content;
+}
+
+// By an answer, a reset, and the time of a try; with a length and in chunks; and the connection serves on.
+TEST_F(Retries, ContentIsSentAgain) {
+  for (const char* request : {"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabcdef",
+                              "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: x\r\n\r\n"
+                              "6\r\nabcdef\r\n0\r\nx: y\r\n\r\n",
+                              "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"})
+    for (int how = 0; how < 3; ++how) {
+      ConfigBuilder builder;
+      config::Action action = ConfigBuilder::to(builder.cluster(2));
+      action.retry = {.attempts = 1, .backoff = 0, .codes = {503}};
+      action.timeouts = {.request = 0, .backend = 100 * kMs};
+      builder.route("/", builder.action(action));
+      Rig rig(builder.build());
+      const uint32_t client = rig.client();
+      rig.send(client, request);
+      const uint32_t first = rig.backend();
+      const std::string asked = rig.take(first);
+      if (how == 0) rig.send(first, answer(503, "busy"));
+      if (how == 1) rig.reset(first);
+      if (how == 2) rig.pass(101 * kMs);
+      ASSERT_NE(rig.backend(), first) << request;
+      EXPECT_EQ(rig.take(rig.backend()), asked);
+      rig.send(rig.backend(), answer(200, "saved"));
+      EXPECT_EQ(body_of(rig.take(client)), "saved");
+      EXPECT_EQ(rig.record().tries, 2);
+      EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+      EXPECT_EQ(body_of(rig.exchange(client, get("/"), answer(200, "next"))), "next");
+      rig.expect_no_leak();
+    }
+}
+
+TEST_F(Retries, ContentThatStillComesFollowsWhatIsKept) {
+  Rig& rig = make({.attempts = 2, .backoff = 0});
   const uint32_t client = rig.client();
-  rig.send(client, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc");
-  rig.send(rig.backend(), answer(500, "no"));
-  EXPECT_EQ(status_of(rig.take(client)), 500);
-  EXPECT_EQ(rig.net.connects.size(), 1u);
+  rig.send(client, "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nabc");
+  EXPECT_EQ(body_of(rig.take(rig.backend())), "abc");
+  rig.reset(rig.backend());
+  EXPECT_EQ(body_of(rig.take(rig.backend())), "abc");
+  rig.send(client, "def");
+  EXPECT_EQ(rig.take(rig.backend()), "def");
+  rig.reset(rig.backend());
+  rig.send(client, "ghi");
+  EXPECT_EQ(body_of(rig.take(rig.backend())), "abcdefghi");
+  rig.send(rig.backend(), answer(200, "ok"));
+  EXPECT_EQ(body_of(rig.take(client)), "ok");
+  EXPECT_EQ(rig.record().bytes_received, 9u);
+}
+
+// The endpoint's window is smaller than what is kept: it goes out piece by piece.
+TEST_F(Retries, ContentIsSentAgainAsThereIsRoom) {
+  Rig& rig = make({.attempts = 1, .backoff = 0});
+  const std::string content(kReplayBytes, 'x');
+  const uint32_t client = rig.client();
+  rig.net.window = 1000;
+  rig.send(client, put(content));
+  std::string got;
+  const auto take_all = [&](uint32_t from) {
+    for (std::string more = rig.take(from); !more.empty(); more = rig.take(from)) got += more;
+  };
+  take_all(rig.backend());
+  EXPECT_EQ(body_of(got), content);
+  got.clear();
+  rig.reset(rig.backend());
+  take_all(rig.backend());
+  EXPECT_EQ(body_of(got), content);
+  rig.send(rig.backend(), answer(200, "ok"));
+  EXPECT_EQ(body_of(rig.take(client)), "ok");
+}
+
+TEST_F(Retries, NeverWithContentThatIsGoneOrMayNotBeSentTwice) {
+  Rig& rig = make({.attempts = 3, .backoff = 0, .codes = {500}});
+  const std::string much(kReplayBytes + 1, 'x');
+  const std::string chunked =
+      "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n" + much + "\r\n0\r\n\r\n";
+  for (const std::string& request : {put(much), chunked, put("abc", "POST")}) {
+    const uint32_t client = rig.client();
+    const size_t before = rig.net.connects.size() + 1;
+    rig.send(client, request);
+    ASSERT_EQ(rig.net.connects.size(), before);
+    rig.take(rig.backend());
+    rig.send(rig.backend(), answer(500, "no"));
+    EXPECT_EQ(status_of(rig.take(client)), 500);
+    rig.reset(rig.backend());
+    EXPECT_EQ(rig.net.connects.size(), before);
+    EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+  }
+}
+
+// Half of the buffers are kept for inspections.
+TEST_F(Retries, ContentIsNotKeptWhenBuffersAreFew) {
+  ConfigBuilder builder;
+  config::Action action = ConfigBuilder::to(builder.cluster(2));
+  action.retry = {.attempts = 1, .backoff = 0};
+  builder.route("/", builder.action(action));
+  Limits limits = small_limits();
+  limits.held_bodies = 2;
+  Rig rig(builder.build(), limits);
+  const uint32_t one = rig.client(), two = rig.client();
+  rig.send(one, put("one"));
+  const uint32_t first = rig.backend();
+  rig.send(two, put("two"));
+  EXPECT_EQ(rig.proxy.held_bodies(), 1u);
+  rig.reset(rig.backend());
+  EXPECT_EQ(status_of(rig.take(two)), 503);
+  rig.reset(first);
+  EXPECT_EQ(body_of(rig.take(rig.backend())), "one");
 }
 
 TEST_F(Retries, ATryThatTakesTooLong) {
