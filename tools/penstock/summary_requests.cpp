@@ -128,6 +128,8 @@ std::string summary(const v1alpha1::ListenerPolicy& policy) {
   if (spec.has_timeouts()) what.emplace_back("timeouts");
   if (spec.has_requests_per_connection()) what.emplace_back("requests per connection");
   if (spec.has_forwarding()) what.emplace_back("forwarding fields");
+  if (spec.has_path()) what.emplace_back("paths");
+  if (spec.has_limits()) what.emplace_back("limits");
   if (spec.local_replies_size() != 0) what.push_back(counted(spec.local_replies_size(), "local answer"));
   return "Gateway " + section_text(spec.target_ref().name(), spec.target_ref().section_name()) +
          (what.empty() ? "" : ": " + joined(what, static_cast<int>(what.size())));
