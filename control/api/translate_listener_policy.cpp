@@ -9,6 +9,9 @@ constexpr Choice<http::Chain> kChains[] = {{"Replace", http::Chain::kReplace},
                                            {"Append", http::Chain::kAppend},
                                            {"Pass", http::Chain::kPass},
                                            {"Remove", http::Chain::kRemove}};
+constexpr Choice<http::EscapedSlash> kEscapedSlashes[] = {{"KeepUnchanged", http::EscapedSlash::kKeep},
+                                                          {"RejectRequest", http::EscapedSlash::kReject},
+                                                          {"UnescapeAndForward", http::EscapedSlash::kDecode}};
 constexpr base::Nanos kMillisecond = 1'000'000;
 
 void read_time(const Path& path, const std::string& text, base::Nanos& out, Fields& fields) {
@@ -60,18 +63,42 @@ void read_forwarding(const v1alpha1::Forwarding& message, const Path& path, http
   if (message.has_keep_request_id()) out.keep_request_id = message.keep_request_id();
 }
 
-const char* name_of(http::Chain chain) {
-  for (const auto& each : kChains)
-    if (each.value == chain) return each.name;
-  return "";
-}
-
 void write_forwarding(const http::ForwardingPolicy& forwarding, v1alpha1::Forwarding& message) {
   const http::ForwardingPolicy defaults;
   if (forwarding.trusted_hops != 0) message.set_trusted_hops(forwarding.trusted_hops);
-  if (forwarding.x_forwarded != default_chain(forwarding)) message.set_x_forwarded(name_of(forwarding.x_forwarded));
-  if (forwarding.forwarded != defaults.forwarded) message.set_forwarded(name_of(forwarding.forwarded));
+  if (forwarding.x_forwarded != default_chain(forwarding))
+    message.set_x_forwarded(name_of(forwarding.x_forwarded, kChains));
+  if (forwarding.forwarded != defaults.forwarded) message.set_forwarded(name_of(forwarding.forwarded, kChains));
   if (!forwarding.keep_request_id) message.set_keep_request_id(false);
+}
+
+void read_path(const v1alpha1::ListenerPath& message, const Path& path, http::PathPolicy& out, Fields& fields) {
+  if (message.has_escaped_slashes_action())
+    fields.choice({&path, "escapedSlashesAction"}, message.escaped_slashes_action(), kEscapedSlashes,
+                  out.escaped_slash);
+  if (message.has_merge_slashes()) out.merge_slashes = message.merge_slashes();
+}
+
+void write_path(const http::PathPolicy& policy, v1alpha1::ListenerPath& message) {
+  const http::PathPolicy defaults;
+  if (policy.escaped_slash != defaults.escaped_slash)
+    message.set_escaped_slashes_action(name_of(policy.escaped_slash, kEscapedSlashes));
+  if (policy.merge_slashes != defaults.merge_slashes) message.set_merge_slashes(policy.merge_slashes);
+}
+
+void read_limits(const v1alpha1::ListenerLimits& message, http::HeadLimits& out) {
+  if (message.has_target_bytes()) out.target_bytes = message.target_bytes();
+  if (message.has_header_bytes()) out.field_bytes = message.header_bytes();
+  if (message.has_header_count()) out.field_count = message.header_count();
+  if (message.has_body_bytes()) out.body_bytes = message.body_bytes();
+}
+
+void write_limits(const http::HeadLimits& limits, v1alpha1::ListenerLimits& message) {
+  const http::HeadLimits defaults;
+  if (limits.target_bytes != defaults.target_bytes) message.set_target_bytes(limits.target_bytes);
+  if (limits.field_bytes != defaults.field_bytes) message.set_header_bytes(limits.field_bytes);
+  if (limits.field_count != defaults.field_count) message.set_header_count(limits.field_count);
+  if (limits.body_bytes != defaults.body_bytes) message.set_body_bytes(limits.body_bytes);
 }
 
 void write_timeouts(const config::ListenerTimeouts& timeouts, v1alpha1::ListenerTimeouts& message) {
@@ -96,6 +123,8 @@ void to_model(const v1alpha1::ListenerPolicy& message, model::ListenerPolicy& ob
   if (timeouts.has_stream()) read_time({&times, "stream"}, timeouts.stream(), object.timeouts.stream, fields);
   if (spec.has_requests_per_connection()) object.requests_per_connection = spec.requests_per_connection();
   read_forwarding(spec.forwarding(), {&path, "forwarding"}, object.forwarding, fields);
+  read_path(spec.path(), {&path, "path"}, object.path, fields);
+  read_limits(spec.limits(), object.limits);
   for (int i = 0; i < spec.local_replies_size(); ++i) {
     const Path at{&path, "localReplies", i};
     model::LocalReply& reply = object.replies.emplace_back();
@@ -123,6 +152,8 @@ void to_message(const model::ListenerPolicy& object, v1alpha1::ListenerPolicy& m
   if (object.timeouts != config::ListenerTimeouts{}) write_timeouts(object.timeouts, *spec.mutable_timeouts());
   if (object.requests_per_connection != 0) spec.set_requests_per_connection(object.requests_per_connection);
   if (object.forwarding != http::ForwardingPolicy{}) write_forwarding(object.forwarding, *spec.mutable_forwarding());
+  if (object.path != http::PathPolicy{}) write_path(object.path, *spec.mutable_path());
+  if (object.limits != http::HeadLimits{}) write_limits(object.limits, *spec.mutable_limits());
   for (const model::LocalReply& each : object.replies) {
     v1alpha1::LocalReply& reply = *spec.add_local_replies();
     for (const uint16_t status : each.statuses) reply.add_statuses(status);

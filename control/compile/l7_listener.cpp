@@ -33,6 +33,8 @@ void put_policy(const std::shared_ptr<const model::ListenerPolicy>& policy, std:
   out.timeouts = policy->timeouts;
   out.requests_per_connection = policy->requests_per_connection;
   out.forwarding = policy->forwarding;
+  out.path = policy->path;
+  out.limits = policy->limits;
   if (policy->proxy_protocol) out.proxies = policy->proxies;
   if (policy->proxy_protocol && policy->proxies.empty())
     out.proxies = {{base::IpAddress::v4(0), 0}, {base::IpAddress{}, 0}};  // everybody, of both families

@@ -22,6 +22,8 @@ constexpr size_t kMaxReplyStatuses = 32;
 constexpr size_t kMaxPolicyPrefixes = 64;
 constexpr size_t kMaxAnswerBytes = 65536;
 constexpr uint32_t kMaxRetryAfterSeconds = 86400;
+constexpr uint32_t kMinTargetBytes = 64;
+constexpr uint32_t kMinFieldBytes = 1024;
 
 struct LocalReply {
   std::vector<uint16_t> statuses;
@@ -44,6 +46,8 @@ struct ListenerPolicy {
   config::ListenerTimeouts timeouts;
   uint32_t requests_per_connection = 0;
   http::ForwardingPolicy forwarding;
+  http::PathPolicy path;
+  http::HeadLimits limits;
   std::vector<LocalReply> replies;
   std::optional<Maintenance> maintenance;
   bool operator==(const ListenerPolicy&) const = default;

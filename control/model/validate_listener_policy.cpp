@@ -43,6 +43,14 @@ void validate_timeouts(const config::ListenerTimeouts& timeouts, ObjectFaults& f
     validate_time(timeouts.stream, kSecond, 24 * kHour, at + ".stream", "1s to 24h, or 0s", faults);
 }
 
+void validate_limits(const http::HeadLimits& limits, ObjectFaults& faults) {
+  const std::string at = "spec.limits.";
+  want_range(faults, at + "targetBytes", limits.target_bytes, kMinTargetBytes, http::kDefaultTargetBytes);
+  want_range(faults, at + "headerBytes", limits.field_bytes, kMinFieldBytes, http::kDefaultFieldBytes);
+  want_range(faults, at + "headerCount", limits.field_count, 1, http::kMaxFieldCount);
+  want_range(faults, at + "bodyBytes", limits.body_bytes, 0, http::kDefaultBodyBytes);
+}
+
 void validate_replies(const std::vector<LocalReply>& replies, ObjectFaults& faults) {
   if (replies.size() > kMaxLocalReplies)
     return faults.add("spec.localReplies",
@@ -75,6 +83,7 @@ void validate_policy(const ListenerPolicy& policy, const State& state, Faults& a
   validate_prefixes_of(policy.proxies, "spec.proxyProtocol.sources", faults);
   validate_timeouts(policy.timeouts, faults);
   want_range(faults, "spec.forwarding.trustedHops", policy.forwarding.trusted_hops, 0, http::kMaxTrustedHops);
+  validate_limits(policy.limits, faults);
   validate_replies(policy.replies, faults);
   if (!policy.maintenance) return;
   validate_answer(policy.maintenance->answer, "spec.maintenance", faults);

@@ -13,6 +13,8 @@
 #include "base/address.h"
 #include "base/time.h"
 #include "l7/http/forwarding.h"
+#include "l7/http/limits.h"
+#include "l7/http/path.h"
 
 namespace penstock::config {
 
@@ -61,7 +63,9 @@ struct Listener {
   ListenerTimeouts timeouts;
   uint32_t requests_per_connection = 0;  // 0: no limit; the last answer says Connection: close
   http::ForwardingPolicy forwarding;     // `via` names a text that outlives every generation
-  std::vector<base::Prefix> proxies;     // whose connections begin with a header of the PROXY protocol
+  http::PathPolicy path;
+  http::HeadLimits limits;            // of requests; none above its default but field_count
+  std::vector<base::Prefix> proxies;  // whose connections begin with a header of the PROXY protocol
   std::vector<OwnAnswer> own_answers;
   std::optional<Maintenance> maintenance;
 };

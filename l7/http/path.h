@@ -28,6 +28,7 @@ enum class EscapedSlash : uint8_t { kKeep, kReject, kDecode };
 struct PathPolicy {
   bool merge_slashes = false;
   EscapedSlash escaped_slash = EscapedSlash::kKeep;
+  bool operator==(const PathPolicy&) const = default;
 };
 
 // `path` begins with "/". `out` has room for path.size() bytes: elsewhere, or where the path is. The result is `path`

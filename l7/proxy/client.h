@@ -129,8 +129,8 @@ template <Net N>
 bool Proxy<N>::begin_exchange(uint32_t index) {
   DownstreamSession& client = clients_.at(index);
   uint32_t message = kNone;
-  if (!client.tcp) message = messages_.take(limits_.codec.head);
-  if (!client.tcp && message == kNone && evict_head()) message = messages_.take(limits_.codec.head);
+  if (!client.tcp) message = messages_.take(limits_.room);
+  if (!client.tcp && message == kNone && evict_head()) message = messages_.take(limits_.room);
   if (!client.tcp && message == kNone) {
     counters_.count(Count::messages_exhausted);
     return false;
@@ -156,7 +156,8 @@ bool Proxy<N>::begin_exchange(uint32_t index) {
   x.stream_timeout = timeouts.stream;
   if (!client.tcp && timeouts.header != 0) x.header_until = now_ + timeouts.header;
   if (message != kNone) {
-    x.down.begin(messages_.at(message).request);
+    const h1::Limits limits = listener != nullptr ? h1::Limits{listener->limits, listener->path} : h1::Limits{};
+    x.down.begin(messages_.at(message).request, limits);
     enter_heads(x);
   }
   return true;

@@ -30,9 +30,15 @@ struct DownstreamSession {
 
 class DownstreamStream {
  public:
-  explicit DownstreamStream(const h1::Limits& limits) : parser_(limits) {}
+  DownstreamStream() : parser_(limits_) {}
+  DownstreamStream(const DownstreamStream&) = delete;
+  DownstreamStream& operator=(const DownstreamStream&) = delete;
 
-  void begin(http::RequestHead& head) { parser_.begin(head); }
+  // A listener that changes or goes leaves the request its limits.
+  void begin(http::RequestHead& head, const h1::Limits& limits) {
+    limits_ = limits;
+    parser_.begin(head);
+  }
 
   template <Net N>
   h1::Step next(N& net, uint32_t id, size_t room, bool dead, base::Nanos now) {
@@ -54,12 +60,14 @@ class DownstreamStream {
   bool idle() const { return parser_.idle(); }  // no byte of a request has come
   bool reusable() const { return parser_.reusable(); }
   h1::Refusal refusal() const { return parser_.refusal(); }
+  const h1::Limits& limits() const { return limits_; }
   void become_tunnel() { parser_.become_tunnel(); }
 
   ContentOut out;
   bool until_close = false;  // only the end of the connection ends the answer
 
  private:
+  h1::Limits limits_;
   h1::RequestParser parser_;
 };
 

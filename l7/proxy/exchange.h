@@ -212,7 +212,7 @@ struct ExchangeState {
 };
 
 struct Exchange : ExchangeState {
-  explicit Exchange(const h1::Limits& limits) : down(limits), up(limits) {}
+  explicit Exchange(const h1::Limits& answers) : up(answers) {}
   DownstreamStream down;
   UpstreamStream up;
 };

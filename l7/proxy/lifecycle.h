@@ -30,7 +30,7 @@ Proxy<N>::Proxy(N& net, const Limits& limits, uint64_t seed, base::Nanos now, li
       counters_(limits),
       log_(limits.log_records),
       // A head with all its fields, ": " and line ends, and what the codec writes around them.
-      scratch_size_(limits.codec.head.arena_bytes() + limits.codec.head.fields_kept() * 4 + 1024),
+      scratch_size_(limits.room.arena_bytes() + limits.room.fields_kept() * 4 + 1024),
       scratch_(std::make_unique<uint8_t[]>(scratch_size_)) {
   wheel_.grow(limits.clients + limits.upstreams + limits.cluster_slots);
 }

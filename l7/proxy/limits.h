@@ -32,7 +32,7 @@ struct Limits {
   uint32_t clients = 131072;      // idle ones cost about 150 bytes; connections_refused
   uint32_t upstreams = 65536;     // about what one worker has ports for, of one address; upstreams_exhausted
   uint32_t exchanges = 131072;    // requests and tunnels under way, 1.5 KB each; exchanges_exhausted
-  uint32_t messages = 16384;      // requests under way: pairs of heads, 180 KiB of address space; messages_exhausted
+  uint32_t messages = 16384;      // requests under way: pairs of heads, 200 KiB of address space; messages_exhausted
   // Beginnings of content, 81 KiB each: inspections wait for them (held_bodies_exhausted), and up to half of them are
   // kept for other tries.
   uint32_t held_bodies = 512;
@@ -41,7 +41,9 @@ struct Limits {
   uint32_t route_slots = kMaxRouteSlots;
   uint32_t cluster_slots = config::kMaxClusters;
   uint32_t endpoint_slots = config::kMaxClusterEndpoints;
-  h1::Limits codec;
+  h1::Limits codec;  // of answers; requests have their listener's
+  // What a message has room for: no limits of a listener or of answers are above.
+  http::HeadLimits room{.field_count = http::kMaxFieldCount};
 };
 
 }  // namespace penstock::proxy

@@ -145,7 +145,7 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   const http::Entrance entrance =
       http::client_entrance(head.fields, {http::Scheme::kHttp, listener.port}, listener.forwarding);
   head.scheme = entrance.scheme;
-  const RequestAt at{entrance.port, head.path(), found->prefix_bytes, limits_.codec.path, x.origin};
+  const RequestAt at{entrance.port, head.path(), found->prefix_bytes, x.down.limits().path, x.origin};
   base::Nanos delay = 0;
   // Before the filters: the host is the one that the client sent, and what a route says of these fields stands.
   bool goes_on = prepare_forwarding(x, listener) && run_filters(x, action.filters, at, delay, true);

@@ -88,6 +88,20 @@ class ListenerPolicy(rig.Story):
         self.gateway.cli("delete", "ListenerPolicy", "edge")
         self.assertEqual(self.fetch("/nowhere"), ["404", "", "", ""])
 
+    def test_paths_and_limits(self):
+        self.assertEqual(self.fetch("/nowhere/..%2fshop", "--path-as-is")[0], "404")
+        self.gateway.apply(policy(path={"escapedSlashesAction": "UnescapeAndForward", "mergeSlashes": True}))
+        self.assertEqual(self.fetch("/nowhere/..%2f/shop", "--path-as-is")[0], "200")
+        self.gateway.apply(policy(path={"escapedSlashesAction": "RejectRequest"}))
+        self.assertEqual(self.fetch("/shop%2f")[0], "400")
+        self.assertRegex(self.gateway.metrics(), r'reason="escaped_slash"[^\n]* 1')
+        self.gateway.apply(policy(limits={"targetBytes": 64, "headerBytes": 1024, "headerCount": 5, "bodyBytes": 10}))
+        self.assertEqual(self.fetch("/shop")[0], "200")
+        self.assertEqual(self.fetch("/shop?" + 64 * "q")[0], "414")
+        self.assertEqual(self.fetch("/shop", *(word for i in range(5) for word in ("-H", f"X-{i}: y")))[0], "431")
+        self.assertEqual(self.fetch("/shop", "-H", "X-Long: " + 1024 * "y")[0], "431")
+        self.assertEqual(self.fetch("/shop", "-d", 11 * "x")[0], "413")
+
     def test_proxy_protocol(self):
         own = self.fetch("/seen")[3].split()
         self.assertEqual(own[:4], ["PROXY", "TCP4", WAN4.format(2), HERE])
@@ -105,6 +119,7 @@ class ListenerPolicy(rig.Story):
                           ({"timeouts": {"header": "1ms"}}, "spec.timeouts.header: is out of range (want 100ms to 1h)"),
                           ({"localReplies": [{"statuses": [200]}]}, "spec.localReplies[0].statuses[0]: 200 is out of range"),
                           ({"maintenance": {"body": "x", "status": 204}}, "spec.maintenance.body: an answer with status 204 has none"),
+                          ({"limits": {"headerBytes": 61441}}, "spec.limits.headerBytes: 61441 is out of range (want 1024 to 61440)"),
                           ({"forwarding": {"trustedHops": 17}}, "spec.forwarding.trustedHops: 17 is out of range")):
             with self.assertRaises(rig.CliError) as raised:
                 self.gateway.apply(policy(**spec))

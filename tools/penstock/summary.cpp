@@ -1,22 +1,11 @@
 #include "tools/penstock/summary.h"
 
 #include "tools/penstock/cli.h"
+#include "tools/penstock/summary_parts.h"
 
 namespace penstock::cli {
 
 namespace {
-
-std::string counted(int number, const char* noun) {
-  return std::to_string(number) + " " + noun + (number == 1 ? "" : "s");
-}
-
-template <typename List>
-std::string joined(const List& list, int most = 3) {
-  std::string out;
-  for (int i = 0; i < std::min<int>(list.size(), most); ++i) out += (i ? ", " : "") + list[i];
-  if (list.size() > most) out += ", ...";
-  return out;
-}
 
 // Where nothing may travel in clear: interfaces, VLANs, prefixes.
 std::string encrypted_of(const v1alpha1::Node& node) {
@@ -120,10 +109,6 @@ std::string summary(const v1alpha1::ServiceSubset& subset) {
          " of " + counted(static_cast<int>(subset.status().endpoints()), "endpoint") + " ready";
 }
 
-std::string section_text(const v1alpha1::SectionRef& ref) {
-  return ref.name() + (ref.section_name().empty() ? "" : "/" + ref.section_name());
-}
-
 }  // namespace
 
 std::string target_text(const v1alpha1::LimitTarget& target) {
@@ -137,9 +122,9 @@ std::string target_text(const v1alpha1::LimitTarget& target) {
     case v1alpha1::LimitTarget::kPrefix:
       return "prefix " + target.prefix();
     case v1alpha1::LimitTarget::kHttpRoute:
-      return "HTTPRoute " + section_text(target.http_route());
+      return "HTTPRoute " + section_text(target.http_route().name(), target.http_route().section_name());
     case v1alpha1::LimitTarget::kGateway:
-      return "Gateway " + section_text(target.gateway());
+      return "Gateway " + section_text(target.gateway().name(), target.gateway().section_name());
     case v1alpha1::LimitTarget::kFindings:
       return "findings";
     case v1alpha1::LimitTarget::TARGET_NOT_SET:
@@ -194,6 +179,24 @@ std::string summary_of(const v1::Object& object) {
       return summary(object.peer());
     case v1::Object::kWorkload:
       return summary(object.workload());
+    case v1::Object::kGateway:
+      return summary(object.gateway());
+    case v1::Object::kHttpRoute:
+      return summary(object.http_route());
+    case v1::Object::kTcpRoute:
+      return summary(object.tcp_route());
+    case v1::Object::kReferenceGrant:
+      return summary(object.reference_grant());
+    case v1::Object::kFault:
+      return summary(object.fault());
+    case v1::Object::kListenerPolicy:
+      return summary(object.listener_policy());
+    case v1::Object::kDirectResponse:
+      return summary(object.direct_response());
+    case v1::Object::kRequestAccessPolicy:
+      return summary(object.request_access_policy());
+    case v1::Object::kRequestInspection:
+      return summary(object.request_inspection());
     case v1::Object::kServiceSubset:
       return summary(object.service_subset());
     case v1::Object::kNamespace:

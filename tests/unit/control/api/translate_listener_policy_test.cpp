@@ -18,6 +18,8 @@ TEST(ListenerPolicyYaml, EveryFieldArrives) {
   timeouts: {header: 2500ms, idle: 0s, stream: 10m}
   requestsPerConnection: 1000
   forwarding: {trustedHops: 2, xForwarded: Append, forwarded: Pass, keepRequestId: false}
+  path: {escapedSlashesAction: UnescapeAndForward, mergeSlashes: true}
+  limits: {targetBytes: 100, headerBytes: 2000, headerCount: 300, bodyBytes: 5000000000}
   localReplies:
   - {statuses: [502, 503], status: 200, contentType: text/html, body: sorry}
   - {statuses: [404], body: none}
@@ -35,6 +37,10 @@ TEST(ListenerPolicyYaml, EveryFieldArrives) {
   EXPECT_EQ(policy.forwarding.x_forwarded, http::Chain::kAppend);
   EXPECT_EQ(policy.forwarding.forwarded, http::Chain::kPass);
   EXPECT_FALSE(policy.forwarding.keep_request_id);
+  EXPECT_EQ(policy.path, (http::PathPolicy{true, http::EscapedSlash::kDecode}));
+  EXPECT_EQ(
+      policy.limits,
+      (http::HeadLimits{.target_bytes = 100, .field_bytes = 2000, .field_count = 300, .body_bytes = 5'000'000'000}));
   ASSERT_EQ(policy.replies.size(), 2u);
   EXPECT_EQ(policy.replies[0].statuses, (std::vector<uint16_t>{502, 503}));
   EXPECT_EQ(policy.replies[0].answer, (config::DirectResponse{200, "text/html", "sorry", 0}));
@@ -48,6 +54,8 @@ TEST(ListenerPolicyYaml, DefaultsAreThoseOfAListener) {
   const auto policy = one<model::ListenerPolicy>(kPolicy + "  maintenance: {}\n  proxyProtocol: {}\n");
   EXPECT_EQ(policy.timeouts, config::ListenerTimeouts{});
   EXPECT_EQ(policy.forwarding, http::ForwardingPolicy{});
+  EXPECT_EQ(policy.path, http::PathPolicy{});
+  EXPECT_EQ(policy.limits, http::HeadLimits{});
   EXPECT_TRUE(policy.proxy_protocol);
   EXPECT_TRUE(policy.proxies.empty());
   EXPECT_EQ(policy.maintenance->answer, (config::DirectResponse{503, "", "", 0}));
@@ -55,6 +63,7 @@ TEST(ListenerPolicyYaml, DefaultsAreThoseOfAListener) {
 
 TEST(ListenerPolicyYaml, WhatIsWrongIsNamed) {
   EXPECT_FAULT(kPolicy + "  forwarding: {xForwarded: Maybe}\n", "spec.forwarding.xForwarded");
+  EXPECT_FAULT(kPolicy + "  path: {escapedSlashesAction: Decode}\n", "spec.path.escapedSlashesAction");
   EXPECT_FAULT(kPolicy + "  timeouts: {header: soon}\n", "spec.timeouts.header");
   EXPECT_FAULT(kPolicy + "  localReplies: [{statuses: [70000]}]\n", "spec.localReplies[0].statuses[0]");
   EXPECT_FAULT(kPolicy + "  proxyProtocol: {sources: [x]}\n", "spec.proxyProtocol.sources[0]");

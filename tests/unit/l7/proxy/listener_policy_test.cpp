@@ -24,6 +24,92 @@ std::shared_ptr<const route::L7Config> behind_a_proxy(config::ProxyHeader out = 
   return builder.build();
 }
 
+// "/" to one cluster, "/shop" to another.
+std::shared_ptr<const route::L7Config> with_requests(http::PathPolicy path, http::HeadLimits limits) {
+  ConfigBuilder builder;
+  builder.route("/", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  builder.route("/shop", builder.action(ConfigBuilder::to(builder.cluster(1))));
+  builder.http().path = path;
+  builder.http().limits = limits;
+  return builder.build();
+}
+
+// What a backend is asked for by this request; the status that the client gets in its place.
+std::string asked_for(std::shared_ptr<const route::L7Config> config, const std::string& request) {
+  Rig rig(std::move(config));
+  const uint32_t id = rig.client();
+  rig.send(id, request);
+  if (rig.net.connects.empty()) return std::to_string(status_of(rig.take(id)));
+  const std::string asked = rig.take(rig.backend());
+  return asked.substr(0, asked.find(" HTTP/"));
+}
+
+TEST(ListenerPath, DecidesBeforeRequestsAreMatchedAndForwarded) {
+  const auto with = [](http::PathPolicy path, const char* target) {
+    return asked_for(with_requests(path, {}), get(target));
+  };
+  using http::EscapedSlash;
+  EXPECT_EQ(with({false, EscapedSlash::kKeep}, "/x/..%2fshop//a"), "GET /x/..%2Fshop//a");
+  EXPECT_EQ(with({false, EscapedSlash::kReject}, "/x/..%2fshop"), "400");
+  EXPECT_EQ(with({false, EscapedSlash::kReject}, "/x%5cshop"), "400");
+  EXPECT_EQ(with({true, EscapedSlash::kDecode}, "/x/..%2fshop//a"), "GET /shop/a");
+  Rig rig(with_requests({true, EscapedSlash::kDecode}, {}));
+  const uint32_t id = rig.client();
+  EXPECT_EQ(status_of(rig.exchange(id, get("//x/..%2fshop"), answer(200, "x"))), 200);
+  EXPECT_EQ(rig.record().route, 1u) << "/shop";
+}
+
+TEST(ListenerLimits, RefuseByName) {
+  const auto with = [](http::HeadLimits limits, const std::string& request) {
+    return asked_for(with_requests({}, limits), request);
+  };
+  const std::string long_target = "/" + std::string(99, 'a');
+  EXPECT_EQ(with({.target_bytes = 100}, get(long_target)), "GET " + long_target);
+  EXPECT_EQ(with({.target_bytes = 99}, get(long_target)), "414");
+  std::string fields;
+  for (int i = 0; i < 300; ++i) fields += "x-" + std::to_string(i) + ": y\r\n";
+  const std::string many = "GET / HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n";
+  EXPECT_EQ(with({}, many), "431") << "300 are more than the default";
+  EXPECT_EQ(with({.field_count = http::kMaxFieldCount}, many), "GET /");
+  EXPECT_EQ(with({.field_bytes = 1024, .field_count = http::kMaxFieldCount}, many), "431");
+  const std::string post = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 11\r\n\r\nhello world";
+  EXPECT_EQ(with({.body_bytes = 11}, post), "POST /");
+  EXPECT_EQ(with({.body_bytes = 10}, post), "413");
+  Rig rig(with_requests({}, {.body_bytes = 10}));
+  const uint32_t id = rig.client();
+  rig.send(id, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nhello \r\n");
+  EXPECT_TRUE(has(rig.take(rig.backend()), "hello "));
+  rig.send(id, "5\r\nworld\r\n");
+  EXPECT_EQ(status_of(rig.take(id)), 413) << "a content whose end nobody knew";
+}
+
+// As many fields as a listener may choose, full of bytes, arrive: memory and scratch have room for them.
+TEST(ListenerLimits, TheHighestFit) {
+  std::string fields;
+  for (uint32_t i = 1; i < http::kMaxFieldCount; ++i)
+    fields += "x-" + std::to_string(1000 + i) + ": " + std::string(140, 'y') + "\r\n";
+  ASSERT_LT(fields.size(), http::kDefaultFieldBytes - 100u);
+  Rig rig(with_requests({}, {.field_count = http::kMaxFieldCount}));
+  const uint32_t id = rig.client();
+  rig.send(id, "GET / HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n");
+  EXPECT_TRUE(has(rig.take(rig.backend()), "x-1399: yyy"));
+  rig.send(rig.backend(), answer(200, "x"));
+  EXPECT_EQ(status_of(rig.take(id)), 200);
+  rig.expect_no_leak();
+}
+
+// A request that is under way when its listener's limits change keeps those it began with; the next one has the new.
+TEST(ListenerLimits, ChangeBetweenRequests) {
+  Rig rig(with_requests({}, {}));
+  const uint32_t id = rig.client();
+  const std::string target = "/" + std::string(99, 'a');
+  rig.send(id, "GET " + target.substr(0, 50));
+  rig.adopt(with_requests({}, {.target_bytes = 64}));
+  EXPECT_EQ(status_of(rig.exchange(id, target.substr(50) + " HTTP/1.1\r\nHost: x\r\n\r\n", answer(200, "x"))), 200);
+  rig.send(id, get(target));
+  EXPECT_EQ(status_of(rig.take(id)), 414);
+}
+
 TEST(ProxyHeader, SaysWhoseRequestItIs) {
   Rig rig(behind_a_proxy());
   const uint32_t id = rig.client();

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "control/api/manifest.h"
+#include "tools/penstock/summary.h"
 #include "tools/penstock/text_diff.h"
 #include "tools/penstock/words.h"
 
@@ -142,6 +143,72 @@ TEST(Explain, KnowsEveryKind) {
     EXPECT_NE(explain({"--recursive", info.kind, "explain"}).find("metadata"), std::string::npos) << info.kind;
   }
   EXPECT_NE(explain({"ServiceSubset.spec.selector", "explain"}).find("matchExpressions"), std::string::npos);
+}
+
+v1::Object read(const std::string& yaml) {
+  std::vector<v1::Object> objects;
+  std::vector<api::ManifestError> errors;
+  api::read_manifest(yaml, objects, errors);
+  for (const api::ManifestError& each : errors) ADD_FAILURE() << each.to_string();
+  return objects.empty() ? v1::Object() : objects.front();
+}
+
+// An object with what its kind is about, as summaries say it.
+const std::map<std::string, std::pair<const char*, const char*>> kSamples = {
+    {"Node", {"spec: {interfaces: [{name: wan}]}", "interfaces wan; 0 routes"}},
+    {"Service", {"spec: {externalIPs: [192.0.2.1], ports: [{port: 80, protocol: TCP}]}", "192.0.2.1 80/TCP"}},
+    {"EndpointSlice", {"endpoints: [{addresses: [10.0.0.1]}]", "1 of 1 endpoint ready"}},
+    {"ServicePolicy", {"spec: {targetRef: {kind: Service, name: web}}", "web: nat, maglev"}},
+    {"AccessPolicy", {"spec: {rules: [{name: a}]}", "1 rule, priority 1000"}},
+    {"RateLimit",
+     {"spec: {target: {gateway: {name: edge, sectionName: http}}, rate: {requestsPerSecond: 10}}",
+      "Gateway edge/http: 10 requests/s"}},
+    {"Egress", {"spec: {from: [10.0.0.0/8], pool: [192.0.2.9]}", "10.0.0.0/8 as 192.0.2.9"}},
+    {"Mirror", {"spec: {to: {interface: tap}}", "to tap"}},
+    {"Peer", {"spec: {address: 192.0.2.2, prefixes: [10.1.0.0/16]}", "10.1.0.0/16 at 192.0.2.2, AES-GCM-128"}},
+    {"Workload", {"spec: {identity: spiffe://a/b, interface: lan}", "spiffe://a/b behind lan"}},
+    {"Gateway",
+     {"spec: {addresses: [{value: 192.0.2.1}], listeners: [{name: web, protocol: HTTP, port: 80, hostname: \"*.x\"}]}\n"
+      "status: {conditions: [{type: Accepted, status: \"True\"}, {type: Programmed, status: \"False\", reason: Late}],"
+      " listeners: [{name: web, attachedRoutes: 2, conditions: [{type: Conflicted, status: \"True\", reason: Same}]}]}",
+      "HTTP 80 *.x at 192.0.2.1; 2 routes attached; not Programmed (Late); web: Conflicted (Same)"}},
+    {"HTTPRoute",
+     {"spec: {parentRefs: [{name: edge, sectionName: web}], hostnames: [a.x, b.x], rules: [{backendRefs: "
+      "[{name: old, port: 80, weight: 9}, {name: new, namespace: lab, port: 81}]}]}\n"
+      "status: {parents: [{parentRef: {name: edge}, conditions: [{type: ResolvedRefs, status: \"False\", reason: "
+      "RefNotPermitted}]}]}",
+      "a.x, b.x at edge/web to old:80 (weight 9), lab/new:81; not ResolvedRefs (RefNotPermitted)"}},
+    {"TCPRoute", {"spec: {parentRefs: [{name: edge, port: 53}]}", "at edge:53, no backends"}},
+    {"ReferenceGrant",
+     {"spec: {from: [{kind: HTTPRoute, namespace: shop}], to: [{kind: Service}]}",
+      "HTTPRoute of shop to every Service"}},
+    {"Fault",
+     {"spec: {targetRef: {kind: HTTPRoute, name: shop}, abort: {httpStatus: 503, percentage: 5}, reset: {}}",
+      "HTTPRoute shop: abort 503 of 5%, reset"}},
+    {"ListenerPolicy",
+     {"spec: {targetRef: {kind: Gateway, name: edge}, timeouts: {idle: 5s}, localReplies: [{statuses: [404]}]}",
+      "Gateway edge: timeouts, 1 local answer"}},
+    {"DirectResponse", {"spec: {status: 404, body: gone}", "404, 4 bytes"}},
+    {"RequestAccessPolicy",
+     {"spec: {targetRefs: [{kind: Gateway, name: edge}], action: DENY, rules: [{}], shadow: true}",
+      "Gateway edge: DENY, 1 rule, only counted"}},
+    {"RequestInspection",
+     {"spec: {targetRefs: [{kind: HTTPRoute, name: shop, sectionName: one}], patterns: [{name: a}], bodyBytes: 512}",
+      "HTTPRoute shop/one: 1 pattern, 512 bytes of content"}},
+    {"ServiceSubset",
+     {"spec: {service: web, selector: {matchLabels: {version: v2}}}", "of web: version=v2; 0 of 0 endpoints ready"}},
+    {"Namespace", {"", "team=shop"}},
+};
+
+TEST(Summary, SaysOfEveryKindWhatItIsAbout) {
+  for (const api::KindInfo& info : api::kinds()) {
+    const auto sample = kSamples.find(info.kind);
+    ASSERT_NE(sample, kSamples.end()) << info.kind;
+    const std::string labels = sample->first == "Namespace" ? ", labels: {team: shop}" : "";
+    const v1::Object object = read(std::string("apiVersion: ") + info.api_version + "\nkind: " + info.kind +
+                                   "\nmetadata: {name: a" + labels + "}\n" + sample->second.first + "\n");
+    EXPECT_EQ(summary_of(object), sample->second.second) << info.kind;
+  }
 }
 
 }  // namespace
