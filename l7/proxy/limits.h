@@ -35,6 +35,7 @@ struct Limits {
   uint32_t listener_slots = config::kMaxListeners;
   uint32_t route_slots = kMaxRouteSlots;
   uint32_t cluster_slots = config::kMaxClusters;
+  uint32_t pool_slots = 4096;  // clusters with counters of their pool and durations, 300 bytes each; others: totals
   uint32_t endpoint_slots = config::kMaxClusterEndpoints;
   h1::Limits codec;
 };
