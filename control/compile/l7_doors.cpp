@@ -23,12 +23,16 @@ std::vector<Door> group(const model::GatewayView& view) {
   return doors;
 }
 
-// Whether the door may be called so: "Gateway/ns/name/listener", as a listener behind it, or that with "@address".
+// Whether the door may be called so: as a listener behind it, "Gateway/ns/name/listener", or that with "@" and one of
+// its addresses. So no two doors want the same name with an address.
 bool may_have(const Door& door, const std::string& name) {
-  return std::any_of(door.listeners.begin(), door.listeners.end(), [&](const model::ListenerView* each) {
-    const std::string own = each->name();
-    return name.starts_with(own) && (name.size() == own.size() || name[own.size()] == '@');
-  });
+  const size_t at = name.find('@');
+  const auto is_own = [&](const model::ListenerView* each) { return name.compare(0, at, each->name()) == 0; };
+  const auto is_here = [&](const base::IpAddress& each) {
+    return name.compare(at + 1, name.npos, each.to_string()) == 0;
+  };
+  return std::any_of(door.listeners.begin(), door.listeners.end(), is_own) &&
+         (at == name.npos || std::any_of(door.addresses.begin(), door.addresses.end(), is_here));
 }
 
 void name_doors(const route::L7Config* before, std::vector<Door>& doors) {
@@ -45,7 +49,9 @@ void name_doors(const route::L7Config* before, std::vector<Door>& doors) {
   for (Door& door : doors) {
     if (!door.name.empty()) continue;
     door.name = door.listeners.front()->name();
-    if (!names.insert(door.name).second) names.insert(door.name += "@" + door.addresses.front().to_string());
+    if (names.insert(door.name).second) continue;
+    door.name += "@" + door.addresses.front().to_string();
+    names.insert(door.name);
   }
 }
 

@@ -21,8 +21,9 @@ struct Door {
 // Addresses with the same listeners behind a port are one door. In the order of ports, then of addresses.
 //
 // A door keeps the name that it had in `before` (null: nothing was), at one of its addresses, while the listener that
-// it was named after is behind it: counters go by it, and a listener that joins must not change it, however old its
-// Gateway is. Others are named after the first listener behind them.
+// it was named after is behind it and the address in its name, if there is one, its own: counters go by it, and a
+// listener that joins must not change it, however old its Gateway is. Others are named after the first listener behind
+// them.
 std::vector<Door> doors_of(const model::GatewayView& view, const route::L7Config* before);
 
 }  // namespace penstock::compile

@@ -79,7 +79,8 @@ Inflater::Layer Inflater::take_off(Coding coding, base::Bytes content, bool whol
   if (coding == Coding::kGzip) return inflate_all(kGzip, content, whole, out);
   if (!has_zlib_header(content)) return inflate_all(kBare, content, whole, out);
   const bool twofold = is_stored_too(content) && inflate_all(kBare, content, whole, out).outcome != Inflated::kCorrupt;
-  return twofold ? Layer{Inflated::kCorrupt} : inflate_all(kZlib, content, whole, out);
+  const Layer layer = inflate_all(kZlib, content, whole, out);
+  return {twofold ? Inflated::kCorrupt : layer.outcome, layer.size};
 }
 
 Inflater::Layer Inflater::inflate_all(int window_bits, base::Bytes content, bool whole, base::MutableBytes out) {

@@ -16,7 +16,8 @@ void add_tables(config::Cluster& cluster) {
   const compile::ServiceInput input{service, &policy, nullptr, nullptr, nullptr, nullptr};
   const model::State state;
   model::FieldErrors errors;
-  compile::make_hash_tables(input, {state, {}, 1, 0, 1'000'000'000, {}, errors}, nullptr, cluster);
+  const config::SessionKeys sessions;
+  compile::make_hash_tables(input, {state, {}, 1, 0, 1'000'000'000, {}, sessions, errors}, nullptr, cluster);
 }
 
 void pick(benchmark::State& state) {

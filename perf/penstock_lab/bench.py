@@ -13,6 +13,7 @@ import time
 
 from . import background, trial
 from .background import Background
+from .errors import NotThere
 from .generators import Generator
 from .interruption import deferred
 from .subjects.base import Place
@@ -20,6 +21,7 @@ from .wiring import BESIDE
 
 _count = itertools.count(1)
 LEARNING = {"seconds": 0.2, "drain": 0.1, "pps": 10000}
+REACH_SECONDS, REACH_RATE = 3.0, 20
 NOTHING_TO_LEARN = ("loop", "ring")
 PORT_FIELDS = ("device", "mac", "address", "gateway", "answers")
 
@@ -34,7 +36,7 @@ class Bench:
         self.traffic = scenario.traffic
         self.unit = "requests/s" if self.traffic == "requests" else "pps"
         self._lab, self._progress, self._stack = lab, progress, contextlib.ExitStack()
-        self._generator = None
+        self._generator, self._trials, self._silent = None, 0, 0
 
     def __enter__(self):
         try:
@@ -59,9 +61,22 @@ class Bench:
         if self.traffic == "packets" and self.scenario.wiring not in NOTHING_TO_LEARN:
             # RFC 2544 §23, learning frames: what waits or is lost until neighbours are known is no trial's.
             self._generator.trial(LEARNING)
+        if self.traffic == "requests":
+            self._reach()
         if self._beside and self.scenario.background:
             kind, spec, namespace = background_specification(self.scenario, ports)
             self._background = Background(self._stack.enter_context(Generator(kind, spec, self._lab.dir, namespace)))
+
+    def _reach(self):
+        """NotThere when nobody answers the clients: asked before the first trial, because all of them would be without a figure. A wrong answer
+        is one, and a subject that has only just been started is asked again."""
+        command = {"seconds": 0.2, "drain": REACH_SECONDS, "connections": 1, "warmup": 0}
+        if self.latency_from == "scheduled":
+            command["rate"] = REACH_RATE
+        until = time.monotonic() + REACH_SECONDS
+        while (asked := trial.of_requests(self._generator.trial(command)[0])).silent:
+            if time.monotonic() >= until:
+                raise NotThere(f"clients.target: {self.scenario.clients.get('target')}: nothing answers: {asked.reasons}")
 
     def _end(self):
         with deferred():
@@ -93,11 +108,15 @@ class Bench:
             done = trial.of_requests(event, samples)
         if self._background and not self._background.end():
             done = dataclasses.replace(done, generator_bound=True, refused=False)
+        self._trials += 1
+        self._silent += done.silent
         self._progress.trial(done, self.unit)
         return done
 
-    def tell_background(self, book):
-        """Its figures of all trials so far, if there is one."""
+    def tell(self, book):
+        """Of all trials so far: whether the subject was silent in some, and the figures of the background, if there is one."""
+        if self._silent:
+            book.note(f"{book.subject}: silent (frozen, or not reached): nothing came back in {self._silent} of {self._trials} trials")
         if self._background:
             self._background.tell(book)
 

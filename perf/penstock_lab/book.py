@@ -7,9 +7,12 @@ sample knows its turn: a turn may end without a figure, and only those of the sa
 import dataclasses
 
 from . import stats
+from .fields import plain
 from .histogram import Histogram
+from .progress import quantity
 
 
+NO_VERDICT = ", so no verdict"
 LOADS_DIFFER = 0.02      # two loads, before what happened at them is no comparison
 PERCENTILES = (("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p99.9", 0.999), ("p99.99", 0.9999))
 
@@ -51,10 +54,12 @@ class Figure:
 
 
 class Book:
-    """`turns`: how many have begun; what is told belongs to the last."""
+    """`turns`: how many have begun; what is told belongs to the last. `line`: of the scenario (line.py), or None. `impossible`: figures
+    above it, in words."""
 
-    def __init__(self, subject, conditions):
+    def __init__(self, subject, conditions, line=None):
         self.subject, self.conditions, self.turns = subject, conditions, 0
+        self._line, self.impossible = line, []
         self._figures, self._tails, self._stages, self.latencies = {}, {}, {}, {}
         self.curves, self.series, self.notes = [], [], []
 
@@ -65,6 +70,10 @@ class Book:
         """One sample. `bound`: subject | generator | device | unknown: who set the limit. `load`: at which it was measured, when that
         is not among the conditions."""
         key, conditions = self._key(metric, conditions)
+        if self._line and not metric.startswith("background_") and not self._line.below(value, unit, conditions.get("stream")):
+            most = quantity(self._line.most(unit, conditions.get("stream")), unit)
+            self.impossible.append(f"{self.subject}, {metric}: {quantity(value, unit)}, where the line carries {most}")
+            bound, note = worst_bound([bound, "unknown"]), "; ".join(filter(None, [note, f"above line rate, which cannot be: {most}"]))
         self._figures.setdefault(key, Figure(metric, unit, better, conditions)).add(value, self.turns, load, bound, note)
 
     def percentiles(self, histogram, bound="subject", note="", load=None, /, **conditions):
@@ -92,9 +101,10 @@ class Book:
     def latency(self, trial, bench, /, **conditions):
         """The histogram of a trial, beside the generator's own floor."""
         key, conditions = self._key("latency", conditions)
-        entry = self.latencies.setdefault(key, {"conditions": conditions, "loads": [], "unit": bench.unit, "clock": trial.clock,
+        entry = self.latencies.setdefault(key, {"conditions": conditions, "loads": [], "bounds": [], "unit": bench.unit, "clock": trial.clock,
                                                 "from": bench.latency_from, "floor": bench.floor, "histogram": Histogram()})
         entry["loads"].append(trial.load)
+        entry["bounds"].append(trial.bound)
         entry["histogram"].merge(trial.latency)
 
     def curve(self, points, /, **conditions):
@@ -105,7 +115,7 @@ class Book:
         points = [{name: sample.get(name, 0) for name in ("t", "sent", "received", "lost", "p50", "p99")} for sample in trial.samples]
         if points:
             self.series.append({"subject": self.subject, "conditions": self._key("", conditions)[1], "interval": interval,
-                                "points": points})
+                                "bound": trial.bound, "points": points})
 
     def stage_cycles(self, stages, /, **conditions):
         """Cycles per packet of the device's stages in one turn; the result has the median of the turns."""
@@ -123,7 +133,8 @@ class Book:
 
     def latencies_of_result(self):
         return [{"subject": self.subject, "conditions": one["conditions"], "load": stats.median(one["loads"]), "unit": one["unit"],
-                 "clock": one["clock"], "from": one["from"], "floor": one["floor"], "histogram": one["histogram"].to_json()}
+                 "clock": one["clock"], "from": one["from"], "floor": one["floor"], "histogram": one["histogram"].to_json(),
+                 "bound": worst_bound(one["bounds"])}
                 for one in self.latencies.values() if one["histogram"].count]
 
     def stages_of_result(self):
@@ -132,7 +143,7 @@ class Book:
 
     def _key(self, metric, conditions):
         conditions = {**self.conditions, **conditions}
-        return (metric, *sorted((name, str(value)) for name, value in conditions.items())), conditions
+        return (metric, *sorted((name, plain(value)) for name, value in conditions.items())), conditions
 
 
 def worst_bound(bounds):
@@ -162,7 +173,7 @@ def _compared(mine, theirs, turns, seed):
     reasons = [f"{len(both)} of {turns} turns have both"] if len(both) < turns else []
     against = no_verdict(verdict, worst_bound(mine.bounds), worst_bound(theirs.bounds))
     if any(_differ(ours[turn][1], others[turn][1]) for turn in both):
-        against = against or "loads differ, so no verdict"
+        against = against or "loads differ" + NO_VERDICT
     return {"ratio": ratio, "interval": interval, "pairs": len(both), "method": "; ".join(filter(None, [method, *reasons, against])),
             "verdict": "unclear" if against else verdict}
 
@@ -171,10 +182,16 @@ def no_verdict(verdict, mine, theirs):
     """Why the bounds of two figures allow no verdict; empty when they do. What a peer could do was not found when its figure's bound is
     unknown: nothing says that the device is better, or the same."""
     if "generator" in (mine, theirs):
-        return "the generator was the limit, so no verdict"
-    if theirs == "unknown" and (mine == "unknown" or verdict in ("better", "same")):
-        return "the limit was not found, so no verdict"
+        return "the generator was the limit" + NO_VERDICT
+    if theirs == "unknown" and (mine == "unknown" or verdict != "worse"):
+        return "the limit was not found" + NO_VERDICT
     return ""
+
+
+def against(method):
+    """Why a comparison has no verdict, by what its `method` says; empty when it has one, or only too few turns for one."""
+    last = method.rpartition("; ")[2]
+    return last if last.endswith(NO_VERDICT) else ""
 
 
 def _differ(load, other):

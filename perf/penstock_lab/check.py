@@ -1,14 +1,19 @@
 """Everything that can be found wrong before anything is started: drivers, their configurations, programs, privileges, and what
 the generators say of streams, clients and servers. Raises WrongInput or NotThere with all of it at once.
 """
+import ipaddress
 import os
+import socket
 import tempfile
 
-from . import generators, inputs, subjects
+from . import generators, inputs, line, subjects
 from .bench import background_specification, specifications
 from .errors import NotThere, WrongInput
 from .subjects.base import Missing, Port
+from .subjects.external import missing_interface
 from .subjects.loop import beside_port
+
+HERE = ("nic", "loop")      # wirings whose generators are in this network namespace, and not in one of their own
 
 
 def check(path, scenarios):
@@ -20,7 +25,8 @@ def check(path, scenarios):
     if not missing:
         with tempfile.TemporaryDirectory(prefix="penstock-lab-check-") as directory:
             for scenario in scenarios:
-                wrong += _traffic_faults(scenario, directory)
+                found = list(_traffic_faults(scenario, directory))
+                wrong += found or _line_faults(scenario)
     if wrong:
         raise WrongInput(*(f"{path}: {fault}" for fault in dict.fromkeys(wrong)))
     if missing:
@@ -52,14 +58,42 @@ def _subject_faults(scenario):
                 yield Missing(f"subjects[{index}]: {fault}") if isinstance(fault, Missing) else f"subjects[{index}].{fault}"
 
 
+def _line_faults(scenario):
+    """What the method asks for that no port could send."""
+    lines = line.read(scenario.resolved) if scenario.traffic == "packets" else None
+    asked = [(f"method.{name}", load) for name, load in scenario.method.asked()]
+    return [f"{path}: {words}" for path, words in lines.faults(asked)] if lines else []
+
+
 def _missing(scenario):
     if os.geteuid() != 0 and scenario.wiring not in ("loop", "ring"):
         yield f"wiring: {scenario.wiring} needs root, for namespaces and devices"
     if scenario.traffic != "memory" and (reason := generators.missing(scenario.traffic)):
         yield reason
+    for index, port in enumerate(scenario.ports if scenario.wiring == "nic" else ()):
+        if interface := missing_interface(str(port.get("device", ""))):
+            yield f"ports[{index}].device: no interface {interface} in this machine"
+    if scenario.traffic == "requests" and scenario.wiring in HERE and (scenario.servers or {}).get("stack") == "kernel":
+        yield from _listen_faults(str(scenario.servers.get("listen", "")))
     needed = scenario.megabytes * (2 if scenario.background else 1)
     if scenario.huge and free_megabytes() < needed:
         yield f"memory.huge: {free_megabytes()} MB of 2 MB pages are free, {needed} are needed"
+
+
+def _listen_faults(listen):
+    """Whether the generator's server can listen, tried; what is no address is the generator's to tell."""
+    host, _, port = listen.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((host, int(port)))
+            tried.listen()
+    except (ValueError, OverflowError):
+        return
+    except OSError as error:
+        yield f"servers.listen: {listen}: {error.strerror}"
 
 
 def free_megabytes():

@@ -1,18 +1,18 @@
 """The command `penstock-lab`. Exit codes: 0 done, 1 a gate failed or a comparison is worse beyond noise, 2 wrong input, 3 something
-needed is missing, 4 the run broke, 130 interrupted.
+needed is missing, 4 the run broke, 5 a gate could not judge, 130 interrupted.
 """
 import argparse
 import json
 import math
-import pathlib
 import shlex
-import sys
 
 from . import check, compare, document, result as results, scenario, smp
+from .console import complain, say
 from .errors import Interrupted, LabFault, WrongInput, unforeseen
 from .generators import ROOT
 from .progress import Progress, quantity
 
+UNDECIDED = 5
 SCENARIOS = ROOT / "perf" / "scenarios"
 
 
@@ -21,16 +21,16 @@ def main(words):
     try:
         return options.act(options, words)
     except (LabFault, results.ResultError) as fault:
-        print(fault, file=sys.stderr)
+        complain(fault)
         return getattr(fault, "code", WrongInput.code)
     except OSError as error:
-        print(f"{error.filename}: {error.strerror}" if error.filename else error, file=sys.stderr)
+        complain(f"{error.filename}: {error.strerror}" if error.filename else error)
         return WrongInput.code
     except KeyboardInterrupt:   # outside of a run: nothing was started
         return Interrupted.code
     except Exception as error:
         fault = unforeseen(error)
-        print(f"penstock-lab: {fault}", file=sys.stderr)
+        complain(f"penstock-lab: {fault}")
         return fault.code
 
 
@@ -41,7 +41,7 @@ def _parser():
     run = commands.add_parser("run", help="measure a scenario", allow_abbrev=False)
     _scenario_options(run)
     run.add_argument("--json", metavar="FILE", help="write the result there")
-    run.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 when the device has less than RATIO of a peer's")
+    run.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 when the device has less than RATIO of a peer's, 5 when that cannot be judged")
     run.set_defaults(act=_run)
     checked = commands.add_parser("check", help="say what is wrong with a scenario, and run nothing", allow_abbrev=False)
     _scenario_options(checked)
@@ -51,7 +51,7 @@ def _parser():
     compared.add_argument("before", metavar="A.json")
     compared.add_argument("after", metavar="B.json")
     compared.add_argument("--json", metavar="FILE", help="write the comparison there")
-    compared.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 below this ratio, and not for less")
+    compared.add_argument("--fail-below", type=_ratio, metavar="RATIO", help="exit 1 below this ratio, and not for less; 5 when that cannot be judged")
     compared.set_defaults(act=_compare)
     report = commands.add_parser("report", help="make an HTML report, pictures or SMP messages of results", allow_abbrev=False)
     report.add_argument("results", nargs="+", metavar="RESULT.json")
@@ -89,39 +89,55 @@ def _load(options):
 
 def _check(options, _words):
     variants, _ = _load(options)
-    print(f"{options.scenario}: {len(variants)} variant{'s' if len(variants) != 1 else ''}, nothing wrong")
+    say(f"{options.scenario}: {len(variants)} variant{'s' if len(variants) != 1 else ''}, nothing wrong")
     return 0
 
 
 def _run(options, words):
-    if options.json and not pathlib.Path(options.json).absolute().parent.is_dir():
-        raise WrongInput(f"--json {options.json}: there is no such directory")
+    if options.json:
+        try:
+            results.writable(options.json)
+        except OSError as error:
+            raise WrongInput(f"--json {options.json}: {error.strerror}") from None
     variants, whole = _load(options)
     from .run import Run    # brings the rig with it, which the other commands need not wait for
+    unwritten = []
+
+    def keep(result):
+        """A disk may have become full since it was tried: the figures are still told."""
+        try:
+            results.write(options.json, result)
+        except (OSError, results.ResultError) as error:
+            unwritten.append(error)
+
     run = Run(variants, whole, Progress(), shlex.join(["penstock-lab", *words]), options.short)
-    result = run.run()
-    print("\n".join(summary(result)))
-    if options.json:
-        results.write(options.json, result)
+    result = run.run(keep if options.json else None)
+    say("\n".join(summary(result)))
     if run.error is not None:
-        print(f"{options.scenario}: {'interrupted' if isinstance(run.error, Interrupted) else run.error}: the result is partial",
-              file=sys.stderr)
+        complain(f"{options.scenario}: {'interrupted' if isinstance(run.error, Interrupted) else run.error}: the result is partial")
+    if unwritten:
+        raise unwritten[0]
+    if run.error is not None:
         return getattr(run.error, "code", 4)
-    return _gate(options.fail_below, compare.of_run(result))
+    return _gate(options.fail_below, compare.of_run(result), [f"the result {doubt}" for doubt in compare.doubts(result)])
 
 
-def _gate(ratio, rows):
+def _gate(ratio, rows, doubts):
+    """`doubts`: why no row can be judged. What is below fails all the same."""
     if ratio is None:
         return 0
     if not rows:
-        print(f"--fail-below {ratio:g}: there is nothing to compare", file=sys.stderr)
+        complain(f"--fail-below {ratio:g}: there is nothing to compare")
         return 1
     failed = compare.below(ratio, rows)
     for row in failed:
         better = "is gone" if row["verdict"] == "gone" else "is worse, and one of its figures zero" if row["ratio"] is None else \
             f"has {compare.normalised(row['ratio'], row['better']):.3f}"
-        print(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} {better}", file=sys.stderr)
-    return 1 if failed else 0
+        complain(f"--fail-below {ratio:g}: {row['metric']} {row['conditions']} {better}")
+    unjudged = [*doubts, *(f"{row['metric']} {row['conditions']}: {reason}" for row, reason in compare.undecided(rows))]
+    for reason in unjudged:
+        complain(f"--fail-below {ratio:g}: cannot judge: {reason}")
+    return 1 if failed else UNDECIDED if unjudged else 0
 
 
 def summary(result):
@@ -134,11 +150,12 @@ def summary(result):
                       results.BOUNDS[one["bound"]], one["note"]))
     text = [f"{result['name']}: {result['about']}" + ("  PARTIAL" if result["partial"] else "")]
     text += compare.columns(("subject", "metric", "conditions", "value", "interval", "bound", "note"), lines) if lines else []
-    for one in result["comparisons"]:
+    for one in compare.of_run(result):
         interval = f" [{one['interval'][0]:.3f}, {one['interval'][1]:.3f}]" if one["interval"] else ""
         conditions = " ".join(f"{name}={value}" for name, value in one["conditions"].items())
         ratio = "none" if one["ratio"] is None else f"{one['ratio']:.3f}"
-        text.append(f"{one['metric']} {conditions}: {one['device']} / {one['peer']} = {ratio}{interval}: {one['verdict']}")
+        text.append(f"{one['metric']} {conditions}: {one['device']} / {one['peer']} = {ratio}{interval}: "
+                    f"{', '.join(filter(None, (one['verdict'], results.BOUNDS[one['bound']])))}")
     text += [f"note: {note}" for note in result["notes"]]
     stable = result["stability"]
     text.append("trusted" if stable["trusted"] else "NOT TRUSTED: " + "; ".join(stable["reasons"]))
@@ -148,14 +165,15 @@ def summary(result):
 def _compare(options, _words):
     before, after = results.load(options.before), results.load(options.after)
     rows, warnings = compare.compare(before, after)
-    print("\n".join([*compare.table(rows), *(f"note: {warning}" for warning in warnings)]))
     if options.json:
         _write_json(options.json, {"before": options.before, "after": options.after, "rows": rows, "notes": warnings})
+    say("\n".join([*compare.table(rows), *(f"note: {warning}" for warning in warnings)]))
     if not compare.common(rows):
-        print("compare: the results have no figure in common", file=sys.stderr)
+        complain("compare: the results have no figure in common")
         return 1
     if options.fail_below is not None:
-        return _gate(options.fail_below, rows)
+        return _gate(options.fail_below, rows, [f"{path} {doubt}" for path, one in ((options.before, before), (options.after, after))
+                                                for doubt in compare.doubts(one)])
     return 1 if any(row["verdict"] in ("worse", "gone") for row in rows) else 0
 
 
@@ -185,7 +203,7 @@ def _report(options, _words):
 
 def _list(_options, _words):
     lines = [(path.name, document.read(path).get("about", "")) for path in sorted(SCENARIOS.glob("*.yaml"))]
-    print("\n".join(compare.columns(("scenario", "about"), lines)))
+    say("\n".join(compare.columns(("scenario", "about"), lines)))
     return 0
 
 

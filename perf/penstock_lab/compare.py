@@ -5,11 +5,12 @@ the ratios are compared instead: what the day did to both is gone from them.
 """
 from . import book, stats
 from .progress import quantity
+from .result import BOUNDS
 
 
 def compare(before, after, seed=1):
     """A row for each figure of both results: {subject, metric, unit, conditions, better, before, after, ratio, interval, method,
-    verdict}; ratio is after / before, None with a figure of zero. What only `before` has is `gone`, and its `after` None. Then, as
+    bound, verdict}; ratio is after / before, None with a figure of zero. What only `before` has is `gone`, and its `after` None. Then, as
     texts, what speaks against comparing."""
     relative = _relative(before, after)
     replaced = {_key({**row, "subject": subject}) for row in relative for subject in row["subjects"]}
@@ -41,10 +42,29 @@ def below(gate, rows):
                                     normalised(row["ratio"], row["better"]) < gate)]
 
 
+def undecided(rows):
+    """(row, reason) of those that no gate can judge: neither worse nor good enough can be said of them. Without an interval, for want of
+    turns, the ratio alone is judged: the gate is of the ratio."""
+    for row in rows:
+        if row["verdict"] == "unclear" and (reason := book.against(row["method"]) or row["ratio"] is None and "zero in some turns"):
+            yield row, reason
+
+
+def doubts(result):
+    """Why nothing can be judged by a result."""
+    if not result["stability"]["trusted"]:
+        yield f"is not trusted: {'; '.join(result['stability']['reasons'])}"
+    if result["partial"]:
+        yield "is partial"
+
+
 def of_run(result):
-    """The comparisons of one result as rows: device against peer."""
-    better = {_key(figure): figure["better"] for figure in result["figures"]}
-    return [{**made, "better": better[_key({**made, "subject": made["device"]})]} for made in result["comparisons"]]
+    """The comparisons of one result as rows: device against peer; `bound`: the worse of their figures'."""
+    figures, rows = {_key(figure): figure for figure in result["figures"]}, []
+    for made in result["comparisons"]:
+        device, peer = (figures[_key({**made, "subject": made[role]})] for role in ("device", "peer"))
+        rows.append({**made, "better": device["better"], "bound": book.worst_bound([device["bound"], peer["bound"]])})
+    return rows
 
 
 def table(rows):
@@ -57,8 +77,9 @@ def table(rows):
         interval = f" [{row['interval'][0]:.3f}, {row['interval'][1]:.3f}]" if row["interval"] else ""
         ratio = f"{row['ratio']:.3f}{interval}" if row["ratio"] is not None else "-"
         now = quantity(row["after"], row["unit"]) if row["after"] is not None else "-"
-        lines.append((row["subject"], row["metric"], conditions, quantity(row["before"], row["unit"]), now, ratio, row["verdict"]))
-    return columns(("subject", "metric", "conditions", "before", "after", "ratio", "verdict"), lines)
+        lines.append((row["subject"], row["metric"], conditions, quantity(row["before"], row["unit"]), now, ratio, row["verdict"],
+                      BOUNDS[row["bound"]]))
+    return columns(("subject", "metric", "conditions", "before", "after", "ratio", "verdict", "bound"), lines)
 
 
 def columns(head, lines):
@@ -76,11 +97,11 @@ def _row(figure, before, after, bounds, seed):
     if against := book.no_verdict(verdict, *bounds):
         verdict, method = "unclear", f"{method}; {against}"
     return {**_named(figure), "before": stats.median(before), "after": stats.median(after), "ratio": ratio, "interval": interval,
-            "method": method, "verdict": verdict}
+            "method": method, "bound": book.worst_bound(bounds), "verdict": verdict}
 
 
 def _gone(figure):
-    return {**_named(figure), "before": figure["value"], "after": None, "ratio": None, "interval": None,
+    return {**_named(figure), "before": figure["value"], "after": None, "ratio": None, "interval": None, "bound": figure["bound"],
             "method": "none: the second result does not have it", "verdict": "gone"}
 
 
@@ -120,10 +141,7 @@ def _key(figure):
 
 def _warnings(before, after):
     for name, one in (("the first", before), ("the second", after)):
-        if not one["stability"]["trusted"]:
-            yield f"{name} result is not trusted: {'; '.join(one['stability']['reasons'])}"
-        if one["partial"]:
-            yield f"{name} result is partial"
+        yield from (f"{name} result {doubt}" for doubt in doubts(one))
     if before["digest"] != after["digest"]:
         yield "the scenarios differ"
     for fact in ("cpu", "cores", "kernel"):

@@ -1,22 +1,25 @@
 """A scenario file as a document, before its fields mean anything: read safely, `short` merged, settings made, variants made.
 
-YAML from outside: only what JSON has (a date is a text), no aliases (a few lines of them make a document of gigabytes), no key twice,
-bounds on size and on the length of numbers.
+YAML from outside: only what JSON has (a date is a text, and so is a MAC of digits, which YAML 1.1 reads as a number to the base 60), no aliases
+(a few lines of them make a document of gigabytes), no key twice, bounds on size and on the length of numbers.
 """
 import copy
 import itertools
+import math
 import pathlib
 import re
 
 import yaml
 
 from .errors import WrongInput
-from .fields import shown
+from .fields import plain, shown
 
 LARGEST_FILE = 1 << 20
 DEEPEST = 32
 LONGEST_NUMBER = 1000     # characters; no field allows more than 17 digits, and Python itself does not show all of 5000
 PLAIN_TAGS = {"tag:yaml.org,2002:" + name for name in ("map", "seq", "str", "int", "float", "bool", "null")}
+NUMBERS = {"tag:yaml.org,2002:int": re.compile(r"-?(0|[1-9][0-9]*)\Z"),      # RFC 8259, 6: YAML 1.1 takes 1e9 for a text and 010 for 8
+           "tag:yaml.org,2002:float": re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?\Z")}
 MOST_VARIANTS = 1000
 SURROGATE = re.compile("[\ud800-\udfff]")
 PLACE_HOLDER = re.compile(r"\$\{([^}]*)\}")
@@ -24,7 +27,7 @@ PLACE_HOLDER = re.compile(r"\$\{([^}]*)\}")
 
 class _Loader(yaml.SafeLoader):
     depth = 0
-    yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in known if tag in PLAIN_TAGS]
+    yaml_implicit_resolvers = {first: [(tag, pattern) for tag, pattern in known if tag in PLAIN_TAGS - set(NUMBERS)]
                                for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 
     def compose_node(self, parent, index):
@@ -37,8 +40,8 @@ class _Loader(yaml.SafeLoader):
         node = super().compose_node(parent, index)
         if node.tag not in PLAIN_TAGS:
             raise yaml.composer.ComposerError(None, None, f"the tag {shown(node.tag)} is not read", event.start_mark)
-        if node.tag.endswith(":int") and len(node.value) > LONGEST_NUMBER:
-            raise yaml.composer.ComposerError(None, None, f"a number of more than {LONGEST_NUMBER} digits", event.start_mark)
+        if node.tag in NUMBERS:
+            _check_number(node)
         if isinstance(node, yaml.ScalarNode) and SURROGATE.search(node.value):
             raise yaml.composer.ComposerError(None, None, "half a character cannot be written", event.start_mark)
         self.depth -= 1
@@ -53,6 +56,23 @@ class _Loader(yaml.SafeLoader):
                 raise yaml.constructor.ConstructorError(None, None, f"{shown(key.value)} is there twice", key.start_mark)
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def _check_number(node):
+    """Also of what calls itself one by its tag."""
+    reason = ""
+    if len(node.value) > LONGEST_NUMBER:
+        reason = f"a number of more than {LONGEST_NUMBER} digits"
+    elif not isinstance(node, yaml.ScalarNode) or not NUMBERS[node.tag].fullmatch(node.value):
+        reason = f"{shown(node.value)} is no number of JSON"
+    elif node.tag.endswith(":float") and math.isinf(float(node.value)):
+        reason = f"{shown(node.value)} is beyond all numbers"
+    if reason:
+        raise yaml.composer.ComposerError(None, None, reason, node.start_mark)
+
+
+for _tag, _pattern in NUMBERS.items():      # int first: every int also is a float of JSON
+    _Loader.add_implicit_resolver(_tag, _pattern, list("-0123456789"))
 
 
 def read(path):
@@ -150,6 +170,8 @@ def _variant_faults(named):
             continue
         faults += [f"variants.{name}[{index}]: {shown(value)} is not a number, text, true or false"
                    for index, value in enumerate(values) if not isinstance(value, (int, float, str))]
+        faults += [f"variants.{name}[{index}]: {shown(value)} is there twice" for index, value in enumerate(values)
+                   if plain(value) in map(plain, values[:index])]
         count *= len(values)
     if count > MOST_VARIANTS:
         faults.append(f"variants: {count} combinations are above {MOST_VARIANTS}")

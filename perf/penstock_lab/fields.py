@@ -3,7 +3,6 @@
 A Reader takes fields one by one; done() names those that nobody took. A faulty field yields its default, so that reading
 goes on to the next fault; whoever reads looks at `faults` before using what was read.
 """
-import math
 import re
 
 REQUIRED = object()
@@ -117,15 +116,6 @@ def number_fault(value, low, high, whole=False):
     return f"{shown(value)} is not a whole number" if whole and not isinstance(value, int) else ""
 
 
-def not_numbers(value, path):
-    """Faults of a value that goes on as JSON, which has no infinity."""
-    if isinstance(value, dict):
-        return [fault for name, one in value.items() for fault in not_numbers(one, f"{path}.{name}")]
-    if isinstance(value, (list, tuple)):
-        return [fault for index, one in enumerate(value) for fault in not_numbers(one, f"{path}[{index}]")]
-    return [f"{path}: {value} is not a number"] if isinstance(value, float) and not math.isfinite(value) else []
-
-
 FILES = re.compile(r"(\w*_pcap)\s*=")
 
 
@@ -139,3 +129,8 @@ def shown(value):
     """A value for an error: short, on one line, without control characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def plain(value):
+    """One text for values of a condition that are the same to Python or in a table: 1, 1.0, "1", and true, which is 1 to Python."""
+    return str(int(value)) if isinstance(value, (int, float)) and value == int(value) else str(value)

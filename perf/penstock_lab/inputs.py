@@ -19,7 +19,7 @@ from .fields import REQUIRED, Reader, shown
 FRAMES = 200_000                    # a port holds a buffer for each
 CRC, ETHER = 4, 14
 IMIX = [(64, 7), (594, 4), (1518, 1)]                                     # RFC 6985, 4: 7:4:1 of 40, 576 and 1500 bytes of IP
-EMIX = dict(zip("abcdefg", (64, 128, 256, 512, 1024, 1280, 1518)))      # RFC 6985, 4
+EMIX = dict(zip("abcdefghi", (64, 128, 256, 512, 1024, 1280, 1518, 2112, 9000)))      # RFC 6985, 4; here to g
 FLAGS = {"F": 1, "S": 2, "R": 4, "P": 8, "A": 16, "U": 32}
 PROTOCOLS = {"udp": 17, "tcp": 6}
 CLIENT_MAC = bytes.fromhex("020000000102")

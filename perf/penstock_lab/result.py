@@ -4,6 +4,7 @@
 document through that breaks the schema or contradicts itself: ResultError has all faults, each `field: what would be valid`.
 A write is all or nothing: the file is there whole, or as it was before.
 """
+import errno
 import functools
 import json
 import os
@@ -11,6 +12,7 @@ import pathlib
 
 import jsonschema
 
+from .fields import plain
 from .histogram import Histogram, HistogramError
 
 SCHEMA = pathlib.Path(__file__).resolve().parent / "schema" / "result-1.json"
@@ -60,6 +62,19 @@ def _unknown_subjects(document):
                 yield f"comparisons[{place}].{role}: {item[role]!r} is none of subjects"
 
 
+def _told_twice(document):
+    """What has the same name under the same conditions would stand for each other wherever it is looked up."""
+    names = {"figures": ("subject", "metric"), "comparisons": ("device", "peer", "metric"), "stages": ("subject",),
+             "latencies": ("subject", "load")}
+    for part, fields in names.items():
+        seen = {}
+        for place, item in enumerate(document[part]):
+            key = (*(item[field] for field in fields), *sorted((name, plain(value)) for name, value in item["conditions"].items()))
+            if key in seen:
+                yield f"{part}[{place}]: has the {', '.join(fields)} and conditions of {part}[{seen[key]}]"
+            seen.setdefault(key, place)
+
+
 def _false_figures(document):
     for place, figure in enumerate(document["figures"]):
         low, high = figure["interval"] or (figure["value"],) * 2
@@ -100,7 +115,7 @@ def faults(document):
     """What is wrong with a document, a line each; nothing when it is a result."""
     found = _schema_faults(document)
     if not found:   # the rest reads fields that are there
-        for part in (_unknown_subjects, _false_figures, _false_courses, _false_trust):
+        for part in (_unknown_subjects, _told_twice, _false_figures, _false_courses, _false_trust):
             found += part(document)
     return found[:MOST_FAULTS]
 
@@ -151,10 +166,24 @@ def write(path, document):
     write_whole(path, data)
 
 
+def writable(path):
+    """OSError when write() could not write there now; leaves nothing and changes nothing."""
+    path = pathlib.Path(path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "is a directory" if path.is_dir() else "is no file", str(path))
+    unfinished = _unfinished(path)
+    unfinished.open("xb").close()
+    unfinished.unlink()
+
+
+def _unfinished(path):
+    return path.with_name(f".{path.name}.{os.getpid()}")
+
+
 def write_whole(path, data):
     """Bytes into a file: whole, or not at all."""
     path = pathlib.Path(path)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    unfinished = _unfinished(path)
     try:
         with unfinished.open("xb") as file:
             file.write(data)

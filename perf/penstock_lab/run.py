@@ -6,10 +6,10 @@ and is marked partial.
 import datetime
 import time
 
-from . import book, machine, scenario as scenarios, subjects
+from . import book, line, machine, scenario as scenarios, subjects
 from .alone import alone
 from .bench import Bench
-from .errors import Interrupted, LabFault, unforeseen
+from .errors import Interrupted, LabFault, NotThere, unforeseen
 from .interruption import ignored, interruptible
 from .laboratory import Lab, LabError
 from .stability import Stability
@@ -19,15 +19,17 @@ ALONE_HERE = ("loop", "replay", "nic")     # wirings that have only a generator 
 
 
 class Run:
-    """run() once; then `result` is a result (schema/result-1.json) and `error` what ended it early, or None."""
+    """run() once; it gives a result (schema/result-1.json), and `error` is what ended it early, or None."""
 
     def __init__(self, variants, whole, progress, command, short=False):
         self.variants, self.whole, self.progress = variants, whole, progress
         self.command, self.short = command, short
-        self.error, self.result = None, None
+        self.error = None
         self._books, self._versions, self._stability = [], {}, Stability()
 
-    def run(self):
+    def run(self, keep=None):
+        """keep(result) is called when it is there, before any signal counts again. NotThere: something needed was missing before anything was
+        measured."""
         started, clock = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
         first = self.variants[0]
         cores = sorted({*first.cores["generator"], *first.cores["subject"]})
@@ -36,6 +38,7 @@ class Run:
         lab = Lab("perf")
         try:
             with interruptible():
+                self.progress.step(f"stability check: what others do on cores {cores}, and the clock")
                 self._stability.machine(cores)
                 if first.wiring not in ALONE_HERE:
                     self._stability.apart(first.cores)
@@ -48,17 +51,24 @@ class Run:
             with ignored():
                 self.progress.end()
                 lab.close()
-        self._stability.after_run(cores)
-        self.result = self._result(started, time.monotonic() - clock, facts)
-        return self.result
+                self._stability.after_run(cores)
+                self._stability.lines([words for group in self._books for one in group for words in one.impossible])
+                result = self._result(started, time.monotonic() - clock, facts)
+                if isinstance(self.error, NotThere) and not result["figures"]:
+                    raise self.error
+                if keep:
+                    keep(result)
+        return result
 
     def _measure(self, lab):
-        self.progress.begin(sum(variant.turns * len(variant.subjects) for variant in self.variants))
+        self.progress.begin([one.method.expected() for one in self.variants for _ in range(one.turns * len(one.subjects))])
         if self.variants[0].traffic != "memory":
+            self.progress.step("stability check: the generator alone")
             with alone(self.variants[0], lab) as generator:
                 self._stability.generator_alone(generator, "requests/s" if self.variants[0].traffic == "requests" else "pps")
         for variant in self.variants:
-            books = [book.Book(spec.name, variant.conditions) for spec in variant.subjects]
+            lines = line.read(variant.resolved) if variant.traffic == "packets" else None
+            books = [book.Book(spec.name, variant.conditions, lines) for spec in variant.subjects]
             self._books.append(books)
             for _ in range(variant.turns):
                 for spec, one in zip(variant.subjects, books):
@@ -69,8 +79,10 @@ class Run:
         self.progress.turn(" ".join(filter(None, (variant.name, conditions, one.subject))))
         one.begin_turn()
         with Bench(variant, _driver(spec), lab, self.progress, self._stability.floor, spec.background) as bench:
-            variant.method.run(bench, one)
-            bench.tell_background(one)
+            try:
+                variant.method.run(bench, one)
+            finally:
+                bench.tell(one)
         self.progress.turn_done()
 
     def _result(self, started, seconds, facts):

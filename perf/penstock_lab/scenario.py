@@ -11,7 +11,7 @@ import os
 
 from . import document, methods
 from .errors import WrongInput
-from .fields import Reader, device_fault, not_numbers
+from .fields import Reader, device_fault
 
 TRAFFIC = ("packets", "requests", "memory")
 WIRINGS = ("loop", "ring", "memif", "veth", "nic", "replay")
@@ -161,10 +161,7 @@ def _traffic_fields(fields, traffic):
     for name, value in ends.items():
         if value is not None and not isinstance(value, dict):
             fields.fault(name, "is not a mapping of fields")
-    made = {"ports": ports, "streams": tuple(streams), **ends}
-    for name, value in made.items():
-        fields.faults += not_numbers(value, name)
-    return made
+    return {"ports": ports, "streams": tuple(streams), **ends}
 
 
 def _background(fields, traffic):
@@ -183,7 +180,6 @@ def _background(fields, traffic):
             if stream.has(name):
                 stream.fault(name, "means nothing: a background has one port")
     one.done()
-    fields.faults += not_numbers(one.value, "background")
     return copy.deepcopy(one.value)
 
 

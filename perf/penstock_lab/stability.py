@@ -64,6 +64,11 @@ class Stability:
         self.add("steal", round(steal, 5), "share", STEAL_LIMIT, steal <= STEAL_LIMIT,
                  f"the host took {steal:.2%} of the time of cores {cores} away while it was measured")
 
+    def lines(self, impossible):
+        """`impossible`: figures above what the lines can carry, in words (Book.impossible). Whoever counted them counts wrongly."""
+        if impossible:
+            self.add("line_rate", len(impossible), "figures", 0, False, f"above line rate, which cannot be: {'; '.join(impossible[:5])}")
+
     def generator_alone(self, alone, unit):
         """The generator without a device: how exactly it keeps a rate, whether it loses anything, how alike its trials are, and the
         least latency it can see. alone(load, seconds) gives a Trial; None: as much as it can."""

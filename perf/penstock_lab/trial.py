@@ -47,6 +47,7 @@ class Trial:
     refused: bool = False          # … because a port took no more: on shared memory it is the subject that does not empty it
     untaken: int = 0               # due, and not among `sent`, because a port took no more
     missed: int = 0                # came back, but the generator had no room for it
+    silent: bool = False           # nothing at all came back of what was sent, not even something wrong
     in_time: int | None = None     # good requests whose answers came within `seconds`; None: all that is good
     streams: tuple = ()
     errors: dict = dataclasses.field(default_factory=dict)     # requests that failed, by reason
@@ -56,8 +57,9 @@ class Trial:
 
     @property
     def bound(self):
-        """Who set the limit, as figures say it: the port (device), the generator, or the subject."""
-        if not self.generator_bound:
+        """Who set the limit, as figures say it: the port (device), the generator, or the subject, which is it also where it was asked for
+        less than the generator should have sent, and answered nothing."""
+        if not self.generator_bound or self.silent and not self.refused:
             return "subject"
         return "device" if self.refused else "generator"
 
@@ -101,10 +103,12 @@ def of_packets(event, samples=()):
     unsent = max(0, _count(event, "due") - sum(s.sent for s in streams))
     unkept = unsent + _count(event, "late")
     subjects = refused > 0.9 * unkept > 0
+    came = missed + sum(s.received + s.duplicated + s.corrupted + s.strayed for s in counted)
     return Trial(**_common(event), sent=sum(s.sent for s in streams), offered=sum(s.sent for s in counted),
                  failed=sum(max(s.lost, s.sent - s.received) for s in counted), latency=_merged(s.latency for s in counted),
                  bytes=sum(s.bytes * s.received / s.sent for s in counted if s.sent), streams=streams,
-                 refused=subjects, untaken=unsent if subjects else 0, missed=missed, samples=tuple(samples))
+                 refused=subjects, untaken=unsent if subjects else 0, missed=missed,
+                 silent=not came and any(s.sent for s in counted), samples=tuple(samples))
 
 
 def of_requests(event, samples=()):
@@ -114,9 +118,11 @@ def of_requests(event, samples=()):
     errors = {**{name: _count(errors, name, "errors") for name in errors},
               **{name: _count(event, name) for name in ("unsent", "unanswered")}}
     good, in_time, failed = _count(event, "requests"), _count(event, "inTime"), sum(errors.values())
+    missed = sum(_count(port, "missed", "ports") for port in _list(event, "ports"))
+    came = good + missed + _count(event, "outside") + sum(errors.get(name, 0) for name in ("reset", "status", "protocol", "ports"))
     if in_time > good:
         raise Broken(f"generator: trial.inTime is {in_time}, of {good} good requests")
-    return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, latency=_histogram(event, "latency"),
+    return Trial(**_common(event), sent=good + failed, offered=good + failed, failed=failed, silent=not came and failed > 0, latency=_histogram(event, "latency"),
                  bytes=_count(event, "bytes"), in_time=in_time, errors=errors,
                  connections=_count(event, "held" if "held" in event else "connections"), opened=_count(event, "opened"), samples=tuple(samples))
 

@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const Inflation inflation = inflater.run(codings, content, whole, most);
   if (inflation.text.size() > most) fail("more than was asked for");
   if (inflation.outcome == Inflated::kUnknown) fail("a coding that is known");
-  if ((inflation.outcome == Inflated::kFull) != (inflation.text.size() == most)) fail("full, or not");
+  if (inflation.outcome == Inflated::kFull && inflation.text.size() != most) fail("full, and is not");
   if (codings.count == 2) return 0;
   // Which reading of deflate is meant is not the oracle's to say: one of both.
   const auto is = [&](const SlowlyInflated& slowly) {
@@ -36,9 +36,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (codings.all[0] == Coding::kGzip) {
     if (!is(read(kOracleGzip))) fail("gzip: the oracle reads something else");
   } else if (!is(read(kOracleZlib)) && !is(read(kOracleBare))) {
-    const bool both =
-        read(kOracleZlib).outcome != Inflated::kCorrupt && read(kOracleBare).outcome != Inflated::kCorrupt;
-    if (!both || inflation.outcome != Inflated::kCorrupt) fail("deflate: the oracle reads something else");
+    const bool twofold = read(kOracleBare).outcome != Inflated::kCorrupt;
+    if (!twofold || inflation.outcome != Inflated::kCorrupt) fail("deflate: the oracle reads something else");
   }
   return 0;
 }

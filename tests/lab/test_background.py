@@ -53,10 +53,10 @@ class Run(unittest.TestCase):
 
     def test_it_flows_around_each_trial_of_those_who_have_it(self):
         found, told, _ = self.lab()
-        # Six trials of the generator alone; the subject's warm-up and trial; and those of the other one, without.
+        # Six trials of the generator alone; whether the subject answers, without; its warm-up and trial; and those of the other one, without.
         words = lambda kind: [one["command"]["do"] for one in told if one["kind"] == kind and one["command"]["do"] != "quit"]   # noqa: E731
         self.assertEqual(words("packets"), 8 * ["trial", "stop"])
-        self.assertEqual(words("requests"), 10 * ["trial"])
+        self.assertEqual(words("requests"), 12 * ["trial"])
         self.assertEqual({tuple(one["ports"]) for one in told if one["kind"] == "packets"}, {("beside",)})
         figures = {(one["subject"], one["metric"]): one for one in found["figures"]}
         self.assertEqual(figures["flooded", "background_sent"]["value"], 1000)
@@ -162,7 +162,7 @@ class Faults(unittest.TestCase):
                               ("background: {streams: 1}", "background.streams: 1 is not a list"),
                               ("background: {streams: [{from: left}]}", "background.streams[0].from: means nothing: a background has one port"),
                               ("background: {streams: [{size: 64}], colour: red}", "background.colour: is not known"),
-                              ("background: {streams: [{rate: {pps: .inf}}]}", "background.streams[0].rate.pps: inf is not a number"),
+                              ("background: {streams: [{rate: {pps: 1e999}}]}", "'1e999' is beyond all numbers"),
                               ("background: 3", "background: 3 is not a mapping"),
                               ("background: {streams: [{size: 64}]}\ncores: {background: [4096]}", "cores.background: [4096] is not a list"),
                               ("", "subjects[1].background: means nothing: the scenario has none")):

@@ -10,7 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "perf"))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from fake_device import FakeBench, FakeDevice  # noqa: E402
 import samples  # noqa: E402
-from penstock_lab import book, cli, compare, result  # noqa: E402
+from penstock_lab import book, cli, compare, result, stats  # noqa: E402
 
 DIGEST = "0" * 64
 
@@ -102,6 +102,52 @@ class CompareTest(unittest.TestCase):
             for path, one in zip(paths, (before, after)):
                 result.write(path, one)
             return cli.main(["compare", *paths, *options])
+
+    def gate(self, before, after, ratio=0.9):
+        """(exit code, what was complained) of `compare --fail-below`."""
+        err = io.StringIO()
+        with tempfile.TemporaryDirectory() as directory, contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(err):
+            for path, one in ((f"{directory}/a", before), (f"{directory}/b", after)):
+                result.write(path, one)
+            return cli.main(["compare", f"{directory}/a", f"{directory}/b", "--fail-below", str(ratio)]), err.getvalue()
+
+    def of(self, values, better="higher", bound="subject", **fields):
+        """A whole result with one figure."""
+        one = samples.esp()
+        one["comparisons"], one["stages"] = [], []
+        one["figures"] = [{**one["figures"][0], "better": better, "bound": bound, "samples": values, "value": stats.median(values), "interval": None}]
+        return {**one, **fields}
+
+    def test_a_gate_that_cannot_judge_says_so_and_is_not_green(self):
+        good, doubtful = self.of([1000, 1010, 990]), {"trusted": False, "reasons": ["steal"], "checks": []}
+        for before, after, reason in (
+                (good, self.of([1000, 1010, 990], bound="generator"), "the generator was the limit"),
+                (self.of([1000, 1010, 990], bound="generator"), good, "the generator was the limit"),
+                (self.of([1000, 1010, 990], bound="unknown"), good, "the limit was not found"),
+                (good, self.of([1000, 1010, 990], stability=doubtful), "is not trusted: steal"),
+                (self.of([1000, 1010, 990], stability=doubtful), good, "is not trusted: steal"),
+                (good, self.of([1000, 1010, 990], partial=True), "is partial"),
+                (self.of([0, 0, 0], "lower"), self.of([.5, .5, .5], "lower", "generator"), "the generator was the limit"),
+                (self.of([0, 0, 1e-9], "lower"), self.of([.5, .5, 0], "lower"), "zero in some turns")):
+            with self.subTest(reason):
+                code, err = self.gate(before, after)
+                self.assertEqual((code, err.count("cannot judge")), (5, 1))
+                self.assertIn(reason, err)
+
+    def test_the_generators_limit_is_named_in_every_line(self):
+        (row,), _ = compare.compare(made(BEFORE), made([50] * 6, bound="generator"))
+        self.assertTrue(compare.table([row])[1].endswith("unclear  generator-bound"))
+        (row,), _ = compare.compare(made(BEFORE, [50] * 6), made(BEFORE, [50] * 6, bound="generator"))
+        self.assertTrue(compare.table([row])[1].endswith("unclear  generator-bound"))
+        self.assertTrue(compare.table(compare.compare(made(BEFORE), made(BEFORE))[0])[1].endswith("unclear"))
+        whole = {**made([100] * 3, [50] * 3, bound="generator"), "name": "x", "about": "y", "notes": []}
+        self.assertIn("rate size=64: dut / peer = 2.000 [2.000, 2.000]: unclear, generator-bound", cli.summary(whole))
+
+    def test_a_gate_judges_what_it_can(self):
+        good, half, bound = self.of([1000, 1010, 990]), self.of([500, 505, 495]), self.of([500, 505, 495], bound="generator")
+        for before, after, expected in ((good, good, 0), (good, half, 1), (good, bound, 1), (self.of([1000]), self.of([1000]), 0),
+                                        (self.of([1000]), self.of([500]), 1)):
+            self.assertEqual(self.gate(before, after)[0], expected)
 
     def test_the_command_fails_for_what_is_dead_gone_or_not_there_to_compare(self):
         good, dead, gone, other = (samples.esp() for _ in range(4))

@@ -71,6 +71,17 @@ class PacketMethodsTest(unittest.TestCase):
         self.assertEqual([one["bound"] for one in figures.values()], ["unknown"] * len(figures))
         self.assertTrue(all("not narrowed" in one["note"] for one in figures.values()))
 
+    def test_loads_that_are_the_same_are_one_figure(self):
+        _, figures = run("open", FakeDevice(1e6), rates=[1000, 1000.0, 2000])
+        self.assertEqual([(key[1], len(one["samples"])) for key, one in figures.items() if key[0] == "rate"], [(1000, 2), (2000, 1)])
+
+    def test_latencies_and_courses_say_who_set_the_limit(self):
+        for line, expected in ((1e9, "subject"), (500, "generator")):
+            book, _ = run("soak", FakeDevice(1e6, line=line), load=1000)
+            self.assertEqual([one["bound"] for one in book.latencies_of_result()], [expected])
+            book.samples(dataclasses.replace(FakeDevice(1e6, line=line).trial(1000, 1), samples=({"t": 1.0},)), 1.0)
+            self.assertEqual([one["bound"] for one in book.series], [expected])
+
     def test_latency_is_at_a_share_of_the_throughput(self):
         device = FakeDevice(1e6, delay=5000)
         book, figures = run("latency", device, shares=[0.5, 0.9])
@@ -547,6 +558,26 @@ class TrialTest(unittest.TestCase):
         event["streams"].append({"name": "flood", "sent": 9000, "received": None, "lost": None, "latency": None, "bytes": 576000})
         one = trial.of_packets(event)
         self.assertEqual((one.sent, one.offered, one.good, one.failed, one.load, one.loss, one.bytes), (10000, 1000, 1000, 0, 10000, 0, 64000))
+
+    def test_a_silent_device_is_silent_and_not_the_generators_limit(self):
+        frozen = FakeDevice(frozen=(0, 10), line=500).event(1000, 1)
+        self.assertEqual((frozen["bound"], trial.of_packets(frozen).silent, trial.of_packets(frozen).bound), ("generator", True, "subject"))
+        for name in ("corrupted", "strayed", "duplicated"):
+            spoke = {**frozen, "streams": [{**frozen["streams"][0], name: 1}]}
+            self.assertEqual((trial.of_packets(spoke).silent, trial.of_packets(spoke).bound), (False, "generator"))
+        for port, silent, bound in (({"missed": 1}, False, "generator"), ({"refused": 500}, True, "device")):
+            one = trial.of_packets({**frozen, "due": 1000, "ports": [port]})
+            self.assertEqual((one.silent, one.bound), (silent, bound))
+        self.assertFalse(trial.of_packets({**frozen, "streams": [{"name": "unsigned", "sent": 5, "received": None, "bytes": 0}]}).silent)
+        self.assertFalse(trial.of_packets(FakeDevice(1).event(1000, 1)).silent)
+
+    def test_requests_that_nobody_answers(self):
+        unanswered = {"seconds": 1.0, "bound": "generator", "requests": 0, "errors": {"refused": 9}, "unsent": 1}
+        one = trial.of_requests(unanswered)
+        self.assertEqual((one.silent, one.bound, one.reasons), (True, "subject", "refused 9, unsent 1"))
+        for change in ({"outside": 1}, {"errors": {"status": 1}}, {"errors": {"protocol": 1}}, {"errors": {"reset": 1}}, {"errors": {"ports": 1}},
+                       {"ports": [{"missed": 1}]}, {"errors": {}, "unsent": 0}):
+            self.assertFalse(trial.of_requests({**unanswered, **change}).silent, change)
 
     def test_failures_of_requests_are_all_kinds_of_them(self):
         one = trial.of_requests({"seconds": 2, "bound": "none", "requests": 90, "inTime": 80, "errors": {"timeout": 3, "reset": 2}, "unsent": 4,

@@ -199,6 +199,25 @@ class Pictures(unittest.TestCase):
         self.assertEqual(max(c.p99 for c in shown), max(p["p99"] for p in series["points"]))
         self.assertEqual(min(c.low for c in shown), min(p["received"] for p in series["points"]))
 
+    def test_latencies_and_courses_of_the_generators_limit_are_marked(self):
+        made = samples.soak(50)
+
+        def pictures_of():
+            return {p.title.split(" ·")[0]: p for p in self.of(made)}
+
+        for picture in pictures_of().values():
+            self.assertNotIn("bound by the generator", picture.svg)
+        made["latencies"][0]["bound"] = made["series"][0]["bound"] = "generator"
+        self.assertEqual(result.faults(made), [])
+        found = pictures_of()
+        for title in ("Latency by percentile", "Course of time"):
+            self.assertIn("penstock, bound by the generator", found[title].svg)
+            self.assertEqual(dict(zip(found[title].table.headers, found[title].table.rows[0]))["bound by"], "generator")
+        self.assertIn('h"', found["Latency by percentile"].svg)
+        self.assertIn("Hollow marks", html.page([made]))
+        made["series"].append({**made["series"][0], "bound": "subject"})
+        self.assertIn("penstock, bound by the generator in 1 of 2 turns", pictures_of()["Course of time"].svg)
+
     def test_percentiles_are_told_only_of_enough_values(self):
         made = samples.partial()
         made["latencies"] = [samples.latency("penstock", {}, 1e3, "pps", samples.durations(random.Random(3), 500, 1e4, 0.1))]
@@ -210,8 +229,6 @@ class Pictures(unittest.TestCase):
 
 class Facts(unittest.TestCase):
     def test_line_rate(self):
-        self.assertEqual(int(facts.line_pps(1e10, 64)), 14_880_952)   # RFC 2544's tables of Ethernet, times a thousand
-        self.assertEqual(int(facts.line_pps(1e10, 1518)), 812_743)
         for ports in (None, "x", [None], [{"lineRate": "fast"}], [{"lineRate": True}], [{"lineRate": 0}]):
             self.assertIsNone(facts.line_rate({"scenario": {"ports": ports}}))
 
@@ -232,6 +249,17 @@ class Facts(unittest.TestCase):
         for page in (html.page([made]), markdown.page([made])):
             self.assertIn("Above line rate, which cannot be: penstock, throughput, 64", page)
         self.assertNotIn("<strong>Trusted", html.page([made]))
+
+    def test_a_figure_above_the_line_of_streams_of_one_size_is_not_believed(self):
+        made = samples.esp()
+        made["scenario"].update(traffic="packets", ports=[{"name": "left", "lineRate": 1e9}], streams=[{"from": "left", "rate": {"pps": 1}, "size": 64}])
+        made["figures"], made["comparisons"] = made["figures"][:1], []
+        made["figures"][0].update(conditions={}, interval=None, samples=[], value=1.488e6)
+        self.assertEqual(facts.above_line_rate(made), [])
+        made["figures"][0]["value"] = 1.6e6
+        self.assertEqual(len(facts.above_line_rate(made)), 1)
+        for broken in ({"variants": 3}, {"streams": [3]}, {"streams": [{"size": "${x}"}]}, {"ports": 7}, {"streams": {"a": 1}}):
+            self.assertEqual(facts.above_line_rate({**made, "scenario": {**made["scenario"], **broken}}), [])
 
     def test_words_without_end_are_cut_at_once(self):
         self.assertLessEqual(plot.text_width(plot.fit("x" * 10**6, 300)), 300)

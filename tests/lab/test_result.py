@@ -1,4 +1,5 @@
 """Results: what is written can be read, and nothing else can be either."""
+import copy
 import json
 import math
 import os
@@ -60,6 +61,17 @@ class Files(unittest.TestCase):
         self.assertIn("2^63", self.refuse('{"seed": 1e999}'))
         self.assertIn("2^63", self.refuse('{"seed": ' + "9" * 40 + "}"))
         self.assertIn("the document", self.refuse("[]"))
+
+    def test_nothing_is_there_twice(self):
+        for part, make in (("figures", samples.esp), ("comparisons", samples.esp), ("stages", samples.esp), ("latencies", samples.soak)):
+            made = make()
+            made[part].append(copy.deepcopy(made[part][0]))
+            self.assertEqual([fault.split(":")[0] for fault in result.faults(made)], [f"{part}[{len(made[part]) - 1}]"])
+        for one, other, twice in ((1, 1.0, True), (1, "1", True), (1, True, True), (0, -0.0, True), (1, 2, False), ("a", "A", False), ("1", "1.0", False)):
+            made = samples.esp()
+            made["comparisons"] = []
+            made["figures"] = [{**made["figures"][0], "conditions": {"x": value}} for value in (one, other)]
+            self.assertEqual(bool(result.faults(made)), twice, (one, other))
 
     def test_a_file_without_end(self):
         with mock.patch.object(result, "LARGEST_FILE", 100):

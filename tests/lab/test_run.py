@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +31,18 @@ turns: 2
 short: {turns: 1, variants: {size: [64]}}
 """
 
+EXTERNAL = """
+name: external
+wiring: nic
+subjects: [{driver: external, config: {ports: [{name: left, device: net_tap0, address: 192.0.2.1/24}]}}]
+method: {name: open, seconds: 0.1}
+"""
+REQUESTS = """
+traffic: requests
+clients: {{stack: kernel, target: "127.0.0.1:9", connections: 1, arrivals: {{open: {{rate: 100}}}}}}
+servers: {{stack: kernel, listen: "{listen}", body: 1}}
+"""
+
 
 class RunTest(unittest.TestCase):
     def setUp(self):
@@ -46,12 +59,12 @@ class RunTest(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def start(self, *words, **device):
+    def start(self, *words, streams=subprocess.PIPE, **device):
         temporary = self.directory / "tmp"
         temporary.mkdir(exist_ok=True)
         environment = {**os.environ, "PENSTOCK_BUILD": str(self.directory), "TMPDIR": str(temporary),
                        "PENSTOCK_FAKE": json.dumps({"capacity": 3e6, **device})}
-        return subprocess.Popen([PERF / "penstock-lab", *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        return subprocess.Popen([PERF / "penstock-lab", *map(str, words)], stdout=streams, stderr=streams, text=True,
                                 env=environment, stdin=subprocess.DEVNULL)
 
     def lab(self, *words, **device):
@@ -102,6 +115,24 @@ class RunTest(unittest.TestCase):
         self.assertEqual((code, err), (2, f"{self.scenario}: streams[0].size: 3 is below 64\n"))
         self.assertEqual(self.lab("check", self.scenario)[:2], (0, f"{self.scenario}: 2 variants, nothing wrong\n"))
 
+    def test_a_rate_above_the_line_is_not_asked_for_and_not_believed(self):
+        streams = "streams=[{from: left, to: right, size: 64, rate: {pps: 2e6}}]"
+        line = ("--set", "ports=[{name: left, lineRate: 1e9}, {name: right}]", "--set", streams, "--set", "variants={}", "--set", "turns=1")
+        for method, expected in (("{name: open}", "streams[0].rate: all from left are 1.344e+09 bits/s"), ("{name: soak, load: 2e6}", "method.load: 2e+06"),
+                                 ("{name: open, rates: [1e6, 2e6]}", "method.rates: 2e+06"), ("{name: spike, base: 1, peak: 1.5e6}", "method.peak: 1.5e+06")):
+            code, _, err = self.lab("check", self.scenario, *line, "--set", f"method={method}")
+            self.assertEqual(code, 2)
+            self.assertIn(expected, err)
+        code, out, _ = self.lab("run", self.scenario, *line, "--set", "method={name: rate, seconds: 0.1}", "--json", self.json)
+        self.assertEqual(code, 0)
+        found = result.load(self.json)
+        rate = next(one for one in found["figures"] if one["metric"] == "rate")
+        self.assertEqual((rate["value"], rate["bound"]), (3e6, "unknown"))
+        self.assertIn("above line rate, which cannot be: 1.488 Mpps", rate["note"])
+        self.assertIn("line_rate", [one["name"] for one in found["stability"]["checks"] if not one["ok"]])
+        self.assertIn("NOT TRUSTED", out)
+        self.assertIn("above line rate", out)
+
     def test_drivers_are_asked_before_anything_starts(self):
         for old, new, expected in (("driver: loop}]", "driver: lop}]", "subjects[1].driver: 'lop' is none of loop"),
                                    ("driver: loop}]", "driver: loop, config: {speed: 1}}]", "subjects[1].config.speed: is not known"),
@@ -119,16 +150,76 @@ class RunTest(unittest.TestCase):
         self.assertEqual(code, 3)
         self.assertIn("penstock-lab-packets is not there", err)
 
+    def test_what_is_missing_before_anything_was_measured_leaves_no_result(self):
+        code, out, err = self.lab("run", self.scenario, "--json", self.json, error="198.51.100.1 does not answer")
+        self.assertEqual((code, out), (3, ""))
+        self.assertIn("ports[0].gateway: 198.51.100.1 does not answer", err)
+        self.assertFalse(self.json.exists())
+
+    @unittest.skipIf(os.geteuid(), "devices of this machine need root")
+    def test_interfaces_and_ports_that_are_not_to_be_had_are_missing(self):
+        (self.directory / "perf" / "penstock-lab-requests").symlink_to(HERE / "fake_generator.py")
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            listen = f"127.0.0.1:{taken.getsockname()[1]}"
+            for fields, expected in (
+                    (EXTERNAL + "traffic: packets\nstreams: [{size: 64, from: left, to: right}]\nports: [{name: left, device: 'net_af_packet0,iface=nowhere0'}]\n",
+                     "ports[0].device: no interface nowhere0 in this machine"),
+                    (EXTERNAL.replace("net_tap0", "'net_af_packet0,iface=nowhere0'") + "traffic: packets\nstreams: [{size: 64, from: left, to: right}]\n",
+                     "subjects[0]: config.ports: left: no interface nowhere0 in this machine"),
+                    (EXTERNAL + REQUESTS.format(listen=listen), f"servers.listen: {listen}: Address already in use"),
+                    (EXTERNAL + REQUESTS.format(listen="192.0.2.77:80"), "servers.listen: 192.0.2.77:80: Cannot assign requested address")):
+                with self.subTest(expected):
+                    code, out, err = self.lab("run", self.write("nic.yaml", fields), "--json", self.json, log=str(self.directory / "log"))
+                    self.assertEqual((code, out, err), (3, "", f"{self.directory}/nic.yaml: {expected}\n"))
+        self.assertEqual(self.lab("check", self.write("nic.yaml", EXTERNAL + REQUESTS.format(listen=listen)))[0], 0)
+        self.assertFalse(self.json.exists() or (self.directory / "log").exists())
+
+    def test_clients_that_nobody_answers_measure_nothing(self):
+        (self.directory / "perf" / "penstock-lab-requests").symlink_to(HERE / "fake_generator.py")
+        text = SCENARIO.replace("traffic: packets", REQUESTS.format(listen="127.0.0.1:0")).replace("throughput", "rate")
+        text = "\n".join(line for line in text.splitlines() if not line.startswith(("streams", "variants", "short")))
+        path = self.write("requests.yaml", text)
+        self.assertEqual(self.lab("run", path, "--json", self.json)[0], 0)
+        self.json.unlink()
+        code, out, err = self.lab("run", path, "--json", self.json, frozen=[0, 1000])
+        self.assertEqual((code, out, err.splitlines()[-1][:51]), (3, "", "clients.target: 127.0.0.1:9: nothing answers: timeo"))
+        self.assertFalse(self.json.exists())
+
+    def test_a_silent_device_is_named_so(self):
+        for method in ("{name: open, rates: [1000], seconds: 0.1}", "{name: latency, shares: [0.5]}"):
+            _, out, err = self.lab("run", self.scenario, "--short", "--json", self.json, "--set", f"method={method}", frozen=[0, 1000], line=500)
+            found = result.load(self.json)
+            self.assertTrue(any(note.startswith("a: silent (frozen, or not reached): nothing came back in ") for note in found["notes"]), found["notes"])
+            self.assertEqual({one["bound"] for one in found["figures"]} - {"subject"}, set())
+            self.assertIn("note: a: silent", out)
+            self.assertIn("(silent: nothing came back)", err)
+
     def test_a_place_for_the_result_that_is_not_there(self):
-        code, _, err = self.lab("run", self.scenario, "--json", self.directory / "no" / "r.json")
-        self.assertEqual(code, 2)
-        self.assertIn("there is no such directory", err)
+        self.json.mkdir()
+        fifo, long = self.directory / "fifo", self.directory / ("r" * 300)
+        os.mkfifo(fifo)
+        for path, expected in ((self.directory / "no" / "r.json", "No such file or directory"), (self.json, "is a directory"),
+                               (fifo, "is no file"), (long, "File name too long"), ("/proc/r.json", "")):
+            with self.subTest(path):
+                code, out, err = self.lab("run", self.scenario, "--json", path, log=str(self.directory / "log"))
+                self.assertEqual((code, out), (2, ""))
+                self.assertTrue(err.startswith(f"--json {path}: {expected}"), err)
+        self.assertFalse((self.directory / "log").exists(), "something was started")
+        self.assertFalse(list(self.directory.glob(".*")))
+
+    def test_trying_the_place_changes_nothing_there(self):
+        self.json.write_text("kept")
+        result.writable(self.json)
+        self.assertEqual(self.json.read_text(), "kept")
 
     def test_a_result_that_cannot_be_written_was_told(self):
-        self.json.mkdir()
-        code, out, err = self.lab("run", self.scenario, "--short", "--json", self.json)
-        self.assertEqual(code, 2, err)
-        self.assertIn("throughput", out)
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.dict(os.environ, PENSTOCK_BUILD=str(self.directory), PENSTOCK_FAKE='{"capacity": 3e6}'), \
+                mock.patch.object(result, "write_whole", side_effect=OSError(28, "No space left on device", "r.json")), \
+                contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            self.assertEqual(cli.main(["run", str(self.scenario), "--short", "--json", str(self.json)]), 2)
+        self.assertIn("throughput", out.getvalue())
+        self.assertEqual(err.getvalue().splitlines()[-1], "r.json: No space left on device")
 
     def test_a_generator_that_dies_leaves_a_partial_result(self):
         code, out, err = self.lab("run", self.scenario, "--json", self.json, "--set",
@@ -175,8 +266,52 @@ class RunTest(unittest.TestCase):
                 self.assertTrue(result.load(self.json)["partial"])
                 self.assertEqual([*(runtime / "dpdk").iterdir(), *(self.directory / "tmp").iterdir()], [])
 
+    def deaf(self, *words, **device):
+        """A run whose standard output and error lead nowhere any more."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        process = self.start(*words, streams=writer, **device)
+        os.close(writer)
+        return process
+
+    def test_a_result_outlives_those_who_listened(self):
+        process = self.deaf("run", self.scenario, "--short", "--json", self.json)
+        self.assertEqual(process.wait(60), 0)
+        self.assertFalse(result.load(self.json)["partial"])
+
+    def test_an_interrupted_run_that_nobody_hears_keeps_what_it_has(self):
+        log = self.directory / "log"
+        process = self.deaf("run", self.scenario, "--json", self.json, "--set", "method={name: open, rates: [1000], seconds: 0.5}",
+                            "--set", "turns=50", seconds=True, log=str(log))
+        while not log.exists() or log.read_text().count("1000") < 3:
+            self.assertIsNone(process.poll())
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        self.assertEqual(process.wait(30), 130)
+        self.assertTrue(result.load(self.json)["partial"])
+        self.assertTrue(result.load(self.json)["figures"])
+
+    def test_a_signal_before_the_result_is_written_does_not_lose_it(self):
+        def write(path, document):
+            os.kill(os.getpid(), signal.SIGHUP)
+            kept.append((path, document))
+
+        kept = []
+        with mock.patch.dict(os.environ, PENSTOCK_BUILD=str(self.directory), PENSTOCK_FAKE='{"capacity": 3e6}'), \
+                mock.patch.object(result, "write", write), contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            self.assertEqual(cli.main(["run", str(self.scenario), "--short", "--json", str(self.json)]), 0)
+        self.assertEqual(len(kept), 1)
+
+    def test_a_comparison_outlives_those_who_listened(self):
+        self.lab("run", self.scenario, "--short", "--json", self.json)
+        process = self.deaf("compare", self.json, self.json, "--json", self.directory / "c.json")
+        self.assertEqual(process.wait(60), 0)
+        self.assertTrue(json.loads((self.directory / "c.json").read_text())["rows"])
+
     def test_gates(self):
-        self.assertEqual(self.lab("run", self.scenario, "--short", "--fail-below", 0.9)[0], 0)
+        code, _, err = self.lab("run", self.scenario, "--short", "--fail-below", 0.9)
+        self.assertEqual(code, 5)      # the fake loses at any load that the stability check tries
+        self.assertIn("--fail-below 0.9: cannot judge: the result is not trusted", err)
         code, _, err = self.lab("run", self.scenario, "--short", "--fail-below", 1.1)
         self.assertEqual(code, 1)
         self.assertIn("--fail-below 1.1: throughput {'size': 64", err)

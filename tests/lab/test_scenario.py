@@ -1,4 +1,5 @@
 """Scenarios are read safely, and everything that is wrong with one is said at once."""
+import json
 import pathlib
 import sys
 import tempfile
@@ -62,7 +63,7 @@ method: {name: throughput, seconds: -1, lossRatio: 2, resolution: .nan, most: 10
                          "streams: traffic: packets needs at least one", "turns: 0 is below 1", "seed: 1.5 is not a whole number",
                          "colour: is not known here; known: about, ", "cores.generator: [4096] is not", "cores.subject: 1 is not",
                          "memory.huge: 'perhaps' is neither true nor false", "memory.megabytes: 1 is below 64",
-                         "method.seconds: -1 is below 0.01", "method.lossRatio: 2 is above 0.5", "method.resolution: nan is not a number",
+                         "method.seconds: -1 is below 0.01", "method.lossRatio: 2 is above 0.5", "method.resolution: '.nan' is not a number",
                          "method.least: 11 is above most, 10", "method.speed: is not known here"):
             self.assertTrue(any(fault.startswith(expected) for fault in found), (expected, found))
 
@@ -105,6 +106,11 @@ method: {name: NAME}
                       self.faults(GOOD.replace("size: 64", "size: '${sise}'") + "variants: {size: [64]}\n"))
         self.assertIn("variants.size: 64 is not a list of values", self.faults(GOOD + "variants: {size: 64}\n"))
         self.assertIn("variants.size[0]: [1] is not a number, text, true or false", self.faults(GOOD + "variants: {size: [[1]]}\n"))
+        for values in ("[1, 1]", "[a, b, a]", "[1, 1.0]", "[1, '1']", "[1, true]", "[64, 128, 6.4e1]", "[0, -0]", "[0, false]"):
+            self.assertTrue(any(fault.startswith("variants.x[") and fault.endswith(" is there twice")
+                                for fault in self.faults(GOOD + f"variants: {{x: {values}}}\n")), values)
+        self.assertEqual(len(self.faults(GOOD + "variants: {x: [1, 1.0, '1', true]}\n")), 3)
+        self.assertEqual(len(self.load(GOOD + "variants: {x: [1, 2, '3', a, b, false, 1.5, 9007199254740991, 9007199254740990]}\n")[0]), 9)
         self.assertIn("variants: 10000 combinations are above 1000",
                       self.faults(GOOD + f"variants: {{a: {list(range(100))}, b: {list(range(100))}}}\n"))
 
@@ -153,15 +159,31 @@ method: {name: NAME}
     def test_only_what_json_has_is_read(self):
         for value, expected in (("!!set {a, b}", "the tag"), ("!!binary aGk=", "the tag"), ("!!timestamp 2020-01-01", "the tag"), ("!!omap [a: 1]", "the tag"),
                                 ("{1: 2}", "name must be a text"), ("{null: 2}", "name must be a text"), ('"\\ud800"', "half a character"),
-                                ("9" * 5000, "a number of more than 1000 digits"), ("0x" + "9" * 5000, "a number of more than 1000 digits")):
+                                ("9" * 5000, "a number of more than 1000 digits"), ("!!int 0x10", "'0x10' is no number of JSON"),
+                                ("!!float .inf", "'.inf' is no number of JSON"), ("!!int []", "[] is no number of JSON"),
+                                ("!!int \"1\\n\"", "is no number of JSON"), ("1e999", "'1e999' is beyond all numbers")):
             with self.subTest(value[:20]):
                 found = self.faults(GOOD + f"seed: {value}\n")
                 self.assertEqual(len(found), 1)
                 self.assertIn(expected, found[0])
                 self.assertLess(len(found[0]), 100)
         self.assertEqual(self.load(GOOD.replace("The lab itself.", "2020-01-01"))[0][0].about, "2020-01-01")
-        for value in (".nan", ".inf", "-.inf"):
-            self.assertIn(f"streams[0].size.min: {float(value.replace('.', ''))} is not a number", self.faults(GOOD.replace("64", f"{{min: {value}}}")))
+
+    def test_numbers_are_those_of_json(self):
+        for text in ("0", "-0", "10", "1.5", "1e9", "1E9", "1e+9", "1e-7", "-1.5E+3", "1.0e+10", "1e6", "9007199254740993", "123456789.125"):
+            with self.subTest(text):
+                value = document.parse(f"{{a: {text}}}")["a"]
+                self.assertEqual((value, type(value)), (json.loads(text), type(json.loads(text))))
+        for text in ("010", "1_000", "0x10", "0b1", "0o7", "52:54:00:12:34:56", "1:30", ".5", "5.", "+3", ".inf", "-.inf", ".nan", "1e", "e9", "1e9x"):
+            with self.subTest(text):
+                self.assertEqual(document.parse(f"{{a: {text}}}")["a"], text)
+
+    def test_numbers_as_the_manual_writes_them(self):
+        text = GOOD + "ports: [{name: left, lineRate: 1e10}]\n"
+        (one,), _ = self.load(text.replace("size: 64", "size: 64, rate: {bps: 1e9}").replace("throughput", "soak, load: 1e6, lossRatio: 1e-7"))
+        self.assertEqual((one.streams[0]["rate"]["bps"], one.method.load, one.method.ratio, one.ports[0]["lineRate"]), (1e9, 1e6, 1e-7, 1e10))
+        (one,), _ = self.load(GOOD, settings=["method.most=1e6", "streams[0].rate={pps: 2.5e5}"])
+        self.assertEqual((one.method.search.most, one.streams[0]["rate"]["pps"]), (1e6, 2.5e5))
 
     def test_ports_have_names_and_no_files(self):
         for port, expected in (("{name: ''}", "name: '' is not a name"), ("{name: 0}", "name: 0 is not a text"), ("{name: [1]}", "name: [1] is not a text"),
@@ -182,7 +204,7 @@ method: {name: NAME}
         self.assertTrue(any(fault.startswith("turns: ") for fault in self.faults(GOOD + f"turns: {10 ** 400}\n")))
         self.assertEqual(self.load(GOOD + "turns: 100\n")[0][0].turns, 100)
         self.assertIn("turns: 101 is above 100", self.faults(GOOD + "turns: 101\n"))
-        self.assertIn("turns: inf is above 100", self.faults(GOOD + "turns: .inf\n"))
+        self.assertIn("turns: '.inf' is not a number", self.faults(GOOD + "turns: .inf\n"))
         self.assertIn("turns: True is not a number", self.faults(GOOD + "turns: true\n"))
 
 

@@ -88,6 +88,14 @@ class Checks(unittest.TestCase):
             self.assertTrue(any(f.startswith(f"config.ports[0].{path}") for f in found), (change, found))
         self.assertTrue(self.faults("external", {}, "nic"))
 
+    def test_an_external_devices_interfaces_are_looked_for(self):
+        for device, missing in (("net_af_packet0,iface=nowhere0", True), ("net_af_xdp0,queue_count=1,iface=nowhere0", True),
+                                ("net_pcap0,iface=nowhere0", True), ("bus=vdev,name=x/driver=af_packet/iface=nowhere0", True),
+                                ("net_af_packet0,iface=lo,qpairs=1", False), ("net_tap0,iface=nowhere0", False)):
+            found = subjects.driver("external")().check({"ports": [{"name": "left", "device": device, "address": "192.0.2.1/24"}]}, "nic")
+            self.assertEqual([str(one) for one in found], ["config.ports: left: no interface nowhere0 in this machine"] if missing else [], device)
+            self.assertTrue(all(isinstance(one, Missing) for one in found))
+
 
 class Costs(unittest.TestCase):
     """Busy seconds in the kernel's network, of what /proc would say."""

@@ -125,8 +125,8 @@ std::string H1Oracle::response_head(const h1::Asked& asked, bool& interim) {
     body_ = 'u';
   }
   drop(kConnectionFields);
-  return "response " + std::to_string(status_) + " " + spoken + " reason " + rest.substr(4) + " upgrade " + upgrade_ +
-         " content " +
+  return "response " + std::to_string(status_) + " " + spoken + " reason " +
+         rest.substr(std::min<size_t>(4, rest.size())) + " upgrade " + upgrade_ + " content " +
          (body_ == 'c' || body_ == 'u' ? "streamed"
           : body_ == 'l'               ? "length"
                                        : "none") +

@@ -6,6 +6,7 @@ the limit is not the device's buffer.
 from .. import stats
 from ..book import worst_bound
 from .base import Method, must_offer
+from .search import usual_trials
 
 
 class BackToBack(Method):
@@ -17,6 +18,10 @@ class BackToBack(Method):
         self.rate = fields.number("rate", 1, 1e10, 1e8)
         self.repeat = fields.number("repeat", 1, 1000, 5, whole=True)
         self.resolution = fields.number("resolution", 0.001, 0.5, 0.02)
+
+    def trials(self):
+        """Most bursts are shorter than the longest."""
+        return 1 + self.repeat * usual_trials(self.resolution) // 2
 
     def run(self, bench, book):
         whole = must_offer(self.trial(bench, self.rate), "back_to_back")

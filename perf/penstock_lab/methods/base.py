@@ -22,6 +22,19 @@ class Method:
         """One trial of this method at `load` (None: what the streams or clients themselves ask for)."""
         return bench.trial(load, self.seconds if seconds is None else seconds, drain=self.drain, warmup=self.warmup, **options)
 
+    def trials(self):
+        """About how many a turn has; of a search, as many as its resolution usually takes."""
+        return 1
+
+    def expected(self):
+        """About how long a turn takes, seconds, for whoever waits for it."""
+        return self.trials() * (self.warmup + self.seconds + self.drain)
+
+    def asked(self):
+        """[(field, packets a second)] of the loads that it asks for whatever it finds; None: what the streams ask for themselves. The
+        highest load of a search is none of them: it ends where the generator does."""
+        return []
+
     def run(self, bench, book):
         raise NotImplementedError
 

@@ -5,7 +5,7 @@ A load passes when at most `failRatio` of the transactions failed, were reset or
 latency (7.4) at a share of the capacity is the method `latency`.
 """
 from .base import Method, must_offer
-from .search import highest_load
+from .search import highest_load, usual_trials
 
 KINDS = ("requests", "connections", "throughput", "concurrent")
 
@@ -26,6 +26,9 @@ class Capacity(Method):
         self.least = fields.number("least", 1, 1e8, min(10, self.most))
         if self.least > self.most:
             fields.fault("least", f"{self.least:g} is above most, {self.most:g}")
+
+    def trials(self):
+        return usual_trials(self.resolution)
 
     def run(self, bench, book):
         if self.of == "concurrent":

@@ -20,6 +20,12 @@ class Reconfiguration(Method):
         self.pace = fields.number("pace", 0.01, 1e6, 10)
         self.load = fields.number("load", 1, 1e10)
 
+    def trials(self):
+        return 2
+
+    def asked(self):
+        return [("load", self.load)]
+
     def run(self, bench, book):
         quiet = must_offer(self.trial(bench, self.load), "reconfiguration")
         changes = Changes(bench, self.change, self.pace, self.seconds)
@@ -52,6 +58,9 @@ class Reset(Method):
         self.load = fields.number("load", 1, 1e10)
         if self.at >= self.seconds:
             fields.fault("at", f"{self.at:g} is not before the end, {self.seconds:g}")
+
+    def asked(self):
+        return [("load", self.load)]
 
     def run(self, bench, book):
         changes = Changes(bench, self.change, 1 / self.seconds, self.seconds, first=self.at)

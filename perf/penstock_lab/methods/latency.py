@@ -13,7 +13,7 @@ from .throughput import LoadSearch
 def measure(method, bench, book, load, **conditions):
     """One trial at `load`, its latency into the book; the trial."""
     trial = must_offer(method.trial(bench, load, sample=0.1), "latency")
-    note = {"generator": "the generator fell behind its schedule", "device": "a port took no more"}.get(trial.bound, "")
+    note = "silent: nothing came back" if trial.silent else {"generator": "the generator fell behind its schedule", "device": "a port took no more"}.get(trial.bound, "")
     book.percentiles(trial.latency, trial.bound, note, load, **conditions)
     book.figure("loss_ratio", "ratio", "lower", trial.loss, trial.bound, "; ".join(filter(None, (note, trial.reasons))), load,
                 **conditions)
@@ -45,6 +45,12 @@ class Latency(Method):
         self.of = fields.number("of", 1, 1e10, None) if fields.has("of") else None
         self.search = LoadSearch(fields) if self.of is None else None
 
+    def trials(self):
+        return len(self.shares) + (self.search.trials() if self.search else 0)
+
+    def asked(self):
+        return [] if self.of is None else [("of", self.of * max(self.shares))]
+
     def run(self, bench, book):
         of = self.of
         if of is None:
@@ -65,6 +71,12 @@ class Open(Method):
         self.trial_seconds(fields, 1.0)
         self.rates = fields.numbers("rates", 1, 1e10) if fields.has("rates") else [None]
         self.arrivals = "open" if fields.has("rates") else ""
+
+    def trials(self):
+        return len(self.rates)
+
+    def asked(self):
+        return [("rates", rate) for rate in self.rates]
 
     def run(self, bench, book):
         for rate in self.rates:

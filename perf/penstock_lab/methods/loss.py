@@ -18,6 +18,9 @@ class Loss(Method):
         self.most = fields.number("most", 1, 1e10, 1e8)
         self.step = fields.number("step", 0.001, 0.1, 0.1)
 
+    def trials(self):
+        return round(1 / self.step)
+
     def run(self, bench, book):
         first = must_offer(self.trial(bench, self.most), "loss")
         top = min(self.most, first.load)            # what the generator can do is its 100 %
@@ -49,6 +52,12 @@ class Ramp(Method):
         if self.last < self.first:
             fields.fault("to", f"{self.last:g} is below from, {self.first:g}")
 
+    def trials(self):
+        return self.steps
+
+    def asked(self):
+        return [("to", self.last)]
+
     def run(self, bench, book):
         loads = [self.first + (self.last - self.first) * n / (self.steps - 1) for n in range(self.steps)]
         trials = [(load, must_offer(self.trial(bench, load), "ramp")) for load in loads]
@@ -67,6 +76,12 @@ class Spike(Method):
         self.trial_seconds(fields, 1.0)
         self.base = fields.number("base", 1, 1e10)
         self.peak = fields.number("peak", 1, 1e10)
+
+    def trials(self):
+        return 3
+
+    def asked(self):
+        return [("base", self.base), ("peak", self.peak)]
 
     def run(self, bench, book):
         for phase, load in (("before", self.base), ("peak", self.peak), ("after", self.base)):
@@ -89,6 +104,9 @@ class Soak(Method):
         self.trial_seconds(fields, 60.0)
         self.load = fields.number("load", 1, 1e10)
         self.ratio = fields.number("lossRatio", 1e-12, 0.5, 1e-7)
+
+    def asked(self):
+        return [("load", self.load)]
 
     def run(self, bench, book):
         every = max(0.1, self.seconds / 1000)

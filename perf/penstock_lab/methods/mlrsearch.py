@@ -184,6 +184,9 @@ class Mlrsearch(Method):
         fields.done()
         return goal
 
+    def expected(self):
+        return self.limit
+
     def run(self, bench, book):
         search = Search(lambda load, seconds: self.trial(bench, load, seconds), self.goals, self.most, self.least, self.initial,
                         self.limit)

@@ -21,6 +21,13 @@ class Rate(Method):
         self.load = fields.number("load", 1, 1e10, None) if fields.has("load") else None
         self.arrivals = "" if self.load is None else "open"
 
+    def expected(self):
+        """Its warm-up is a trial of its own, or a time to settle."""
+        return super().expected() + SETTLE_SECONDS
+
+    def asked(self):
+        return [] if self.load is None else [("load", self.load)]
+
     def run(self, bench, book):
         self._settle(bench)
         before, note = bench.sample(), ""

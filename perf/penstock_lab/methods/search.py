@@ -24,6 +24,11 @@ def most_trials(most, least, resolution):
     return 2 + GENERATOR_TRIES * math.ceil(math.log2(most / least) + math.log2(1 / resolution) + 2)
 
 
+def usual_trials(resolution):
+    """That highest_load() takes where the first overload tells about where to look."""
+    return 4 + math.ceil(math.log2(1 / resolution))
+
+
 def highest_load(measure, passes, most, least, resolution):
     """measure(load) gives a Trial, passes(trial) a yes or no. Loads from `least` to `most`; ends when the lowest load that failed
     is within `resolution` (a share) of the highest that passed, or when there is no other load between them: in a short trial one

@@ -4,7 +4,7 @@ The figure is what came back per second in the best trial that passed, never the
 of 60 seconds; the default here is 1, and the figure's conditions say what it was.
 """
 from .base import Method, must_offer
-from .search import highest_load
+from .search import highest_load, usual_trials
 
 
 class LoadSearch:
@@ -18,6 +18,9 @@ class LoadSearch:
         if self.least > self.most:
             fields.fault("least", f"{self.least:g} is above most, {self.most:g}")
 
+    def trials(self):
+        return usual_trials(self.resolution)
+
     def find(self, measure):
         return highest_load(lambda load: must_offer(measure(load), "throughput"), lambda trial: trial.loss <= self.ratio,
                             self.most, self.least, self.resolution)
@@ -29,6 +32,9 @@ class Throughput(Method):
     def __init__(self, fields):
         self.trial_seconds(fields, 1.0)
         self.search = LoadSearch(fields)
+
+    def trials(self):
+        return self.search.trials()
 
     def run(self, bench, book):
         found = self.search.find(lambda load: self.trial(bench, load))

@@ -1,11 +1,11 @@
 """What several parts of a report need to know of a result: warnings, units of its rates, names of files, groups."""
 import re
 
+from penstock_lab import document, line
+from penstock_lab.errors import WrongInput
+
 from . import units
 from .markup import shorten
-
-
-CLOCKS = 2e-4   # Ethernet's clocks may differ by this much (IEEE 802.3: 100 ppm at each end)
 
 
 def cautions(result):
@@ -19,8 +19,13 @@ def cautions(result):
 
 
 def bound_by_generator(result):
-    return any(item["bound"] == "generator" for item in result["figures"]) or any(
-        point["bound"] == "generator" for curve in result["curves"] for point in curve["points"])
+    told = [*result["figures"], *result["latencies"], *result["series"], *(point for curve in result["curves"] for point in curve["points"])]
+    return any(map(generators, told))
+
+
+def generators(item):
+    """Whether the generator was the limit of a figure, point, latency or course: older results do not say it of the last two."""
+    return item.get("bound") == "generator"
 
 
 def in_short(items):
@@ -50,23 +55,29 @@ def line_rate(result):
 
 
 def above_line_rate(result):
-    """Figures that claim more than the line can carry."""
-    rate = line_rate(result)
-    if rate is None:
+    """Figures that claim more than the line can carry: by the sizes of the scenario's streams, and by the size in their conditions."""
+    rate, lines = line_rate(result), _lines(result["scenario"])
+
+    def possible(f):
+        size, stream = f["conditions"].get("size"), f["conditions"].get("stream")
+        if f["unit"] == "pps" and rate is not None and is_size(size) and f["value"] > line.pps(rate, size) * (1 + line.CLOCKS):
+            return False
+        mine = [one for conditions, one in lines if one and conditions.items() <= f["conditions"].items()]
+        return f["metric"].startswith("background_") or all(one.below(f["value"], f["unit"], stream) for one in mine)
+    return [f"{short(f['subject'])}, {what(f)}: {units.quantity(f['value'], f['unit'])}" for f in result["figures"] if not possible(f)]
+
+
+def _lines(scenario):
+    """[(conditions, line)] of its variants. A result's scenario is a stranger's word: what makes no sense has none."""
+    try:
+        return [(conditions, line.read(one)) for conditions, one in document.variants(scenario)]
+    except (WrongInput, RecursionError):
         return []
-    sized = [f for f in result["figures"] if f["unit"] == "pps" and is_size(f["conditions"].get("size"))]
-    above = [f for f in sized if f["value"] > line_pps(rate, f["conditions"]["size"]) * (1 + CLOCKS)]
-    return [f"{short(f['subject'])}, {what(f)}: {units.quantity(f['value'], 'pps')}" for f in above]
 
 
 def is_size(value):
     """A frame's length in bytes, not the name of a mix."""
     return type(value) in (int, float) and value > 0
-
-
-def line_pps(bits, size):
-    """Frames a second that a line can carry: each has 20 bytes of preamble and gap (RFC 2544, appendix B)."""
-    return bits / ((size + 20) * 8)
 
 
 def slug(words):

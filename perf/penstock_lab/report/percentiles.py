@@ -6,7 +6,7 @@ value. The generator's own floor, where it was measured, is drawn below.
 from penstock_lab.histogram import Histogram
 
 from . import facts, units
-from .plot import Plot, Table, spread, text_width
+from .plot import HOLLOW, Plot, Table, spread, text_width
 from .scales import Linear, Log, Percentiles
 
 SURE = 10        # values beyond a percentile that make it more than an anecdote
@@ -20,10 +20,11 @@ class Line:
 
     def __init__(self, entry):
         self.subject, self.load, self.unit, self.entry = entry["subject"], entry["load"], entry["unit"], entry
-        self.histogram = Histogram.from_json(entry["histogram"])
+        self.histogram, self.hollow = Histogram.from_json(entry["histogram"]), facts.generators(entry)
 
-    def label(self):
-        return facts.short(self.subject) + ("" if self.load is None else f" at {units.plain(self.load, self.unit, 3)}")
+    def label(self, with_load=True):
+        load = "" if self.load is None or not with_load else f" at {units.plain(self.load, self.unit, 3)}"
+        return facts.short(self.subject) + load + (f", {HOLLOW}" if self.hollow else "")
 
 
 def pictures(result, styles):
@@ -78,7 +79,8 @@ def _picture(result, styles, lines, name):
     if len(loads) == 1 and lines[0].load is not None:
         where = ", ".join(filter(None, [where, f"at {units.plain(lines[0].load, lines[0].unit, 3)}"]))
     title, floor = "Latency by percentile" + (f" · {where}" if where else ""), _floor(lines)
-    legend = [("line", line.subject, facts.short(line.subject) if len(loads) == 1 else line.label()) for line in lines]
+    legend = [("line", line.subject, line.label(with_load=len(loads) > 1)) for line in lines]
+    legend += [("hollow", None, HOLLOW)] if any(line.hollow for line in lines) else []
     legend += [("reference", None, "floor: the generator alone")] if floor else []
     plot = Plot(name, title, _about(lines), facts.cautions(result), legend, styles, margins=(56, 62))
     x = Percentiles(min(RAREST, max(line.histogram.count for line in lines)), plot.left, plot.right)
@@ -109,7 +111,7 @@ def _draw(plot, line, x, y):
         if count * (1 - share) >= SURE and 1 / (1 - share) <= x.rarest:
             nanos = line.histogram.percentile(share)
             hover = f"{line.label()}, {share * 100:g} %: {units.quantity(nanos, 'ns')}"
-            plot.put_mark(x(share), y(nanos), line.subject, hover=hover, size=3.2)
+            plot.put_mark(x(share), y(nanos), line.subject, line.hollow, hover, size=3.2)
     return tail[-1] if tail else at(int(last))
 
 
@@ -140,8 +142,8 @@ def _table(lines, floor):
     rows = []
     for line in lines:
         told = [_told(line.histogram, share) for share in TOLD]
-        rows.append([line.label(), f"{line.histogram.count:,}", *told, units.quantity(line.histogram.max, "ns")])
+        rows.append([line.label(), f"{line.histogram.count:,}", *told, units.quantity(line.histogram.max, "ns"), line.entry.get("bound", "")])
     known = {share: nanos for share, nanos in floor}
     if floor:
-        rows.append(["floor", "", *(units.quantity(known[s], "ns") if s in known else "" for s in TOLD), ""])
-    return Table(["subject", "values", *(f"p{share * 100:g}" for share in TOLD), "max"], rows)
+        rows.append(["floor", "", *(units.quantity(known[s], "ns") if s in known else "" for s in TOLD), "", ""])
+    return Table(["subject", "values", *(f"p{share * 100:g}" for share in TOLD), "max", "bound by"], rows)

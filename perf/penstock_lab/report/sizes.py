@@ -1,4 +1,6 @@
 """Throughput against frame size, beside the line's rate: frames a second, and the bits that they carry."""
+from penstock_lab import line as line_of
+
 from . import facts, units
 from .plot import HOLLOW, Plot, Table
 from .scales import Linear
@@ -30,7 +32,7 @@ def pictures(result, styles):
 def _picture(result, styles, items, name, title, unit, convert):
     sizes = sorted({i["conditions"]["size"] for i in items}, key=lambda s: (isinstance(s, str), s))
     rate = facts.line_rate(result) if unit in ("pps", *BITS) else None
-    line = [(s, facts.line_pps(rate, s) * (s * 8 if unit in BITS else 1)) for s in sizes if rate and facts.is_size(s)]
+    line = [(s, line_of.pps(rate, s) * (s * 8 if unit in BITS else 1)) for s in sizes if rate and facts.is_size(s)]
     subjects = facts.subjects_of(items)
     legend = [("line", s, facts.short(s)) for s in subjects]
     if any(i["bound"] == "generator" for i in items):

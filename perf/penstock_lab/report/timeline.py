@@ -4,7 +4,7 @@ A long course has more points than the picture has columns. A column then shows 
 sum of what was lost and the worst of each percentile: nothing is smoothed away.
 """
 from . import facts, units
-from .plot import WIDE, Plot, Table
+from .plot import HOLLOW, WIDE, Plot, Table
 from .scales import Exact, Linear, Log
 
 COLUMNS = 480
@@ -45,11 +45,16 @@ class Course:
         self.all = [column for _, line in self.lines for column in line]
         title = " · ".join(filter(None, ["Course of time", units.conditions(series[0]["conditions"])]))
         self.alone = len(series) == 1
-        legend = [("solid", s, facts.short(s)) if self.alone else ("stroke", s, facts.short(s)) for s in self.subjects]
+        legend = [("solid" if self.alone else "stroke", s, self._words(s)) for s in self.subjects]
         legend += [("reference", None, "sent"), ("faint", self.subjects[0], "p50 of latency")] if self.alone else []
         self.plot = Plot(name, title, self._about(), facts.cautions(result), legend, styles, width=WIDE,
                          height=RATE + LOST + LATENCY + 2 * GAP, margins=(62, 16))
         self.x = Exact(0, max(c.t for c in self.all), self.plot.left, self.plot.right)
+
+    def _words(self, subject):
+        mine = [facts.generators(s) for s in self.series if s["subject"] == subject]
+        turns = "" if all(mine) else f" in {sum(mine)} of {len(mine)} turns"
+        return facts.short(subject) + (f", {HOLLOW}{turns}" if any(mine) else "")
 
     def _about(self):
         intervals = sorted({s["interval"] for s in self.series})
@@ -135,6 +140,6 @@ class Course:
 
     def _table(self):
         rows = [[s["subject"], units.number(c.t), *(units.quantity(v, self.unit) for v in (c.sent, c.received)), f"{c.lost:,}",
-                 *(units.quantity(v, "ns") if v else "" for v in (c.p50, c.p99))]
+                 *(units.quantity(v, "ns") if v else "" for v in (c.p50, c.p99)), s.get("bound", "")]
                 for s in self.series for c in columns(s, MOST_ROWS)]
-        return Table(["subject", "until second", "sent", "received", "lost", "p50", "p99"], rows)
+        return Table(["subject", "until second", "sent", "received", "lost", "p50", "p99", "bound by"], rows)

@@ -62,6 +62,13 @@ def _check(fields, port):
             fields.fault("gateway", f"{port.gateway} is not in the network of {port.address}: nobody could reach it")
 
 
+def missing_interface(device, interface=""):
+    """The kernel's interface that this port needs and this machine has not; devargs may also make their own, as net_tap's do."""
+    named = re.search(r"[,/]\s*iface\s*=\s*([^,/\s]+)", device) if re.search(r"af_packet|af_xdp|pcap", device) else None
+    needed = named[1] if named else interface
+    return needed if needed and not pathlib.Path("/sys/class/net", needed).exists() else ""
+
+
 class External(Subject):
     wirings = ("nic",)
 
@@ -70,8 +77,8 @@ class External(Subject):
         for port in read(config, found):
             if re.fullmatch(PCI, port.device) and not pathlib.Path(f"/sys/bus/pci/devices/{port.device}").exists():
                 found.append(Missing(f"config.ports: {port.name}: no device {port.device} in this machine"))
-            if port.interface and not pathlib.Path(f"/sys/class/net/{port.interface}").exists():
-                found.append(Missing(f"config.ports: {port.name}: no interface {port.interface} in this machine"))
+            if interface := missing_interface(port.device, port.interface):
+                found.append(Missing(f"config.ports: {port.name}: no interface {interface} in this machine"))
         return found
 
     def has_beside(self):
