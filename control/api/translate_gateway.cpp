@@ -1,4 +1,5 @@
 // Kinds Gateway, TCPRoute and ReferenceGrant, and what they share with HTTPRoute.
+#include <algorithm>
 #include <ctime>
 
 #include "control/api/translate_kinds.h"
@@ -10,14 +11,50 @@ namespace penstock::api {
 namespace {
 
 constexpr Choice<config::Protocol> kProtocols[] = {{"HTTP", config::Protocol::kHttp}, {"TCP", config::Protocol::kTcp}};
+constexpr std::string_view kUnserved[] = {"HTTPS", "TLS", "UDP"};  // which is told by status
+constexpr Choice<bool> kTlsModes[] = {{"Terminate", false}, {"Passthrough", true}};
 constexpr Choice<model::RoutesFrom> kFrom[] = {
     {"Same", model::RoutesFrom::kSame}, {"All", model::RoutesFrom::kAll}, {"Selector", model::RoutesFrom::kSelector}};
 
-void read_listener(const gateway::Listener& message, model::GatewayListener& out, const Path& at, Fields& fields) {
+void read_tls(const gateway::ListenerTLS& message, const std::string& space, const Path& at, model::ListenerTls& out,
+              Fields& fields) {
+  if (!message.mode().empty()) fields.choice({&at, "mode"}, message.mode(), kTlsModes, out.passthrough);
+  for (const gateway::SecretObjectReference& ref : message.certificate_refs()) {
+    auto& each = out.certificates.emplace_back();
+    each.group = ref.group();
+    if (!ref.kind().empty()) each.kind = ref.kind();
+    each.name = {ref.namespace_().empty() ? space : ref.namespace_(), ref.name()};
+  }
+  for (const auto& [key, value] : message.options()) out.options.emplace(key, value);
+}
+
+void write_tls(const model::ListenerTls& tls, const std::string& space, gateway::ListenerTLS& message) {
+  message.set_mode(name_of(tls.passthrough, kTlsModes));
+  for (const model::ListenerTls::Certificate& each : tls.certificates) {
+    auto& out = *message.add_certificate_refs();
+    out.set_group(each.group);
+    if (each.kind != "Secret") out.set_kind(each.kind);
+    out.set_name(each.name.name);
+    if (each.name.space != space) out.set_namespace_(each.name.space);
+  }
+  for (const auto& [key, value] : tls.options) (*message.mutable_options())[key] = value;
+}
+
+void read_listener(const gateway::Listener& message, const std::string& space, model::GatewayListener& out,
+                   const Path& at, Fields& fields) {
   out.name = message.name();
   out.hostname = message.hostname();
   fields.number({&at, "port"}, message.port(), out.port);
-  fields.choice({&at, "protocol"}, message.protocol(), kProtocols, out.protocol);
+  if (std::find(std::begin(kUnserved), std::end(kUnserved), message.protocol()) != std::end(kUnserved)) {
+    out.unserved = message.protocol();
+  } else {
+    fields.choice({&at, "protocol"}, message.protocol(), kProtocols, out.protocol);
+  }
+  if (message.has_tls()) {
+    if (out.unserved != "HTTPS" && out.unserved != "TLS")
+      fields.fault({&at, "tls"}, "is given with protocol HTTPS or TLS, and with no other");
+    read_tls(message.tls(), space, {&at, "tls"}, out.tls.emplace(), fields);
+  }
   const Path allowed{&at, "allowedRoutes"}, namespaces{&allowed, "namespaces"};
   const gateway::RouteNamespaces& from = message.allowed_routes().namespaces();
   if (!from.from().empty()) fields.choice({&namespaces, "from"}, from.from(), kFrom, out.from);
@@ -102,7 +139,8 @@ void to_model(const gateway::Gateway& message, model::Gateway& object, Fields& f
     if (fields.faults() == before) object.addresses.push_back(address);
   }
   for (int i = 0; i < spec.listeners_size(); ++i)
-    read_listener(spec.listeners(i), object.listeners.emplace_back(), {&path, "listeners", i}, fields);
+    read_listener(spec.listeners(i), object.name.space, object.listeners.emplace_back(), {&path, "listeners", i},
+                  fields);
 }
 
 void to_message(const model::Gateway& object, gateway::Gateway& message) {
@@ -119,7 +157,8 @@ void to_message(const model::Gateway& object, gateway::Gateway& message) {
     out.set_name(listener.name);
     out.set_hostname(listener.hostname);
     out.set_port(listener.port);
-    out.set_protocol(name_of(listener.protocol, kProtocols));
+    out.set_protocol(listener.unserved.empty() ? name_of(listener.protocol, kProtocols) : listener.unserved);
+    if (listener.tls) write_tls(*listener.tls, object.name.space, *out.mutable_tls());
     if (listener.from != model::RoutesFrom::kSame)
       out.mutable_allowed_routes()->mutable_namespaces()->set_from(name_of(listener.from, kFrom));
     if (listener.from == model::RoutesFrom::kSelector)

@@ -161,6 +161,7 @@ void to_model(const kubernetes::Service& message, model::Service& object, Fields
     if (!port.protocol().empty()) fields.choice({&at, "protocol"}, port.protocol(), kProtocols, out.protocol);
     fields.number({&at, "port"}, port.port(), out.port);
     read_target_port({&at, "targetPort"}, port.target_port(), out, fields);
+    out.app_protocol = port.app_protocol();
   }
   if (!spec.session_affinity().empty())
     fields.choice({&path, "sessionAffinity"}, spec.session_affinity(), kAffinity, object.client_affinity);
@@ -181,6 +182,7 @@ void to_message(const model::Service& object, kubernetes::Service& message) {
     out.set_port(port.port);
     if (!port.target_port_name.empty()) out.mutable_target_port()->set_string_value(port.target_port_name);
     if (port.target_port != 0) out.mutable_target_port()->set_number_value(port.target_port);
+    out.set_app_protocol(port.app_protocol);
   }
   if (object.client_affinity) spec.set_session_affinity("ClientIP");
   if (object.affinity_seconds != model::Service{}.affinity_seconds)

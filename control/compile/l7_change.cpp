@@ -1,5 +1,6 @@
 // What a change means for L7: nothing, other endpoints behind the same routes, or all.
-#include <set>
+#include <map>
+#include <string>
 
 #include "control/compile/l7.h"
 #include "control/model/diff.h"
@@ -23,9 +24,9 @@ bool request_limits_differ(const model::State& before, const model::State& after
 bool is_same_backend(const model::Service* old, const model::Service* now) {
   if (!old || !now) return false;
   const auto ports_of = [](const model::Service& service) {
-    std::set<uint16_t> ports;
+    std::map<uint16_t, std::string> ports;
     for (const model::ServicePort& port : service.ports)
-      if (port.protocol == 6) ports.insert(port.port);
+      if (port.protocol == 6) ports.emplace(port.port, port.app_protocol);
     return ports;
   };
   return ports_of(*old) == ports_of(*now);

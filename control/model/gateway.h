@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,10 @@ constexpr size_t kMaxNamespaces = 65536;
 constexpr size_t kMaxParents = 32;         // Gateway API
 constexpr size_t kMaxGrantEntries = 16;    // Gateway API
 constexpr size_t kMaxRouteKinds = 8;       // Gateway API
+constexpr size_t kMaxCertificates = 64;    // Gateway API
+constexpr size_t kMaxTlsOptions = 16;      // Gateway API
+constexpr size_t kMaxTlsOptionKey = 317;   // Gateway API: a prefix of 253, '/', a name of 63
+constexpr size_t kMaxTlsOption = 4096;     // Gateway API
 constexpr size_t kMaxHeaderChanges = 16;   // Gateway API: of each of set, add and remove
 constexpr size_t kMaxMirrorsPerRule = 16;  // Gateway API: filters of a rule
 constexpr size_t kMaxCorsItems = 64;       // Gateway API
@@ -44,6 +49,19 @@ struct RouteKind {
   bool operator==(const RouteKind&) const = default;
 };
 
+// What a listener of HTTPS or TLS says beside; kept, and nothing is done with it.
+struct ListenerTls {
+  struct Certificate {
+    std::string group, kind = "Secret";
+    Name name;
+    bool operator==(const Certificate&) const = default;
+  };
+  bool passthrough = false;
+  std::vector<Certificate> certificates;
+  std::map<std::string, std::string> options;
+  bool operator==(const ListenerTls&) const = default;
+};
+
 enum class RoutesFrom : uint8_t { kSame, kAll, kSelector };
 
 struct GatewayListener {
@@ -51,6 +69,8 @@ struct GatewayListener {
   std::string hostname;  // empty: every host
   uint16_t port = 0;
   config::Protocol protocol = config::Protocol::kHttp;
+  std::string unserved;            // HTTPS, TLS or UDP: it accepts nowhere, and `protocol` means nothing; else empty
+  std::optional<ListenerTls> tls;  // of HTTPS and TLS
   RoutesFrom from = RoutesFrom::kSame;  // allowedRoutes.namespaces
   LabelSelector namespaces;             // of kSelector
   std::vector<RouteKind> kinds;         // allowedRoutes.kinds; empty: what the protocol serves

@@ -50,6 +50,8 @@ class References {
         return {"ResolvedRefs", false, "BackendNotFound", message_ + " is not there"};
       case BackendAnswer::kServiceNotFound:
         return {"ResolvedRefs", false, "BackendNotFound", message_ + ": its Service is not there, or has no such port"};
+      case BackendAnswer::kUnsupportedProtocol:
+        return {"ResolvedRefs", false, "UnsupportedProtocol", message_ + ": its appProtocol is not HTTP/1.1"};
     }
     return {"ResolvedRefs", false, "Pending", ""};
   }
@@ -68,35 +70,52 @@ std::vector<ParentStatus> for_parents(const ParentAnswers& answers, const Condit
   return out;
 }
 
+std::vector<Condition> accepted(const ListenerView& view) {
+  const Condition nowhere{"Programmed", false, "Invalid", "it accepts nowhere"};
+  if (!view.listener->unserved.empty())
+    return {{"Accepted", false, "UnsupportedProtocol",
+             text("protocol ", view.listener->unserved, " is not served (want HTTP or TCP)")},
+            nowhere};
+  if (view.addresses.empty() && view.conflict != ListenerConflict::kNone)
+    return {{"Accepted", false, "PortUnavailable", view.rival + " has it"}, nowhere};
+  if (view.addresses.empty())
+    return {{"Accepted", true, "Accepted", ""},
+            {"Programmed", false, "Pending", "no address of the Gateway is the Node's"}};
+  return {{"Accepted", true, "Accepted", ""}, {"Programmed", true, "Programmed", ""}};
+}
+
 ListenerStatus status_of(const ListenerView& view) {
-  const bool usable = !view.addresses.empty();
-  const bool conflicted = view.conflict != ListenerConflict::kNone;
-  const bool http = view.listener->protocol == config::Protocol::kHttp;
-  const char* kind = http ? "HTTPRoute" : "TCPRoute";
-  ListenerStatus out{view.listener->name, {}, view.attached, {}};
+  const bool served = view.listener->unserved.empty();
+  const char* kind = view.listener->protocol == config::Protocol::kHttp ? "HTTPRoute" : "TCPRoute";
+  ListenerStatus out{view.listener->name, {}, view.attached, accepted(view)};
   if (view.takes(kind)) out.kinds.push_back(kind);
-  const std::string rival = view.rival + " has it";
-  if (usable) {
-    out.conditions.push_back({"Accepted", true, "Accepted", ""});
-    out.conditions.push_back({"Programmed", true, "Programmed", ""});
-  } else {
-    out.conditions.push_back({"Accepted", false, conflicted ? "PortUnavailable" : "UnsupportedAddress",
-                              conflicted ? rival : "no address of it is the Node's"});
-    out.conditions.push_back({"Programmed", false, "Invalid", "it accepts nowhere"});
-  }
   const bool kinds_known =
       std::all_of(view.listener->kinds.begin(), view.listener->kinds.end(),
                   [&](const RouteKind& each) { return each.group == kGatewayGroup && each.kind == kind; });
-  out.conditions.push_back(kinds_known ? Condition{"ResolvedRefs", true, "ResolvedRefs", ""}
-                                       : Condition{"ResolvedRefs", false, "InvalidRouteKinds",
-                                                   text("allowedRoutes.kinds: this protocol serves ", kind)});
-  if (!conflicted) {
+  if (served)  // else nobody has looked
+    out.conditions.push_back(kinds_known ? Condition{"ResolvedRefs", true, "ResolvedRefs", ""}
+                                         : Condition{"ResolvedRefs", false, "InvalidRouteKinds",
+                                                     text("allowedRoutes.kinds: this protocol serves ", kind)});
+  if (view.conflict == ListenerConflict::kNone) {
     out.conditions.push_back({"Conflicted", false, "NoConflicts", ""});
   } else {
     const bool protocol = view.conflict == ListenerConflict::kProtocol;
-    out.conditions.push_back({"Conflicted", true, protocol ? "ProtocolConflict" : "HostnameConflict", rival});
+    out.conditions.push_back(
+        {"Conflicted", true, protocol ? "ProtocolConflict" : "HostnameConflict", view.rival + " has it"});
   }
   return out;
+}
+
+// An address that was asked for and is not to be had is told, also where others accept.
+Condition programmed(const GatewayView& view, const Gateway& gateway, bool any_listener, bool nowhere) {
+  if (!any_listener) return {"Programmed", false, "Invalid", "see the listeners"};
+  std::string others;
+  for (const base::IpAddress& address : gateway.addresses)
+    if (!std::binary_search(view.own.begin(), view.own.end(), address))
+      others += (others.empty() ? "" : ", ") + address.to_string();
+  if (!others.empty()) return {"Programmed", false, "AddressNotUsable", "not the Node's: " + others};
+  if (nowhere) return {"Programmed", false, "AddressNotAssigned", "the Node has no addresses"};
+  return {"Programmed", true, "Programmed", ""};
 }
 
 }  // namespace
@@ -104,19 +123,19 @@ ListenerStatus status_of(const ListenerView& view) {
 GatewayStatus status_of(const GatewayView& view, const Gateway& gateway) {
   GatewayStatus out;
   std::set<base::IpAddress> addresses;
-  bool valid = true;
+  bool all = true, any = false;
   for (const ListenerView& listener : view.listeners) {
     if (listener.gateway != &gateway) continue;
     addresses.insert(listener.addresses.begin(), listener.addresses.end());
     out.listeners.push_back(status_of(listener));
-    valid &= !listener.addresses.empty() && listener.conflict == ListenerConflict::kNone;
+    const bool taken = out.listeners.back().conditions.front().status;
+    any |= taken;
+    all &= taken && listener.conflict == ListenerConflict::kNone;
   }
   out.addresses.assign(addresses.begin(), addresses.end());
-  out.conditions.push_back(valid ? Condition{"Accepted", true, "Accepted", ""}
-                                 : Condition{"Accepted", true, "ListenersNotValid", "see the listeners"});
-  out.conditions.push_back(!addresses.empty()
-                               ? Condition{"Programmed", true, "Programmed", ""}
-                               : Condition{"Programmed", false, "AddressNotAssigned", "no listener accepts anywhere"});
+  out.conditions.push_back(all ? Condition{"Accepted", true, "Accepted", ""}
+                               : Condition{"Accepted", any, "ListenersNotValid", "see the listeners"});
+  out.conditions.push_back(programmed(view, gateway, any, addresses.empty()));
   return out;
 }
 

@@ -21,7 +21,8 @@ struct ListenerStatus {
   std::string name;
   std::vector<const char*> kinds;  // of routes that may attach
   uint32_t attached = 0;
-  std::vector<Condition> conditions;  // Accepted, Programmed, ResolvedRefs, Conflicted
+  // Accepted, Programmed, ResolvedRefs (not where the protocol is not served: nobody has looked), Conflicted
+  std::vector<Condition> conditions;
 };
 
 struct GatewayStatus {

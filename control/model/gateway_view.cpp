@@ -53,14 +53,15 @@ class Viewer {
 
  private:
   void add_listeners() {
-    const std::vector<base::IpAddress> own = own_addresses(state_);
+    view_.own = own_addresses(state_);
+    const std::vector<base::IpAddress>& own = view_.own;
     for (const Gateway* gateway : oldest_first(state_.gateways)) {
       first_[gateway->name] = view_.listeners.size();
       for (const GatewayListener& listener : gateway->listeners) {
         ListenerView each;
         each.gateway = gateway;
         each.listener = &listener;
-        each.addresses = gateway->addresses.empty() ? own : gateway->addresses;
+        if (listener.unserved.empty()) each.addresses = gateway->addresses.empty() ? own : gateway->addresses;
         std::sort(each.addresses.begin(), each.addresses.end());
         // Packets to others are not the gateway's to take.
         std::erase_if(each.addresses,
@@ -176,9 +177,16 @@ bool permits(const ReferenceGrant& grant, std::string_view kind, const std::stri
          std::any_of(grant.to.begin(), grant.to.end(), to_it);
 }
 
+// Names that say something else than HTTP/1.1 without TLS. What nobody knows says nothing.
+bool may_speak_http1(std::string_view app_protocol) {
+  constexpr std::string_view kOthers[] = {"kubernetes.io/h2c", "kubernetes.io/wss", "https", "http2", "h2c", "grpc"};
+  return std::find(std::begin(kOthers), std::end(kOthers), app_protocol) == std::end(kOthers);
+}
+
 }  // namespace
 
 bool ListenerView::takes(std::string_view kind) const {
+  if (!listener->unserved.empty()) return false;
   if (kind != (listener->protocol == config::Protocol::kHttp ? "HTTPRoute" : "TCPRoute")) return false;
   const auto is_it = [&](const RouteKind& each) { return each.group == kGatewayGroup && each.kind == kind; };
   return listener->kinds.empty() || std::any_of(listener->kinds.begin(), listener->kinds.end(), is_it);
@@ -224,9 +232,12 @@ BackendAnswer judge(const State& state, std::string_view kind, const std::string
   const auto service = state.services.find(part ? subset->second->service : object.name);
   if (service == state.services.end()) return missing;
   const auto& ports = service->second->ports;
-  const bool has = std::any_of(ports.begin(), ports.end(),
-                               [&](const ServicePort& port) { return port.protocol == 6 && port.port == object.port; });
-  return has ? BackendAnswer::kFound : missing;
+  const auto port = std::find_if(ports.begin(), ports.end(), [&](const ServicePort& each) {
+    return each.protocol == 6 && each.port == object.port;
+  });
+  if (port == ports.end()) return missing;
+  return kind == "HTTPRoute" && !may_speak_http1(port->app_protocol) ? BackendAnswer::kUnsupportedProtocol
+                                                                     : BackendAnswer::kFound;
 }
 
 }  // namespace penstock::model

@@ -13,7 +13,7 @@
 
 namespace penstock::model {
 
-// Listeners of different Gateways that want the same address and port: the older Gateway has it.
+// Listeners that want the same address and port: that of the older Gateway has it, of one Gateway the first.
 enum class ListenerConflict : uint8_t { kNone, kProtocol, kHostname };
 
 struct AttachedHttp {
@@ -47,6 +47,7 @@ enum class ParentAnswer : uint8_t {
 using ParentAnswers = std::vector<ParentAnswer>;
 
 struct GatewayView {
+  std::vector<base::IpAddress> own;     // of the Node, in order: nobody listens elsewhere
   std::vector<ListenerView> listeners;  // older Gateways first, then as they stand
   std::map<Name, ParentAnswers> http_routes, tcp_routes;
 };
@@ -61,11 +62,12 @@ enum class BackendAnswer : uint8_t {
   kInvalidKind,
   kNotPermitted,
   kNotFound,
-  kServiceNotFound,  // that of the ServiceSubset, which is there
+  kServiceNotFound,      // that of the ServiceSubset, which is there
+  kUnsupportedProtocol,  // the port is there, and its appProtocol is not what an HTTPRoute carries
 };
 bool names_subset(const BackendObject& object);  // not a Service
 // For a reference from a route of this kind ("HTTPRoute") and namespace. kFound: the Service, or that of the
-// ServiceSubset, has that port for TCP.
+// ServiceSubset, has that port for TCP, and from an HTTPRoute nothing is known of it that speaks against HTTP/1.1.
 BackendAnswer judge(const State& state, std::string_view kind, const std::string& space, const BackendObject& object);
 
 }  // namespace penstock::model

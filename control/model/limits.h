@@ -30,6 +30,7 @@ constexpr size_t kMaxListItems = 4096;     // per list of a match: control/compi
 constexpr size_t kMaxPoolAddresses = 256;  // per NAT pool
 constexpr size_t kMaxServiceAddresses = 256;
 constexpr size_t kMaxServicePorts = 250;  // Kubernetes itself refuses more
+constexpr size_t kMaxAppProtocol = 317;   // a prefix of 253, '/', a name of 63
 constexpr size_t kMaxSliceEndpoints = 1000;
 constexpr size_t kMaxSlicePorts = 100;
 constexpr size_t kMaxEndpointsPerService = 4096;  // so that a Maglev table of 100 places each stays under its bound

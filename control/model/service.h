@@ -27,6 +27,7 @@ struct ServicePort {
   uint16_t port = 0;
   uint16_t target_port = 0;      // number; 0 when targetPort is a name or absent
   std::string target_port_name;  // a name is looked up in the slice's ports by `name`, as Kubernetes resolved it
+  std::string app_protocol;      // what HTTPRoutes may expect; empty: nothing was said
   bool operator==(const ServicePort&) const = default;
 };
 

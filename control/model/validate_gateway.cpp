@@ -14,10 +14,27 @@ namespace penstock::model {
 
 namespace {
 
+void validate_tls(const ListenerTls& tls, const std::string& at, ObjectFaults& faults) {
+  if (tls.certificates.size() > kMaxCertificates)
+    return faults.add(at + ".certificateRefs", text("more than ", kMaxCertificates, " entries"));
+  for (size_t i = 0; i < tls.certificates.size(); ++i) {
+    const ListenerTls::Certificate& each = tls.certificates[i];
+    const std::string ref = text(at, ".certificateRefs[", i, "]");
+    if (each.group.size() > kMaxGroup || each.kind.size() > kMaxKindName)
+      faults.add(ref, "want a kind of 1 to 63 characters, its group of at most 253");
+    if (!is_dns_name(each.name.name)) faults.add(ref + ".name", text("want ", kDnsNameRule));
+    if (!is_dns_label(each.name.space)) faults.add(ref + ".namespace", text("want ", kDnsLabelRule));
+  }
+  if (tls.options.size() > kMaxTlsOptions)
+    return faults.add(at + ".options", text("more than ", kMaxTlsOptions, " entries"));
+  for (const auto& [key, value] : tls.options)
+    if (key.empty() || key.size() > kMaxTlsOptionKey || value.size() > kMaxTlsOption)
+      faults.add(at + ".options", "want keys of 1 to 317 characters, values of at most 4096");
+}
+
+// That two listeners contend for a port is told by status, as Gateway API wants it.
 void validate_listeners(const Gateway& gateway, ObjectFaults& faults) {
   std::set<std::string_view> names;
-  std::map<uint16_t, const GatewayListener*> ports;
-  std::set<std::pair<uint16_t, std::string_view>> doors;
   for (size_t i = 0; i < gateway.listeners.size(); ++i) {
     const GatewayListener& listener = gateway.listeners[i];
     const std::string at = text("spec.listeners[", i, "]");
@@ -26,14 +43,8 @@ void validate_listeners(const Gateway& gateway, ObjectFaults& faults) {
     if (listener.port == 0) faults.add(at + ".port", "is missing (want 1 to 60999)");
     if (listener.port > kMaxListenerPort)
       faults.add(at + ".port", text("want at most ", kMaxListenerPort, ": answers to health checks come in above"));
-    const auto [first, fresh] = ports.emplace(listener.port, &listener);
-    if (first->second->protocol != listener.protocol) {
-      faults.add(at + ".protocol",
-                 text("port ", listener.port, " has another protocol in listener \"", first->second->name, "\""));
-    } else if (!doors.emplace(listener.port, listener.hostname).second) {
-      faults.add(at + ".hostname", text("another listener has port ", listener.port, " and this hostname"));
-    }
-    if (listener.protocol == config::Protocol::kTcp) {
+    if (listener.tls) validate_tls(*listener.tls, at + ".tls", faults);
+    if (listener.unserved.empty() && listener.protocol == config::Protocol::kTcp) {
       if (!listener.hostname.empty()) faults.add(at + ".hostname", "protocol TCP knows none");
     } else if (!listener.hostname.empty()) {
       add_checked(faults, config::check_hostname(listener.hostname, at + ".hostname"));
@@ -153,7 +164,8 @@ class FrontendValidator {
     for (const auto& [name, gateway] : state.gateways)
       for (size_t i = 0; i < gateway->listeners.size(); ++i)
         for (const base::IpAddress& address : gateway->addresses.empty() ? own : gateway->addresses)
-          listeners_[address].emplace(gateway->listeners[i].port, Place{gateway.get(), i});
+          if (gateway->listeners[i].unserved.empty())
+            listeners_[address].emplace(gateway->listeners[i].port, Place{gateway.get(), i});
   }
 
   void run() {
@@ -217,7 +229,8 @@ size_t count_places(const State& state) {
   size_t places = 0;
   for (const auto& [name, gateway] : state.gateways) {
     std::set<uint16_t> ports;
-    for (const GatewayListener& listener : gateway->listeners) ports.insert(listener.port);
+    for (const GatewayListener& listener : gateway->listeners)
+      if (listener.unserved.empty()) ports.insert(listener.port);
     places += ports.size() * (gateway->addresses.empty() ? own : gateway->addresses.size());
   }
   return places;

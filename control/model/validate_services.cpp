@@ -127,6 +127,8 @@ void validate_service(const Service& service, const ServicePolicy* policy, const
     if (port.port == 0) faults.add(text("spec.ports[", i, "].port"), "is missing (want 1 to 65535)");
     if (!seen.emplace(port.protocol, port.port).second)
       faults.add(text("spec.ports[", i, "]"), text("port ", port.port, " of this protocol is given twice"));
+    if (port.app_protocol.size() > kMaxAppProtocol || !is_printable(port.app_protocol))
+      faults.add(text("spec.ports[", i, "].appProtocol"), "want at most 317 printable characters");
   }
   if (service.client_affinity)
     want_range(faults, "spec.sessionAffinityConfig.clientIP.timeoutSeconds", service.affinity_seconds, 1, 86400,

@@ -30,9 +30,19 @@ const proxy::ExchangeCounters* find(const proxy::Counters& counters, Table table
   return nullptr;
 }
 
+void add_pool(const proxy::Counters& counters, uint32_t slot, Numbers& sum) {
+  const proxy::PoolCounters* pool = counters.pool(slot);
+  if (pool == nullptr) return;
+  for (size_t i = 0; i < proxy::kClusterCounts; ++i) sum[L7Baselines::kPool + i] += pool->counts[i].read();
+  for (size_t i = 0; i < proxy::kDurationBuckets; ++i)
+    sum[L7Baselines::kDurations + i] += pool->durations.buckets[i].read();
+  sum[L7Baselines::kDurationSum] += pool->durations.sum.read();
+}
+
 Numbers sum_of(const Workers& workers, Table table, uint32_t slot) {
   Numbers sum{};
   for (const L7Worker& worker : workers) {
+    if (table == L7Baselines::kClusters) add_pool(*worker.counters, slot, sum);
     if (table == L7Baselines::kGuards) sum[0] += worker.counters->guard(slot);
     const proxy::ExchangeCounters* counters = find(*worker.counters, table, slot);
     if (counters == nullptr) continue;
@@ -77,6 +87,26 @@ class Reader {
     return exchanges_of(numbers(table, slot), std::move(name));
   }
 
+  void read_cluster(const config::Cluster& cluster, L7Stats& out) const {
+    const Numbers all = numbers(L7Baselines::kClusters, cluster.slot);
+    out.services.push_back(exchanges_of(all, cluster.name));
+    if (workers_[0].counters->pool(cluster.slot) == nullptr) return;
+    PoolStats& pool = out.pools.emplace_back();
+    pool.name = cluster.name;
+    std::copy_n(all.begin() + L7Baselines::kPool, proxy::kClusterCounts, pool.counts.begin());
+    std::copy_n(all.begin() + L7Baselines::kDurations, proxy::kDurationBuckets, pool.durations.buckets.begin());
+    pool.durations.sum = all[L7Baselines::kDurationSum];
+    for (const L7Worker& worker : workers_) {
+      if (worker.clusters == nullptr || cluster.slot >= worker.clusters->cluster_slots()) continue;
+      const proxy::ClusterState& state = worker.clusters->cluster(cluster.slot);
+      const uint64_t connections = state.connections.read(), idle = state.idle.read();
+      pool.idle += idle;
+      pool.active += connections - std::min(idle, connections);  // not of one moment
+      pool.requests += state.requests.read();
+      pool.pending += state.waiting.read();
+    }
+  }
+
   L7EndpointStats read_endpoint(const std::string& service, uint32_t slot, std::string name) const {
     const Numbers all = numbers(L7Baselines::kEndpoints, slot);
     L7EndpointStats out{service, exchanges_of(all, std::move(name)), {}, 0};
@@ -110,7 +140,6 @@ class Reader {
 // What is counted by enumerations and not by objects of the configuration.
 void read_whole(const Workers& workers, L7Stats& out) {
   out.events.resize(proxy::kCounts);
-  out.durations.resize(proxy::kDurationBuckets);
   for (const char* letters : proxy::kFlagLetters) out.flags.emplace_back(letters, 0);
   for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals.emplace_back(h1::info(static_cast<h1::Refusal>(i)).name, 0);
   for (size_t i = 1; i < proxy::kProxyFaults; ++i)
@@ -118,8 +147,9 @@ void read_whole(const Workers& workers, L7Stats& out) {
   for (const L7Worker& worker : workers) {
     const proxy::Counters& counters = *worker.counters;
     for (size_t i = 0; i < out.events.size(); ++i) out.events[i] += counters.of(static_cast<proxy::Count>(i));
-    for (size_t i = 0; i < out.durations.size(); ++i) out.durations[i] += counters.duration(i);
-    out.duration_sum += counters.duration_sum();
+    for (size_t i = 0; i < proxy::kDurationBuckets; ++i)
+      out.durations.buckets[i] += counters.durations().buckets[i].read();
+    out.durations.sum += counters.durations().sum.read();
     if (worker.outliers != nullptr) out.ejections_overflowed += worker.outliers->overflows();
     for (size_t i = 0; i < out.flags.size(); ++i) out.flags[i].second += counters.of(static_cast<proxy::Flag>(1u << i));
     for (size_t i = 1; i < h1::kRefusals; ++i) out.refusals[i - 1].second += counters.of(static_cast<h1::Refusal>(i));
@@ -184,7 +214,7 @@ L7Stats collect_l7(const route::L7Config* config, const Workers& workers, const 
         .push_back(
             {each.object, each.part, each.verdict, reader.read(L7Baselines::kGuards, each.slot, "").responses[0]});
   for (const config::Cluster& cluster : config->clusters) {
-    out.services.push_back(reader.read(L7Baselines::kClusters, cluster.slot, cluster.name));
+    reader.read_cluster(cluster, out);
     for (const config::Endpoint& each : cluster.endpoints)
       out.endpoints.push_back(reader.read_endpoint(cluster.name, each.slot, address_of(each)));
   }

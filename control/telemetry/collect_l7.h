@@ -17,9 +17,13 @@ namespace penstock::telemetry {
 class L7Baselines {
  public:
   enum Table : uint8_t { kListeners, kRoutes, kClusters, kEndpoints, kGuards, kTables };
-  // Answers by class, bytes received and sent; of endpoints, ejections.
+  // Answers by class, bytes received and sent; of endpoints, ejections; of clusters, what their pools count, durations
+  // by bucket and their sum.
   static constexpr size_t kBytes = proxy::kResponseClasses, kEjections = kBytes + 2;
-  using Numbers = std::array<uint64_t, kEjections + proxy::kEjections>;
+  static constexpr size_t kPool = kEjections, kDurations = kPool + proxy::kClusterCounts;
+  static constexpr size_t kDurationSum = kDurations + proxy::kDurationBuckets;
+  using Numbers = std::array<uint64_t, kDurationSum + 1>;
+  static_assert(kEjections + proxy::kEjections <= kDurationSum);
   using Marks = std::array<std::unordered_map<uint32_t, Numbers>, kTables>;
 
   // Null: nothing was, or is, configured.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "l7/proxy/clusters.h"
 #include "l7/proxy/counters.h"
 #include "l7/proxy/outliers.h"
 
@@ -27,6 +28,20 @@ struct L7EndpointStats {
   uint64_t ejected = 0;  // 1 while it is left out; of several together: how many are
 };
 
+struct DurationStats {
+  std::array<uint64_t, proxy::kDurationBuckets> buckets{};  // see proxy::duration_bucket
+  base::Nanos sum = 0;
+};
+
+// What all workers together have to a service, and what became of it.
+struct PoolStats {
+  std::string name;
+  uint64_t active = 0, idle = 0;       // connections; those of mirrors are not among them
+  uint64_t requests = 0, pending = 0;  // under way; of them those that wait for a connection
+  std::array<uint64_t, proxy::kClusterCounts> counts{};
+  DurationStats durations;
+};
+
 struct AccessLogStats {  // lines
   uint64_t written = 0, lost = 0;
 };
@@ -44,12 +59,12 @@ struct TcpGauges {
 
 struct L7Stats {
   std::vector<ExchangeStats> listeners, routes, services;
+  std::vector<PoolStats> pools;  // of services with a slot below proxy::Limits::pool_slots
   std::vector<L7EndpointStats> endpoints;
   std::vector<GuardStats> access, inspections;
   NamedCounts flags, refusals, proxy_headers;
-  std::vector<uint64_t> events;     // by proxy::Count; empty: no worker terminates connections
-  std::vector<uint64_t> durations;  // by bucket, see proxy::duration_bucket
-  base::Nanos duration_sum = 0;
+  std::vector<uint64_t> events;  // by proxy::Count; empty: no worker terminates connections
+  DurationStats durations;
   NamedCounts tcp, tcp_listeners;
   std::vector<TcpGauges> gauges;
   uint64_t ejections_overflowed = 0;
@@ -60,6 +75,7 @@ struct L7Stats {
 struct L7Worker {
   const proxy::Counters* counters = nullptr;
   const proxy::Outliers* outliers = nullptr;
+  const proxy::Clusters* clusters = nullptr;
   NamedCounts tcp, tcp_listeners;
   TcpGauges gauges;
 };

@@ -30,7 +30,8 @@ constexpr size_t kMaxRuleSeries = 2000;
 constexpr size_t kMaxLimitSeries = 2000;
 constexpr size_t kMaxHealthSeries = 10000;
 constexpr size_t kMaxAssociationSeries = 4000;
-constexpr size_t kMaxL7Series = 1000;  // of listeners, routes and services each
+constexpr size_t kMaxL7Series = 1000;     // of listeners, routes, services and pools each
+constexpr size_t kMaxL7Histograms = 200;  // of services: 30 lines each, the others together
 constexpr size_t kMaxL7EndpointSeries = 2000;
 
 // All families of a snapshot; without series where there is nothing.

@@ -107,18 +107,56 @@ void add_guards(const L7Stats& stats, Builder& b) {
   });
 }
 
-void add_durations(const L7Stats& stats, Builder& b) {
+void sum_up(DurationStats& to, const DurationStats& from) {
+  for (size_t i = 0; i < to.buckets.size(); ++i) to.buckets[i] += from.buckets[i];
+  to.sum += from.sum;
+}
+
+void add_durations(const std::string& name, const DurationStats& stats, Labels labels, Builder& b) {
   prometheus::ClientMetric::Histogram histogram;
-  for (size_t i = 0; i < stats.durations.size(); ++i) {
-    histogram.sample_count += stats.durations[i];
-    const bool last = i + 1 == stats.durations.size();
+  for (size_t i = 0; i < stats.buckets.size(); ++i) {
+    histogram.sample_count += stats.buckets[i];
+    const bool last = i + 1 == stats.buckets.size();
     const double bound = last ? std::numeric_limits<double>::infinity() : std::ldexp(1e-6, static_cast<int>(i));
     histogram.bucket.push_back({histogram.sample_count, bound});
   }
-  histogram.sample_sum = static_cast<double>(stats.duration_sum) * 1e-9;
-  b.histogram("penstock_l7_request_duration_seconds",
-              "From the first byte of a request to the last of its answer; of TCP their whole life.", {},
-              std::move(histogram));
+  histogram.sample_sum = static_cast<double>(stats.sum) * 1e-9;
+  b.histogram(name, "From the first byte of a request to the last of its answer; of TCP their whole life.",
+              std::move(labels), std::move(histogram));
+}
+
+void add_pool(const PoolStats& stats, const std::string& service, Builder& b) {
+  for (size_t i = 0; i < stats.counts.size(); ++i)
+    b.counter(std::string("penstock_l7_service_") + proxy::kClusterCountNames[i] + "_total",
+              proxy::kClusterCountSentences[i], {{"service", service}}, stats.counts[i]);
+  for (const auto& [state, n] : {std::pair{"active", stats.active}, {"idle", stats.idle}})
+    b.gauge("penstock_l7_service_connections", "Connections to endpoints now; idle ones are kept for requests to come.",
+            {{"service", service}, {"state", state}}, static_cast<double>(n));
+  b.gauge("penstock_l7_service_active_requests", "Requests and TCP connections under way now.", {{"service", service}},
+          static_cast<double>(stats.requests));
+  b.gauge("penstock_l7_service_pending_requests", "Of them those that wait for a connection to an endpoint.",
+          {{"service", service}}, static_cast<double>(stats.pending));
+}
+
+void add_pools(const std::vector<PoolStats>& all, Builder& b) {
+  PoolStats others;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const PoolStats& each = all[i];
+    if (i < kMaxL7Series) {
+      add_pool(each, each.name, b);
+    } else {
+      for (size_t n = 0; n < each.counts.size(); ++n) others.counts[n] += each.counts[n];
+      others.active += each.active, others.idle += each.idle;
+      others.requests += each.requests, others.pending += each.pending;
+    }
+    if (i < kMaxL7Histograms)
+      add_durations("penstock_l7_service_request_duration_seconds", each.durations, {{"service", each.name}}, b);
+    else
+      sum_up(others.durations, each.durations);
+  }
+  if (all.size() > kMaxL7Series) add_pool(others, "_other", b);
+  if (all.size() > kMaxL7Histograms)
+    add_durations("penstock_l7_service_request_duration_seconds", others.durations, {{"service", "_other"}}, b);
 }
 
 void add_tcp(const L7Stats& stats, Builder& b) {
@@ -146,10 +184,11 @@ void add_l7(const L7Stats& stats, Builder& b) {
   for (size_t i = 0; i < stats.events.size(); ++i)
     b.counter(std::string("penstock_l7_") + proxy::kCountNames[i] + "_total", proxy::kCountSentences[i], {},
               stats.events[i]);
-  add_durations(stats, b);
+  add_durations("penstock_l7_request_duration_seconds", stats.durations, {}, b);
   add_named("listener", stats.listeners, kMaxL7Series, b);
   add_named("route", stats.routes, kMaxL7Series, b);
   add_named("service", stats.services, kMaxL7Series, b);
+  add_pools(stats.pools, b);
   add_endpoints(stats, b);
   add_guards(stats, b);
   for (const auto& [flag, n] : stats.flags)

@@ -46,6 +46,7 @@ std::vector<telemetry::L7Worker> Hosts::counters() const {
     telemetry::L7Worker& out = read.emplace_back();
     out.counters = &each->proxy().counters();
     out.outliers = &each->proxy().outliers();
+    out.clusters = &each->proxy().clusters();
     for (size_t i = 0; i < tcp.counts.size(); ++i)
       out.tcp.emplace_back(tcp::to_string(static_cast<tcp::Count>(i)), tcp.counts[i].read());
     for (size_t i = 0; i < tcp.listeners.size(); ++i)

@@ -219,7 +219,7 @@ const config::Endpoint* Clusters::pick_in(Cluster& cluster, const Level& level, 
       level.level < from.balance.tables.size() ? from.balance.tables[level.level].get() : nullptr;
   if (wish.hashed && table != nullptr && !table->places.empty()) {
     bool passed = false;
-    const LoadBound bound{from.balance.most_load, cluster.state.requests + uint64_t{1}, level.weights};
+    const LoadBound bound{from.balance.most_load, cluster.state.requests.read() + uint64_t{1}, level.weights};
     const config::Endpoint* own = by_hash(ground, *table, wish.hash, wish.avoid, bound, passed);
     if (passed) counters_.count(Count::hash_passes);
     if (own != nullptr) return own;

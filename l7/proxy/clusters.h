@@ -12,6 +12,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/gauge.h"
 #include "l7/proxy/balance/ground.h"
 #include "l7/proxy/counters.h"
 #include "l7/proxy/limits.h"
@@ -21,11 +22,13 @@
 
 namespace penstock::proxy {
 
+// The gauges may be read by any thread; all else is the worker's.
 struct ClusterState {
-  uint32_t connections = 0;  // connecting, idle and busy ones; not those of mirrors
-  uint32_t mirrors = 0;      // connections that carry copies
-  uint32_t requests = 0;     // under way, waiting ones included
-  uint32_t waiting = 0;      // for a connection, in a list of exchanges
+  base::Gauge connections;  // connecting, idle and busy ones; not those of mirrors
+  base::Gauge idle;         // of them those that are kept for requests to come
+  base::Gauge requests;     // under way, waiting ones included
+  base::Gauge waiting;      // for a connection, in a list of exchanges
+  uint32_t mirrors = 0;     // connections that carry copies
   uint32_t first_waiting = kNone, last_waiting = kNone;
   uint32_t oldest_idle = kNone, newest_idle = kNone;  // in a list of upstream sessions
   uint32_t next_freed = kNone;                        // in the list of clusters that have room again
@@ -74,6 +77,7 @@ class Clusters {
   void note_answer(uint32_t cluster, uint32_t endpoint, base::Nanos latency, base::Nanos now);
 
   ClusterState& cluster(uint32_t slot) { return clusters_[slot].state; }
+  const ClusterState& cluster(uint32_t slot) const { return clusters_[slot].state; }
   EndpointState& endpoint(uint32_t slot) { return states_[slot]; }
   uint32_t cluster_slots() const { return cluster_slots_; }
 

@@ -26,7 +26,7 @@ namespace penstock::proxy {
   X(messages_exhausted, "requests refused: Limits::messages are under way")                       \
   X(heads_evicted, "clients reset: they sent a head slowly, and others needed its memory")        \
   X(connects, "connections to endpoints that were begun")                                         \
-  X(connect_failures, "of them those that did not come about")                                    \
+  X(connect_failures, "of them those that did not come about, those that took too long included") \
   X(connect_timeouts, "of them those that took too long")                                         \
   X(upstreams_exhausted, "connections to endpoints that were not begun: no port or no room")      \
   X(ports_exhausted, "of them those for which all source ports to the endpoint were taken")       \
@@ -82,6 +82,37 @@ inline constexpr std::array<const char*, kCounts> kCountNames = {
 #undef PENSTOCK_PROXY_COUNT_NAME
 };
 
+// Of a cluster, besides how its requests ended.
+#define PENSTOCK_CLUSTER_COUNTS(X)                                                                \
+  X(connects, "connections to endpoints that were begun")                                         \
+  X(connect_failures, "of them those that did not come about, those that took too long included") \
+  X(connect_timeouts, "of them those that took too long")                                         \
+  X(overflows, "requests refused by a limit of the service's connections")                        \
+  X(waits, "requests that waited for a connection")                                               \
+  X(retries, "tries besides the first one")                                                       \
+  X(retries_over_budget, "retries not made: the budget was spent")                                \
+  X(timeouts, "tries that were not answered in time")
+
+enum class ClusterCount : uint8_t {
+#define PENSTOCK_CLUSTER_COUNT_ENUM(name, sentence) name,
+  PENSTOCK_CLUSTER_COUNTS(PENSTOCK_CLUSTER_COUNT_ENUM)
+#undef PENSTOCK_CLUSTER_COUNT_ENUM
+      kCount
+};
+constexpr size_t kClusterCounts = static_cast<size_t>(ClusterCount::kCount);
+
+inline constexpr std::array<const char*, kClusterCounts> kClusterCountNames = {
+#define PENSTOCK_CLUSTER_COUNT_NAME(name, sentence) #name,
+    PENSTOCK_CLUSTER_COUNTS(PENSTOCK_CLUSTER_COUNT_NAME)
+#undef PENSTOCK_CLUSTER_COUNT_NAME
+};
+
+inline constexpr std::array<const char*, kClusterCounts> kClusterCountSentences = {
+#define PENSTOCK_CLUSTER_COUNT_SENTENCE(name, sentence) sentence,
+    PENSTOCK_CLUSTER_COUNTS(PENSTOCK_CLUSTER_COUNT_SENTENCE)
+#undef PENSTOCK_CLUSTER_COUNT_SENTENCE
+};
+
 constexpr size_t kProxyFaults = static_cast<size_t>(proxy_protocol::Fault::kCount);
 constexpr size_t kResponseClasses = 6;   // no answer, 1xx (101 only), 2xx, ... 5xx
 constexpr size_t kDurationBuckets = 28;  // by powers of two of a microsecond: under 1 us, under 2 us, ..., the rest
@@ -92,6 +123,22 @@ constexpr size_t duration_bucket(base::Nanos duration) {
   for (base::Nanos micros = duration / 1000; micros != 0 && bucket + 1 < kDurationBuckets; micros >>= 1) ++bucket;
   return bucket;
 }
+
+// Durations of exchanges that ended, by bucket.
+struct Histogram {
+  std::array<base::Counter, kDurationBuckets> buckets;
+  base::Counter sum;  // nanoseconds
+
+  void add(base::Nanos duration) {
+    buckets[duration_bucket(duration)].add(1);
+    sum.add(duration);
+  }
+};
+
+struct PoolCounters {
+  std::array<base::Counter, kClusterCounts> counts;
+  Histogram durations;
+};
 
 struct ExchangeCounters {
   std::array<base::Counter, kResponseClasses> responses;
@@ -110,17 +157,22 @@ class Counters {
       : listeners_(limits.listener_slots),
         routes_(limits.route_slots),
         clusters_(limits.cluster_slots),
-        endpoints_(limits.endpoint_slots) {}
+        endpoints_(limits.endpoint_slots),
+        pools_(std::make_unique<PoolCounters[]>(limits.pool_slots)),
+        pool_slots_(limits.pool_slots) {}
 
   void count(Count what) { counts_[static_cast<size_t>(what)].add(1); }
+  void count(ClusterCount what, uint32_t slot) {
+    if (slot < pool_slots_) pools_[slot].counts[static_cast<size_t>(what)].add(1);
+  }
   void count(proxy_protocol::Fault why) { proxy_faults_[static_cast<size_t>(why)].add(1); }
   void add(const AccessRecord& record) {
     count(Count::exchanges);
     for (uint32_t flags = record.flags; flags != 0; flags &= flags - 1)
       flags_[static_cast<size_t>(__builtin_ctz(flags))].add(1);
     if (record.refusal != h1::Refusal::kNone) refusals_[static_cast<size_t>(record.refusal)].add(1);
-    durations_[duration_bucket(record.ended - record.began)].add(1);
-    duration_sum_.add(record.ended - record.began);
+    durations_.add(record.ended - record.began);
+    if (record.cluster < pool_slots_) pools_[record.cluster].durations.add(record.ended - record.began);
     listeners_.add(record.listener, record);
     routes_.add(record.route, record);
     clusters_.add(record.cluster, record);
@@ -131,8 +183,7 @@ class Counters {
   uint64_t of(proxy_protocol::Fault why) const { return proxy_faults_[static_cast<size_t>(why)].read(); }
   uint64_t of(Flag flag) const { return flags_[static_cast<size_t>(__builtin_ctz(flag))].read(); }
   uint64_t of(h1::Refusal refusal) const { return refusals_[static_cast<size_t>(refusal)].read(); }
-  uint64_t duration(size_t bucket) const { return durations_[bucket].read(); }
-  base::Nanos duration_sum() const { return duration_sum_.read(); }
+  const Histogram& durations() const { return durations_; }
   void count_guard(uint32_t slot) {
     if (slot < config::kMaxGuardSlots) guards_[slot].add(1);
   }
@@ -142,6 +193,7 @@ class Counters {
   const ExchangeCounters* route(uint32_t slot) const { return routes_.find(slot); }
   const ExchangeCounters* cluster(uint32_t slot) const { return clusters_.find(slot); }
   const ExchangeCounters* endpoint(uint32_t slot) const { return endpoints_.find(slot); }
+  const PoolCounters* pool(uint32_t cluster) const { return cluster < pool_slots_ ? &pools_[cluster] : nullptr; }
 
  private:
   class Table {
@@ -161,10 +213,11 @@ class Counters {
   std::array<base::Counter, kFlags> flags_;
   std::array<base::Counter, h1::kRefusals> refusals_;
   std::array<base::Counter, kProxyFaults> proxy_faults_;
-  std::array<base::Counter, kDurationBuckets> durations_;
-  base::Counter duration_sum_;
+  Histogram durations_;
   std::unique_ptr<base::Counter[]> guards_ = std::make_unique<base::Counter[]>(config::kMaxGuardSlots);
   Table listeners_, routes_, clusters_, endpoints_;
+  std::unique_ptr<PoolCounters[]> pools_;
+  uint32_t pool_slots_;
 };
 
 }  // namespace penstock::proxy

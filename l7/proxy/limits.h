@@ -40,6 +40,7 @@ struct Limits {
   uint32_t listener_slots = config::kMaxListeners;
   uint32_t route_slots = kMaxRouteSlots;
   uint32_t cluster_slots = config::kMaxClusters;
+  uint32_t pool_slots = 4096;  // clusters with counters of their pool and durations, 300 bytes each; others: totals
   uint32_t endpoint_slots = config::kMaxClusterEndpoints;
   h1::Limits codec;  // of answers; requests have their listener's
   // What a message has room for: no limits of a listener or of answers are above.

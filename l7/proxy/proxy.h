@@ -64,6 +64,7 @@ class Proxy {
   void resume_service();
 
   const Counters& counters() const { return counters_; }
+  const Clusters& clusters() const { return clusters_; }  // whose gauges any thread may read
   const Outliers& outliers() const { return outliers_; }  // whose counters any thread may read
   AccessLog& log() { return log_; }
   const limit::Limiter& limiter() const { return limiter_; }

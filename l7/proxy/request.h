@@ -461,6 +461,7 @@ void Proxy<N>::on_exchange_time(Exchange& x) {
       return start_try(x);
     case Phase::kConnecting:
       counters_.count(Count::connect_timeouts);
+      counters_.count(ClusterCount::connect_timeouts, x.cluster);
       return fail_try(x, Failure::kConnect);
     case Phase::kSending:
     case Phase::kStreaming:

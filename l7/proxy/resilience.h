@@ -151,6 +151,7 @@ bool Proxy<N>::spend_retry(Exchange& x) {
   if (cluster == nullptr || !cluster->resilience.budget || budgets_.spend(x.cluster, *cluster->resilience.budget, now_))
     return true;
   counters_.count(Count::retries_over_budget);
+  counters_.count(ClusterCount::retries_over_budget, x.cluster);
   x.record.flags |= kOverflow;
   return false;
 }
@@ -160,6 +161,7 @@ bool Proxy<N>::spend_retry(Exchange& x) {
 template <Net N>
 void Proxy<N>::begin_retry(Exchange& x, base::Nanos pause) {
   counters_.count(Count::retries);
+  counters_.count(ClusterCount::retries, x.cluster);
   x.record.refusal = h1::Refusal::kNone;
   const base::Nanos most = x.retry.backoff * kMaxBackoffFactor;
   const base::Nanos backoff = x.retried < 4 ? std::min(x.retry.backoff << x.retried, most) : most;
@@ -175,7 +177,7 @@ void Proxy<N>::preconnect(const Exchange& x, const config::Endpoint& endpoint, c
   if (cluster.resilience.preconnect_percent <= 100) return;
   const EndpointState& state = clusters_.endpoint(endpoint.slot);
   if (uint64_t{state.connections} * 100 >= uint64_t{state.requests} * cluster.resilience.preconnect_percent ||
-      clusters_.cluster(cluster.slot).connections >= cluster.limits.connections)
+      clusters_.cluster(cluster.slot).connections.read() >= cluster.limits.connections)
     return;
   const uint32_t index = open_upstream(client_of(x), endpoint, cluster);
   if (index == kNone) return;

@@ -15,8 +15,9 @@ void Proxy<N>::start_try(Exchange& x) {
   if (cluster == nullptr || endpoint == nullptr) return refuse_try(x, kNoHealthyUpstream | last_try);
   ClusterState& state = clusters_.cluster(x.cluster);
   if (!x.counted) {
-    if (state.requests >= cluster->limits.requests) {
+    if (state.requests.read() >= cluster->limits.requests) {
       counters_.count(Count::pool_overflows);
+      counters_.count(ClusterCount::overflows, x.cluster);
       return answer(x, 503, kOverflow);
     }
     ++state.requests;
@@ -26,7 +27,7 @@ void Proxy<N>::start_try(Exchange& x) {
   x.reused = false;
   const bool shares = x.message != kNone && cluster->proxy_header == config::ProxyHeader::kNone;
   if (shares && reuse(x, endpoint->slot)) return preconnect(x, *endpoint, *cluster);
-  if (state.connections >= cluster->limits.connections) {
+  if (state.connections.read() >= cluster->limits.connections) {
     const uint32_t oldest = pool_.oldest(x.cluster);  // of another endpoint: it makes room
     if (oldest == kNone && x.aside == kNone) return wait(x, *cluster);
     if (oldest != kNone) {
@@ -113,6 +114,7 @@ uint32_t Proxy<N>::open_upstream(const DownstreamSession& client, const config::
     return kNone;
   }
   counters_.count(Count::connects);
+  counters_.count(ClusterCount::connects, cluster.slot);
   UpstreamSession& upstream = upstreams_.at(index);
   upstream = {};
   upstream.connection = id;
@@ -143,11 +145,13 @@ void Proxy<N>::attach(Exchange& x, uint32_t index) {
 template <Net N>
 void Proxy<N>::wait(Exchange& x, const config::Cluster& cluster) {
   ClusterState& state = clusters_.cluster(x.cluster);
-  if (state.waiting >= cluster.limits.pending) {
+  if (state.waiting.read() >= cluster.limits.pending) {
     counters_.count(Count::pool_overflows);
+    counters_.count(ClusterCount::overflows, x.cluster);
     return refuse_try(x, kOverflow);
   }
   counters_.count(Count::pool_waits);
+  counters_.count(ClusterCount::waits, x.cluster);
   const uint32_t index = client_of(x).exchange;
   x.previous_waiting = state.last_waiting;
   x.next_waiting = kNone;
@@ -232,6 +236,11 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   // (RFC 9112 9.3.1).
   const bool stale = why == Failure::kReset && x.reused && !x.stale_retried && x.replayable() &&
                      http::is_idempotent(x.method) && x.up.answered_nothing();
+  if (why == Failure::kConnect && x.backend != kNone) {  // else it was not begun
+    counters_.count(Count::connect_failures);
+    counters_.count(ClusterCount::connect_failures, x.cluster);
+  }
+  if (why == Failure::kTimeout) counters_.count(ClusterCount::timeouts, x.cluster);
   const bool aside = why == Failure::kTimeout && may_hedge(x);
   if (x.backend != kNone && !stale) {
     x.avoid = x.endpoint;
@@ -262,7 +271,6 @@ void Proxy<N>::fail_try(Exchange& x, Failure why) {
   const uint32_t last_try = x.retried != 0 ? uint32_t{kRetriesExhausted} : 0;
   switch (why) {
     case Failure::kConnect:
-      counters_.count(Count::connect_failures);
       return answer(x, 503, kConnectFailed | last_try);
     case Failure::kNoRoom:
       return answer(x, 503, kOverload | last_try);
@@ -327,7 +335,7 @@ void Proxy<N>::on_upstream_time(uint32_t index) {
 template <Net N>
 void Proxy<N>::note_room(uint32_t slot) {
   ClusterState& state = clusters_.cluster(slot);
-  if (state.waiting == 0 || state.freed) return;
+  if (state.waiting.read() == 0 || state.freed) return;
   state.freed = true;
   state.next_freed = first_freed_;
   first_freed_ = slot;
@@ -341,9 +349,10 @@ void Proxy<N>::give_room() {
     ClusterState& state = clusters_.cluster(slot);
     first_freed_ = state.next_freed;
     state.freed = false;
-    while (state.waiting != 0) {
+    while (state.waiting.read() != 0) {
       const config::Cluster* cluster = clusters_.find(slot);
-      if (cluster != nullptr && state.connections >= cluster->limits.connections && pool_.oldest(slot) == kNone) break;
+      if (cluster != nullptr && state.connections.read() >= cluster->limits.connections && pool_.oldest(slot) == kNone)
+        break;
       Exchange& x = exchanges_.at(state.first_waiting);
       const uint32_t client = x.client;
       stop_waiting(x);

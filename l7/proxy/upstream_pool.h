@@ -26,6 +26,7 @@ class UpstreamPool {
     session.next = endpoint.newest_idle;
     if (session.next != kNone) sessions_.at(session.next).previous = index;
     endpoint.newest_idle = index;
+    ++cluster.idle;
   }
 
   // Out of the lists; the state is the caller's to set.
@@ -37,6 +38,7 @@ class UpstreamPool {
     EndpointState& endpoint = clusters_.endpoint(session.endpoint);
     (session.previous == kNone ? endpoint.newest_idle : sessions_.at(session.previous).next) = session.next;
     if (session.next != kNone) sessions_.at(session.next).previous = session.previous;
+    --cluster.idle;
     session.older = session.newer = session.previous = session.next = kNone;
   }
 

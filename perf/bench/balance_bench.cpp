@@ -40,7 +40,7 @@ void pick(benchmark::State& state) {
   proxy::Random random(1);
   base::Nanos now = 1'000'000'000;
   for (uint32_t i = 0; i < 100; ++i) ++clusters.endpoint(static_cast<uint32_t>(random.below(endpoints))).requests;
-  clusters.cluster(0).requests = 100;
+  for (int i = 0; i < 100; ++i) ++clusters.cluster(0).requests;
   for (uint32_t i = 0; i < endpoints; ++i) clusters.note_answer(0, i, 1'000'000 + random.below(1'000'000), now);
   for (auto _ : state) {
     const proxy::Wish wish{.hash = random.next(), .hashed = !cluster.balance.tables.empty()};

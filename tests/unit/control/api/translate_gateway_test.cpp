@@ -54,6 +54,29 @@ TEST(TranslateGateway, Gateway) {
             (std::vector<model::RouteKind>{{model::kGatewayGroup, "TCPRoute"}, {"", "Other"}}));
 }
 
+// What is not served is kept, and comes back as it was.
+TEST(TranslateGateway, ListenersThatAreNotServed) {
+  const auto gateway = one<model::Gateway>(kGateway + R"(
+  listeners:
+  - name: web
+    port: 443
+    protocol: HTTPS
+    hostname: shop.example.com
+    tls: {certificateRefs: [{name: shop}, {group: g, kind: Vault, name: b, namespace: other}], options: {a/b: c}}
+  - {name: raw, port: 443, protocol: TLS, tls: {mode: Passthrough}}
+  - {name: dns, port: 53, protocol: UDP}
+)");
+  ASSERT_EQ(gateway.listeners.size(), 3U);
+  EXPECT_EQ(gateway.listeners[0].unserved, "HTTPS");
+  model::ListenerTls tls;
+  tls.certificates = {{"", "Secret", {"infra", "shop"}}, {"g", "Vault", {"other", "b"}}};
+  tls.options = {{"a/b", "c"}};
+  EXPECT_TRUE(gateway.listeners[0].tls == tls);
+  EXPECT_TRUE(gateway.listeners[1].tls && gateway.listeners[1].tls->passthrough);
+  EXPECT_EQ(gateway.listeners[2].unserved, "UDP");
+  EXPECT_FALSE(gateway.listeners[2].tls);
+}
+
 TEST(TranslateGateway, NamespacesAndWhoSelectsThem) {
   const auto gateway = one<model::Gateway>(kGateway + R"(
   listeners:
@@ -81,7 +104,9 @@ TEST(TranslateGateway, WhatAGatewayMayNotSay) {
   const auto listener = [](const std::string& fields) {
     return kGateway + "  listeners: [{name: a, " + fields + "}]\n";
   };
-  EXPECT_FAULT(listener("port: 443, protocol: HTTPS"), "spec.listeners[0].protocol");
+  EXPECT_FAULT(listener("port: 443, protocol: QUIC"), "spec.listeners[0].protocol");
+  EXPECT_FAULT(listener("port: 443, protocol: UDP, tls: {mode: Terminate}"), "spec.listeners[0].tls");
+  EXPECT_FAULT(listener("port: 443, protocol: HTTPS, tls: {mode: Both}"), "spec.listeners[0].tls.mode");
   EXPECT_FAULT(listener("port: 80"), "spec.listeners[0].protocol");
   EXPECT_FAULT(listener("port: 65616, protocol: HTTP"), "spec.listeners[0].port");
   EXPECT_FAULT(listener("port: 80, protocol: HTTP, tls: {mode: Terminate}"), "spec.listeners[0].tls");

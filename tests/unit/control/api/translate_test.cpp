@@ -93,6 +93,7 @@ TEST(Translate, ServicesRoundTrip) {
   service.addresses.push_back(ip("2001:db8::10"));
   service.ports.push_back({.name = "dns", .protocol = 17, .port = 53, .target_port_name = "dns"});
   service.ports.push_back({.name = "same", .protocol = 132, .port = 54});
+  service.ports.push_back({.name = "chat", .protocol = 6, .port = 55, .app_protocol = "kubernetes.io/ws"});
   service.client_affinity = true;
   service.affinity_seconds = 60;
   expect_round_trip(service);

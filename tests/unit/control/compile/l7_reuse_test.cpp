@@ -174,5 +174,18 @@ TEST(L7Reuse, APortThatGoesTakesItsBackendAlong) {
   EXPECT_TRUE(g->l7->clusters.empty());
 }
 
+// So does what a port speaks.
+TEST(L7Reuse, APortThatSpeaksAnotherProtocolTakesItsBackendAlong) {
+  Bench bench;
+  model::State state = everything();
+  ASSERT_TRUE(bench(state)) << bench.last_errors;
+  model::Service service = model::sample_service();
+  service.ports[0].app_protocol = "kubernetes.io/h2c";
+  put(state.services, service);
+  const auto g = bench(state);
+  ASSERT_TRUE(g) << bench.last_errors;
+  EXPECT_TRUE(g->l7->clusters.empty());
+}
+
 }  // namespace
 }  // namespace penstock::compile

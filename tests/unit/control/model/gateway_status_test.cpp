@@ -193,7 +193,7 @@ TEST(GatewayStatus, TheOlderGatewayHasThePort) {
   EXPECT_EQ(of_listener(state, "aaa"),
             "Accepted=False/PortUnavailable Programmed=False/Invalid ResolvedRefs=True/ResolvedRefs "
             "Conflicted=True/HostnameConflict attached=0");
-  EXPECT_EQ(of_gateway(state, "aaa"), "Accepted=True/ListenersNotValid Programmed=False/AddressNotAssigned");
+  EXPECT_EQ(of_gateway(state, "aaa"), "Accepted=False/ListenersNotValid Programmed=False/Invalid");
   EXPECT_EQ(of_gateway(state, "edge"), "Accepted=True/Accepted Programmed=True/Programmed");
 
   younger.listeners[0].hostname = "other.example";
@@ -215,18 +215,94 @@ TEST(GatewayStatus, TheOlderGatewayHasThePort) {
   EXPECT_EQ(status_of(view_of(state), *state.gateways.at(named("aaa"))).addresses, std::vector{ip("203.0.113.1")});
 }
 
-TEST(GatewayStatus, AnAddressThatIsNotTheNodesIsTakenNowhere) {
+TEST(GatewayStatus, AnAddressThatIsNotTheNodesIsTold) {
   State state = sample_l7_state();
   Gateway edge = *state.gateways.at(named("edge"));
   edge.addresses = {ip("198.51.100.99")};
   put(state.gateways, edge);
-  EXPECT_NE(of_gateway(state).find("Programmed=False"), std::string::npos);
+  EXPECT_EQ(of_gateway(state), "Accepted=True/Accepted Programmed=False/AddressNotUsable");
+  EXPECT_EQ(of_listener(state),
+            "Accepted=True/Accepted Programmed=False/Pending ResolvedRefs=True/ResolvedRefs "
+            "Conflicted=False/NoConflicts attached=1");
+
+  // Others accept, and it is told all the same.
+  edge.addresses = {ip("198.51.100.99"), ip("10.0.0.1"), ip("2001:db8::99")};
+  put(state.gateways, edge);
+  EXPECT_EQ(of_gateway(state), "Accepted=True/Accepted Programmed=False/AddressNotUsable");
+  const GatewayStatus status = status_of(view_of(state), *state.gateways.at(named("edge")));
+  EXPECT_EQ(status.conditions[1].message, "not the Node's: 198.51.100.99, 2001:db8::99");
+  EXPECT_EQ(status.addresses, std::vector{ip("10.0.0.1")});
 }
 
 TEST(GatewayStatus, WithoutANodeThereIsNoAddress) {
   State state = sample_l7_state();
   state.node = nullptr;
-  EXPECT_EQ(of_gateway(state), "Accepted=True/ListenersNotValid Programmed=False/AddressNotAssigned");
+  EXPECT_EQ(of_gateway(state), "Accepted=True/Accepted Programmed=False/AddressNotAssigned");
+}
+
+TEST(GatewayStatus, OfOneGatewayTheFirstListenerHasThePort) {
+  State state = sample_l7_state();
+  Gateway edge = sample_gateway();
+  edge.listeners.push_back(sample_listener("again"));
+  edge.listeners.push_back(sample_listener("tcp"));
+  edge.listeners[2].protocol = config::Protocol::kTcp;
+  edge.listeners.push_back(sample_listener("other", 8080, "a.example"));
+  put(state.gateways, edge);
+  const std::string taken = "Accepted=False/PortUnavailable Programmed=False/Invalid" + kRefs + " Conflicted=True/";
+  const std::string good = "Accepted=True/Accepted Programmed=True/Programmed" + kRefs;
+  EXPECT_EQ(of_listener(state, "edge", 0), good + " Conflicted=False/NoConflicts attached=1");
+  EXPECT_EQ(of_listener(state, "edge", 1), taken + "HostnameConflict attached=1");
+  EXPECT_EQ(of_listener(state, "edge", 2), taken + "ProtocolConflict attached=0");
+  EXPECT_EQ(of_listener(state, "edge", 3), good + " Conflicted=False/NoConflicts attached=1");
+  EXPECT_EQ(of_gateway(state), "Accepted=True/ListenersNotValid Programmed=True/Programmed");
+  const GatewayStatus status = status_of(view_of(state), *state.gateways.at(named("edge")));
+  EXPECT_EQ(status.listeners[1].conditions.back().message, "Gateway/default/edge/http has it");
+}
+
+TEST(GatewayStatus, OthersServeBesideAProtocolThatIsNotServed) {
+  for (const char* protocol : {"HTTPS", "TLS", "UDP"}) {
+    State state = sample_l7_state();
+    Gateway edge = sample_gateway();
+    edge.listeners.insert(edge.listeners.begin(), sample_listener("other"));  // first at the port, which it leaves
+    edge.listeners[0].unserved = protocol;
+    put(state.gateways, edge);
+    EXPECT_EQ(of_listener(state, "edge", 0),
+              "Accepted=False/UnsupportedProtocol Programmed=False/Invalid Conflicted=False/NoConflicts attached=0");
+    EXPECT_NE(of_listener(state, "edge", 1).find("Programmed=True/Programmed"), std::string::npos);
+    EXPECT_EQ(of_gateway(state), "Accepted=True/ListenersNotValid Programmed=True/Programmed");
+    EXPECT_EQ(of_route(state), kGood);
+    const GatewayStatus status = status_of(view_of(state), *state.gateways.at(named("edge")));
+    EXPECT_TRUE(status.listeners[0].kinds.empty());
+
+    HttpRoute route = sample_route();
+    route.parents[0].section = "other";
+    put(state.http_routes, route);
+    EXPECT_EQ(of_route(state), "Accepted=False/NotAllowedByListeners" + kRefs);
+    edge.listeners.pop_back();
+    put(state.gateways, edge);
+    EXPECT_EQ(of_gateway(state), "Accepted=False/ListenersNotValid Programmed=False/Invalid");
+  }
+}
+
+TEST(GatewayStatus, WhatAPortSpeaks) {
+  State state = sample_l7_state();
+  Gateway edge = sample_gateway();
+  edge.listeners.push_back(sample_listener("db", 81));
+  edge.listeners[1].protocol = config::Protocol::kTcp;
+  put(state.gateways, edge);
+  put(state.tcp_routes, sample_tcp_route());
+  Service service = sample_service();
+  for (const auto& [speaks, http] :
+       {std::pair("", true), std::pair("http", true), std::pair("kubernetes.io/ws", true), std::pair("x/own", true),
+        std::pair("kubernetes.io/h2c", false), std::pair("kubernetes.io/wss", false), std::pair("https", false),
+        std::pair("grpc", false)}) {
+    service.ports[0].app_protocol = speaks;
+    put(state.services, service);
+    EXPECT_EQ(of_route(state), http ? kGood : "Accepted=True/Accepted ResolvedRefs=False/UnsupportedProtocol")
+        << speaks;
+    const TcpRoute& tcp = *state.tcp_routes.at(named("db"));
+    EXPECT_EQ(text_of(status_of(view_of(state), state, tcp).at(0)), kGood) << speaks;
+  }
 }
 
 TEST(GatewayStatus, OneTcpRouteHasAListener) {

@@ -71,13 +71,49 @@ TEST(ValidateGateway, Listeners) {
                at + "hostname");
   EXPECT_FAULT(of_gateway([](auto& g) { g.listeners[0].kinds.resize(1); }), at + "allowedRoutes.kinds");
   EXPECT_FAULT(of_gateway([](auto& g) { g.listeners.push_back(sample_listener("http", 81)); }), second + "name");
-  EXPECT_FAULT(of_gateway([](auto& g) { g.listeners.push_back(sample_listener("b")); }), second + "hostname");
-  EXPECT_FAULT(of_gateway([](auto& g) {
-                 g.listeners.push_back(sample_listener("b"));
-                 g.listeners[1].protocol = config::Protocol::kTcp;
-               }),
-               second + "protocol");
+  // Who contends is told by status.
+  EXPECT_EQ(of_gateway([](auto& g) { g.listeners.push_back(sample_listener("b")); }), "");
+  EXPECT_EQ(of_gateway([](auto& g) {
+              g.listeners.push_back(sample_listener("b"));
+              g.listeners[1].protocol = config::Protocol::kTcp;
+            }),
+            "");
   EXPECT_EQ(of_gateway([](auto& g) { g.listeners.push_back(sample_listener("b", 8080, "*.example.com")); }), "");
+}
+
+TEST(ValidateGateway, TlsOfAListenerThatIsNotServed) {
+  const std::string at = kGateway + "listeners[0].tls.";
+  const auto of_tls = [](auto&& change) {
+    return of_gateway([&](Gateway& g) {
+      g.listeners[0].unserved = "HTTPS";
+      change(g.listeners[0].tls.emplace());
+    });
+  };
+  const ListenerTls::Certificate fine{"", "Secret", named("cert")};
+  EXPECT_EQ(of_tls([&](auto& tls) {
+              tls.certificates = {fine};
+              tls.options = {{"example.com/min", "1.3"}};
+            }),
+            "");
+  EXPECT_FAULT(of_tls([&](auto& tls) { tls.certificates.assign(65, fine); }), at + "certificateRefs");
+  EXPECT_FAULT(of_tls([&](auto& tls) {
+                 tls.certificates = {{"", "Secret", named("")}};
+               }),
+               at + "certificateRefs[0].name");
+  EXPECT_FAULT(of_tls([&](auto& tls) {
+                 tls.certificates = {{"", "Secret", {.space = "A", .name = "a"}}};
+               }),
+               at + "certificateRefs[0].namespace");
+  EXPECT_FAULT(of_tls([&](auto& tls) {
+                 tls.certificates = {{"", std::string(64, 'k'), named("a")}};
+               }),
+               at + "certificateRefs[0]");
+  EXPECT_FAULT(of_tls([](auto& tls) { tls.options = {{std::string(318, 'k'), ""}}; }), at + "options");
+  EXPECT_FAULT(of_tls([](auto& tls) { tls.options = {{"k", std::string(4097, 'v')}}; }), at + "options");
+  EXPECT_FAULT(of_tls([](auto& tls) {
+                 for (int i = 0; i < 17; ++i) tls.options.emplace("k" + std::to_string(i), "");
+               }),
+               at + "options");
 }
 
 // 64 listeners times 16 addresses times so many Gateways is more than TCP has room for; nothing is multiplied before.
@@ -110,6 +146,11 @@ TEST(ValidateGateway, AServiceHasThePort) {
   put(state.gateways, gateway);
   EXPECT_FAULT(faults_of(state), kGateway + "listeners[1].port");
   EXPECT_FAULT(faults_of(state, &before), kGateway + "listeners[1].port");
+
+  gateway.listeners[1].unserved = "HTTPS";  // takes no port
+  put(state.gateways, gateway);
+  EXPECT_EQ(faults_of(state), "");
+  gateway.listeners[1].unserved.clear();
 
   gateway.listeners[1].port = 82;
   put(state.gateways, gateway);

@@ -73,6 +73,10 @@ TEST(ValidateService, VirtualAddresses) {
 TEST(ValidateService, Ports) {
   EXPECT_SERVICE_FAULT("spec.ports: at least one is needed (or a ServicePolicy with allPorts)", s.ports.clear());
   EXPECT_SERVICE_FAULT("spec.ports[0].port: is missing (want 1 to 65535)", s.ports[0].port = 0);
+  EXPECT_SERVICE_FAULT("spec.ports[0].appProtocol: want at most 317 printable characters",
+                       s.ports[0].app_protocol.assign(318, 'a'));
+  EXPECT_SERVICE_FAULT("spec.ports[0].appProtocol: want at most 317 printable characters",
+                       s.ports[0].app_protocol = "a b");
   EXPECT_SERVICE_FAULT("spec.ports[0].protocol: want TCP, UDP or SCTP", s.ports[0].protocol = 1);
   EXPECT_SERVICE_FAULT(
       "spec.ports[0].name: want 1 to 63 characters of a-z, 0-9 and '-', beginning and ending with a letter or digit",

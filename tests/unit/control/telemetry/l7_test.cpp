@@ -52,10 +52,20 @@ proxy::AccessRecord record(uint16_t status, base::Nanos duration = 100 * kMicro)
 // Two workers with counters of their own.
 struct Bench {
   proxy::Counters first{proxy::Limits{}}, second{proxy::Limits{}};
+  proxy::Clusters clusters{proxy::Limits{}, first};
   L7Baselines baselines;
-  std::vector<L7Worker> workers = {
-      {&first, nullptr, {{"segments_in", 3}}, {{"accepted", 1}}, {.worker = 0, .connections = 7, .chunks = 1}},
-      {&second, nullptr, {{"segments_in", 4}}, {{"accepted", 2}}, {.worker = 1, .connections = 8, .chunks = 2}}};
+  std::vector<L7Worker> workers = {{&first,
+                                    nullptr,
+                                    &clusters,
+                                    {{"segments_in", 3}},
+                                    {{"accepted", 1}},
+                                    {.worker = 0, .connections = 7, .chunks = 1}},
+                                   {&second,
+                                    nullptr,
+                                    nullptr,
+                                    {{"segments_in", 4}},
+                                    {{"accepted", 2}},
+                                    {.worker = 1, .connections = 8, .chunks = 2}}};
 
   L7Stats collect(const route::L7Config& config) { return collect_l7(&config, workers, baselines, {.written = 9}); }
 };
@@ -64,6 +74,7 @@ struct Bench {
 std::map<std::string, double> page(const L7Stats& stats) {
   std::map<std::string, double> out;
   for (const auto& family : to_metrics(Snapshot{}, "1", stats)) {
+    if (family.type == prometheus::MetricType::Histogram) continue;
     for (const auto& metric : family.metric) {
       std::string name = family.name + "{";
       for (const auto& label : metric.label) name.append(label.name).append("=").append(label.value).append(",");
@@ -73,6 +84,12 @@ std::map<std::string, double> page(const L7Stats& stats) {
     }
   }
   return out;
+}
+
+std::vector<prometheus::ClientMetric> histograms(const L7Stats& stats, const std::string& name) {
+  for (const auto& family : to_metrics(Snapshot{}, "1", stats))
+    if (family.type == prometheus::MetricType::Histogram && family.name == name) return family.metric;
+  return {};
 }
 
 TEST(L7, SumsOverWorkersUnderTheirNames) {
@@ -139,10 +156,11 @@ TEST(L7, DurationsAreAHistogram) {
   Bench bench;
   for (const base::Nanos duration : {kMicro / 2, kMicro, 100 * kMicro, 3600 * base::kNanosPerSecond})
     bench.first.add(record(200, duration));
-  for (const auto& family : to_metrics(Snapshot{}, "1", bench.collect(sample()))) {
-    if (family.type != prometheus::MetricType::Histogram) continue;
-    EXPECT_EQ(family.name, "penstock_l7_request_duration_seconds");
-    const auto& histogram = family.metric.at(0).histogram;
+  // All belong to one service.
+  for (const char* name : {"penstock_l7_request_duration_seconds", "penstock_l7_service_request_duration_seconds"}) {
+    const auto all = histograms(bench.collect(sample()), name);
+    ASSERT_EQ(all.size(), 1U) << name;
+    const auto& histogram = all.at(0).histogram;
     EXPECT_EQ(histogram.sample_count, 4U);
     EXPECT_NEAR(histogram.sample_sum, 3600.0001015, 1e-6);
     ASSERT_EQ(histogram.bucket.size(), proxy::kDurationBuckets);
@@ -153,9 +171,67 @@ TEST(L7, DurationsAreAHistogram) {
     EXPECT_EQ(histogram.bucket[6].cumulative_count, 2U);
     EXPECT_EQ(histogram.bucket.back().cumulative_count, 4U);
     EXPECT_TRUE(std::isinf(histogram.bucket.back().upper_bound));
-    return;
   }
-  FAIL() << "no histogram";
+}
+
+TEST(L7, PoolsOfServices) {
+  Bench bench;
+  bench.first.count(proxy::ClusterCount::retries, 3);
+  route::L7Config before = sample(), config = sample();
+  before.clusters[0].name = "Service/shop/gone:80";
+  bench.first.add(record(200));
+  bench.baselines.on_publish(&before, &config, bench.workers);  // a new owner of the slot
+  bench.first.count(proxy::ClusterCount::retries, 3);
+  bench.second.count(proxy::ClusterCount::retries, 3);
+  bench.second.count(proxy::ClusterCount::timeouts, 3);
+  bench.second.add(record(200));
+  proxy::ClusterState& state = bench.clusters.cluster(3);
+  for (int i = 0; i < 5; ++i) ++state.connections, ++state.requests;
+  for (int i = 0; i < 2; ++i) ++state.idle, ++state.waiting;
+  --state.requests;
+  const L7Stats stats = bench.collect(config);
+  const auto all = page(stats);
+  const std::string service = "service=Service/shop/cart:80,";
+  const auto value = [&](const std::string& name, const std::string& more = "") {
+    return all.at("penstock_l7_service_" + name + "{" + service + more + "}");
+  };
+  EXPECT_EQ(value("retries_total"), 2);
+  EXPECT_EQ(value("timeouts_total"), 1);
+  for (const char* name : {"connects", "connect_failures", "connect_timeouts", "overflows", "waits"})
+    EXPECT_EQ(value(std::string(name) + "_total"), 0);
+  EXPECT_EQ(value("connections", "state=active,"), 3);
+  EXPECT_EQ(value("connections", "state=idle,"), 2);
+  EXPECT_EQ(value("active_requests"), 4);
+  EXPECT_EQ(value("pending_requests"), 2);
+  EXPECT_EQ(histograms(stats, "penstock_l7_service_request_duration_seconds").at(0).histogram.sample_count, 1U);
+}
+
+TEST(L7, PoolsAndHistogramsBeyondTheirBoundsAreSummed) {
+  Bench bench;
+  route::L7Config config = sample();
+  config.clusters.clear();
+  for (uint32_t slot = 0; slot < kMaxL7Series + 3; ++slot) {
+    config::Cluster& each = config.clusters.emplace_back();
+    each.name = "Service/a/" + std::to_string(slot) + ":80";
+    each.slot = slot;
+    bench.first.count(proxy::ClusterCount::connects, slot);
+    proxy::AccessRecord r = record(200);
+    r.cluster = slot;
+    bench.first.add(r);
+  }
+  // Beyond what is kept: no series, and no harm.
+  config::Cluster& last = config.clusters.emplace_back();
+  last.name = "Service/a/last:80";
+  last.slot = proxy::Limits{}.pool_slots;
+  bench.first.count(proxy::ClusterCount::connects, last.slot);
+  const L7Stats stats = bench.collect(config);
+  const auto all = page(stats);
+  EXPECT_EQ(all.at("penstock_l7_service_connects_total{service=_other,}"), 3);
+  EXPECT_EQ(all.at("penstock_l7_service_connects_total{service=Service/a/0:80,}"), 1);
+  const auto durations = histograms(stats, "penstock_l7_service_request_duration_seconds");
+  ASSERT_EQ(durations.size(), kMaxL7Histograms + 1);
+  EXPECT_EQ(durations.back().label.at(0).value, "_other");
+  EXPECT_EQ(durations.back().histogram.sample_count, kMaxL7Series + 3 - kMaxL7Histograms);
 }
 
 TEST(L7, ASlotWithANewOwnerBeginsAtZero) {

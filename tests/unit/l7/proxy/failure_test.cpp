@@ -61,6 +61,13 @@ TEST(Failure, NoConnection) {
   EXPECT_EQ(status_of(rig.take(client)), 503);
   EXPECT_EQ(rig.flags(), "UF");
   EXPECT_EQ(rig.proxy.counters().of(Count::connect_timeouts), 1u);
+  EXPECT_EQ(rig.proxy.counters().of(Count::connect_failures), 2u);
+  const auto of_cluster = [&](ClusterCount what) {
+    return rig.proxy.counters().pool(0)->counts[static_cast<size_t>(what)].read();
+  };
+  EXPECT_EQ(of_cluster(ClusterCount::connects), 2u);  // where there was no port none was begun
+  EXPECT_EQ(of_cluster(ClusterCount::connect_failures), 2u);
+  EXPECT_EQ(of_cluster(ClusterCount::connect_timeouts), 1u);
   EXPECT_EQ(rig.proxy.upstreams(), 0u);
   EXPECT_FALSE(rig.over(client));
 }

@@ -405,6 +405,9 @@ TEST_F(Resilience, ABudgetBoundsRetries) {
   }
   EXPECT_EQ(count(Count::retries), 20u);
   EXPECT_EQ(count(Count::retries_over_budget), 80u);
+  const PoolCounters& pool = *rig.proxy.counters().pool(0);
+  EXPECT_EQ(pool.counts[static_cast<size_t>(ClusterCount::retries)].read(), 20u);
+  EXPECT_EQ(pool.counts[static_cast<size_t>(ClusterCount::retries_over_budget)].read(), 80u);
   EXPECT_EQ(rig.proxy.counters().of(kOverflow), 80u);
 }
 

@@ -84,12 +84,23 @@ TEST(Upstream, LimitsOfConnectionsAndOfThoseWhoWait) {
   EXPECT_EQ(status_of(rig.take(clients[3])), 503);
   EXPECT_EQ(rig.flags(), "UO");
   EXPECT_EQ(rig.proxy.counters().of(Count::pool_waits), 2u);
+  const PoolCounters& pool = *rig.proxy.counters().pool(0);
+  EXPECT_EQ(pool.counts[static_cast<size_t>(ClusterCount::waits)].read(), 2u);
+  EXPECT_EQ(pool.counts[static_cast<size_t>(ClusterCount::overflows)].read(), 1u);
+  const ClusterState& state = rig.proxy.clusters().cluster(0);
+  EXPECT_EQ(state.requests.read(), 3u);
+  EXPECT_EQ(state.waiting.read(), 2u);
+  EXPECT_EQ(state.connections.read(), 1u);
+  EXPECT_EQ(state.idle.read(), 0u);
   EXPECT_EQ(rig.net.connects.size(), 1u);
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(rig.take(rig.backend()).starts_with("GET /" + std::to_string(i)));
     rig.send(rig.backend(), answer(200, std::to_string(i)));
     EXPECT_EQ(body_of(rig.take(clients[static_cast<size_t>(i)])), std::to_string(i));
   }
+  EXPECT_EQ(state.requests.read() + state.waiting.read(), 0u);
+  EXPECT_EQ(state.connections.read(), 1u);
+  EXPECT_EQ(state.idle.read(), 1u);
   // One that waits leaves; one whose connection breaks makes room.
   rig.send(clients[0], get("/a"));
   rig.send(clients[1], get("/b"));
