@@ -2,6 +2,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "l7/http/chars.h"
@@ -11,6 +12,8 @@ namespace penstock::guard {
 namespace {
 
 constexpr int kZlib = 15, kBare = -15, kGzip = 15 + 16;  // what zlib calls window bits
+
+constexpr int kBetweenBlocks = 128;  // in data_type
 
 // What zlib asks for while one stream is inflated.
 struct Block {
@@ -38,6 +41,15 @@ bool is_stored_too(base::Bytes content) {
   return content.size() >= 5 && (content[1] ^ content[3]) == 0xff && (content[2] ^ content[4]) == 0xff;
 }
 
+// zlib stands before a block (or behind the last one, where this says nothing): whether it brings tables. Its first
+// three bits are those that zlib has not used of the last byte, and the next byte's.
+bool has_tables(const z_stream& stream, const uint8_t* end) {
+  const unsigned unused = static_cast<unsigned>(stream.data_type) & 7;
+  unsigned bits = unused != 0 ? stream.next_in[-1] >> (8 - unused) : 0;
+  if (stream.next_in != end) bits |= static_cast<unsigned>(*stream.next_in) << unused;
+  return (bits >> 1 & 3) == 2;
+}
+
 void add_coding(std::string_view name, Codings& out) {
   if (name.empty() || http::equals_lower(name, "identity")) return;
   const bool gzip = http::equals_lower(name, "gzip") || http::equals_lower(name, "x-gzip");
@@ -58,6 +70,7 @@ Codings codings_of(const http::Fields& fields) {
 
 Inflation Inflater::run(const Codings& codings, base::Bytes content, bool whole, size_t most) {
   Inflation out;
+  calls_ = 0;
   if (!codings.known) return {Inflated::kUnknown, {}};
   if (codings.count == 0) return out;
   out.text = content;
@@ -91,22 +104,31 @@ Inflater::Layer Inflater::inflate_all(int window_bits, base::Bytes content, bool
   stream.opaque = &block;
   if (inflateInit2(&stream, window_bits) != Z_OK) return {Inflated::kCorrupt};
   stream.next_in = const_cast<uint8_t*>(content.data());  // zlib only reads
-  stream.avail_in = static_cast<unsigned>(content.size());
   stream.next_out = out.data();
   stream.avail_out = static_cast<unsigned>(out.size());
+  const uint8_t* const end = content.data() + content.size();
+  size_t blocks = 0;
   const auto ended = [&](Inflated outcome) { return Layer{outcome, out.size() - stream.avail_out}; };
   for (;;) {
-    const int result = inflate(&stream, Z_SYNC_FLUSH);
+    if (stream.avail_in == 0)
+      stream.avail_in = static_cast<unsigned>(std::min(kSlice, static_cast<size_t>(end - stream.next_in)));
+    const int result = inflate(&stream, Z_BLOCK);
+    ++calls_;
     if (stream.avail_out == 0) return ended(Inflated::kFull);
     if (result == Z_STREAM_END) {
-      if (stream.avail_in == 0) return ended(whole ? Inflated::kWhole : Inflated::kSparse);
+      if (stream.next_in == end) return ended(whole ? Inflated::kWhole : Inflated::kSparse);
       // Another member, or what no reader of this coding expects.
       if (window_bits != kGzip || *stream.next_in != 0x1f) return ended(Inflated::kCorrupt);
       inflateReset(&stream);
-    } else if (result != Z_OK || stream.avail_in == 0) {
-      const bool more = result == Z_OK || result == Z_BUF_ERROR;
-      return ended(more && !whole ? Inflated::kSparse : Inflated::kCorrupt);
+    } else if (result != Z_OK) {
+      return ended(result == Z_BUF_ERROR && !whole ? Inflated::kSparse : Inflated::kCorrupt);
+    } else if ((stream.data_type & kBetweenBlocks) != 0) {
+      blocks += has_tables(stream, end) ? kTables : 1;
     }
+    const size_t text = out.size() - stream.avail_out;
+    const auto taken = static_cast<size_t>(stream.next_in - content.data());
+    if (taken > config::encoded_room(static_cast<uint32_t>(text)) || blocks > block_room(text))
+      return ended(Inflated::kSparse);
   }
 }
 

@@ -84,6 +84,26 @@ inline std::string deflated(std::string_view text, const Deflating& how = {}) {
   return out;
 }
 
+// Eight blocks that say nothing, each with tables of its own: 90 bytes, that begin and end with a byte.
+constexpr std::string_view kEmptyTables(
+    "\x04\xc0\x81\x00\x00\x00\x00\x00\x90\xff\x6b\x10\x00\x07\x02\x00\x00\x00\x00\x40\xfe\xaf\x41\x00\x1c\x08\x00\x00"
+    "\x00\x00"
+    "\x00\xf9\xbf\x06\x01\x70\x20\x00\x00\x00\x00\x00\xe4\xff\x1a\x04\xc0\x81\x00\x00\x00\x00\x00\x90\xff\x6b\x10\x00"
+    "\x07\x02"
+    "\x00\x00\x00\x00\x40\xfe\xaf\x41\x00\x1c\x08\x00\x00\x00\x00\x00\xf9\xbf\x06\x01\x70\x20\x00\x00\x00\x00\x00\xe4"
+    "\xff\x1a",
+    90);
+
+// A gzip stream of `size` bytes that goes on with such blocks, behind so much text as costs nearly nothing.
+inline std::string with_empty_tables(size_t text, size_t size) {
+  // Flushed behind the text, so that the next block begins with a byte; one letter, its end and the trailer go.
+  std::string out = deflated(std::string(text, 'a') + 'z', {.level = 9, .flush_every = text});
+  out.resize(out.size() - 3 - 8);
+  while (out.size() < size) out += kEmptyTables;
+  out.resize(size);
+  return out;
+}
+
 inline base::Bytes bytes_of(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }

@@ -171,6 +171,45 @@ TEST(Inflater, MuchAroundLittleIsSparse) {
   }
 }
 
+// What zlib does for a byte of input is bounded by the text that comes of it, in each layer.
+TEST(Inflater, BlocksThatSayNothingEndIt) {
+  Inflater inflater;
+  const size_t most = config::kMaxInspectedBody, room = config::encoded_room(config::kMaxInspectedBody);
+  const Codings twice = codings({Coding::kGzip, Coding::kGzip});
+  for (const size_t text : {1, 1000, 65'000}) {
+    std::string inner = with_empty_tables(text, room);
+    const SlowlyInflated slowly = inflate_bytewise(kOracleGzip, bytes_of(inner), false, most);
+    ASSERT_EQ(slowly.text, std::string(text, 'a')) << "it is a stream";
+    ASSERT_EQ(slowly.outcome, Inflated::kSparse) << "and no broken one";
+    Inflation inflation = inflater.run(kGzipOnly, bytes_of(inner), true, most);
+    EXPECT_EQ(inflation.outcome, Inflated::kSparse) << text;
+    EXPECT_EQ(text_of(inflation), std::string(text, 'a'));
+    EXPECT_LE(inflater.calls(), block_room(text) / kTables + 10) << text;
+    const std::string outer = deflated(inner, {.level = 9});
+    EXPECT_LT(outer.size(), 800u);
+    inflation = inflater.run(twice, bytes_of(outer), true, most);
+    EXPECT_EQ(inflation.outcome, Inflated::kSparse) << text;
+    EXPECT_LE(inflater.calls(), block_room(text) / kTables + 20) << text;
+  }
+  std::string behind = with_empty_tables(1, 5000) + "evil";
+  EXPECT_EQ(inflater.run(kGzipOnly, bytes_of(behind), true, most).outcome, Inflated::kSparse) << "not only of much";
+}
+
+// A log's lines, each flushed when it was written: more blocks than from any other honest sender.
+TEST(Inflater, LinesThatAreFlushedAreRead) {
+  Inflater inflater;
+  std::string lines;
+  for (int i = 0; lines.size() < config::kMaxInspectedBody; ++i)
+    lines += "{\"time\": " + std::to_string(1'700'000'000 + i * 7919) + ", \"level\": \"info\", \"code\": \"" +
+             std::to_string(i * 2654435761u) + "\"}\n";
+  for (const int strategy : {Z_DEFAULT_STRATEGY, Z_HUFFMAN_ONLY, Z_FIXED}) {
+    const std::string content = deflated(lines, {.strategy = strategy, .flush_every = 200});
+    const Inflation inflation = inflater.run(kGzipOnly, bytes_of(content), true, config::kMaxInspectedBody);
+    EXPECT_EQ(inflation.outcome, Inflated::kFull) << strategy;
+    EXPECT_LE(inflater.calls(), 2 * lines.size() / 200 + 100);
+  }
+}
+
 // The bytes of a zlib header and those of a block's length: both readings are possible, and they differ.
 TEST(Inflater, DeflateThatReadsInTwoWaysIsNotTrusted) {
   Inflater inflater;
