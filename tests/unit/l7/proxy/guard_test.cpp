@@ -60,7 +60,7 @@ class Guards {
     guard::Set& set = builder.config().guards;
     std::vector<uint32_t> all;
     for (uint32_t i = 0; i < policies.size(); ++i) all.push_back(i);
-    set.lists = {{{}, 0}, {all, guard::kNoSlot}};
+    set.lists = {{{}, 0}, {all, second ? 1 : guard::kNoSlot}};
     auto access = guard::Access::build(policies);
     EXPECT_TRUE(access) << access.error();
     auto scratch = guard::AccessScratch::make(*access);
@@ -71,13 +71,19 @@ class Guards {
     auto inspection_scratch = std::make_shared<guard::InspectionScratch>();
     EXPECT_TRUE(inspection_scratch->fit(*built));
     set.inspections = {std::make_shared<const guard::Inspection>(std::move(*built))};
+    if (second) {
+      auto another = guard::Inspection::build(*second);
+      EXPECT_TRUE(another && inspection_scratch->fit(*another));
+      set.inspections.push_back(std::make_shared<const guard::Inspection>(std::move(*another)));
+    }
     set.inspection_scratches = {inspection_scratch};
     put_limits(builder.config());
     return builder.build();
   }
 
   std::vector<config::AccessPolicy> policies;
-  config::Inspection inspection;
+  config::Inspection inspection;             // of the rule
+  std::optional<config::Inspection> second;  // of the listener
   std::vector<config::RequestLimit> limits;  // attached to nothing: found patterns name them
   config::Filters filters;                   // of the rule
   unsigned trusted_hops = 0;
@@ -306,6 +312,57 @@ TEST(Guard, WhatCannotBeInflatedIsAFinding) {
     EXPECT_EQ(status_of(rig.exchange(rig.client(), get("/", "Content-Encoding: br\r\n"), answer(200, "ok"))), 200);
     EXPECT_EQ(rig.proxy.counters().guard(11), 0u);
   }
+}
+
+// Who asked for less has seen it all: that another one wants more, and does not get it, is the other's finding.
+TEST(Guard, EachInspectionIsGivenWhatItAskedFor) {
+  const std::string spoilt = guard::deflated(std::string(100, 'x')) + "more";
+  for (const bool first_denies : {true, false}) {
+    Guards guards(first_denies ? 64 : 4096);
+    guards.second = guards.inspection;
+    guards.second->body_bytes = first_denies ? 4096 : 64;
+    guards.second->uninspectable_slot = 12;
+    guards.inspection.uninspectable_slot = 11;
+    (first_denies ? guards.inspection : *guards.second).uninspectable = config::InspectionAction::kDeny;
+    Rig rig(guards.build());
+    EXPECT_EQ(status_of(rig.exchange(rig.client(), post(spoilt, "Content-Encoding: gzip\r\n"), answer(200, "ok"))),
+              200);
+    EXPECT_EQ(rig.proxy.counters().guard(11), first_denies ? 0u : 1u);
+    EXPECT_EQ(rig.proxy.counters().guard(12), first_denies ? 1u : 0u);
+  }
+}
+
+// Nobody waits for content that will be refused whatever it is.
+TEST(Guard, WhatIsRefusedUnseenIsNotHeld) {
+  Guards guards(64);
+  guards.inspection.uninspectable = config::InspectionAction::kDeny;
+  guards.inspection.uninspectable_slot = 11;
+  guards.second = guards.inspection;
+  guards.second->uninspectable_slot = 12;
+  const std::string request = post("content", "Content-Encoding: br\r\nExpect: 100-continue\r\n");
+  const std::string head = request.substr(0, request.size() - 7);
+  for (const bool both : {true, false}) {
+    if (!both) guards.second->uninspectable = config::InspectionAction::kLog;
+    Rig rig(guards.build());
+    const uint32_t client = rig.client();
+    rig.send(client, head);
+    EXPECT_EQ(status_of(rig.take(client)), both ? 403 : 100);
+    EXPECT_EQ(rig.proxy.held_bodies(), both ? 0u : 1u);
+    if (!both) rig.send(client, "content");
+    if (!both) EXPECT_EQ(status_of(rig.take(client)), 403);
+    EXPECT_TRUE(rig.net.connects.empty());
+    const AccessRecord record = rig.record();
+    EXPECT_EQ(Rig::letters(record.flags), "AD");
+    EXPECT_EQ(record.guard, 11u);
+    EXPECT_EQ(record.findings, 2);
+    EXPECT_EQ(rig.proxy.counters().of(Count::uninspectable_coding), 1u);
+    EXPECT_EQ(rig.proxy.counters().guard(12), 1u);
+    EXPECT_EQ(rig.proxy.held_bodies(), 0u);
+  }
+  Rig rig(guards.build());  // what is streamed may be nothing
+  const std::string nothing =
+      "POST /p HTTP/1.1\r\nHost: a\r\nContent-Encoding: br\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  EXPECT_EQ(status_of(rig.exchange(rig.client(), nothing, answer(200, "ok"))), 200);
 }
 
 TEST(Guard, WhatComesBehindTheBoundIsNotSeen) {
