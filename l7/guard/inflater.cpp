@@ -81,7 +81,8 @@ Inflation Inflater::run(const Codings& codings, base::Bytes content, bool whole,
     const Layer layer = take_off(codings.all[left], out.text, whole, {texts_[which].get(), room});
     whole &= layer.outcome == Inflated::kWhole;
     out.text = {texts_[which].get(), layer.size};
-    if (left == 0 && layer.outcome == Inflated::kFull) return {Inflated::kFull, out.text};
+    out.twofold |= layer.twofold;
+    if (left == 0 && layer.outcome == Inflated::kFull && !out.twofold) return {Inflated::kFull, out.text};
     // The fault of a coding is the first one's that there is; that there was more room inside is none.
     if (can_be_trusted(out.outcome)) out.outcome = layer.outcome;
   }
@@ -93,7 +94,7 @@ Inflater::Layer Inflater::take_off(Coding coding, base::Bytes content, bool whol
   if (!has_zlib_header(content)) return inflate_all(kBare, content, whole, out);
   const bool twofold = is_stored_too(content) && inflate_all(kBare, content, whole, out).outcome != Inflated::kCorrupt;
   const Layer layer = inflate_all(kZlib, content, whole, out);
-  return {twofold ? Inflated::kCorrupt : layer.outcome, layer.size};
+  return {twofold ? Inflated::kCorrupt : layer.outcome, layer.size, twofold};
 }
 
 Inflater::Layer Inflater::inflate_all(int window_bits, base::Bytes content, bool whole, base::MutableBytes out) {

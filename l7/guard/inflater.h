@@ -55,7 +55,11 @@ inline bool can_be_trusted(Inflated outcome) { return outcome <= Inflated::kFull
 
 struct Inflation {
   Inflated outcome = Inflated::kWhole;
-  base::Bytes text;  // of the Inflater, until the next one; what there is of it
+  base::Bytes text;      // of the Inflater, until the next one; what there is of it
+  bool twofold = false;  // kCorrupt because it can be read in two ways; the text is one of both
+
+  // For those who asked for so much: whoever asked for more does not change it.
+  bool can_be_trusted_for(size_t bytes) const { return can_be_trusted(outcome) || (!twofold && text.size() >= bytes); }
 };
 
 class Inflater {
@@ -72,6 +76,7 @@ class Inflater {
   struct Layer {
     Inflated outcome;
     size_t size = 0;
+    bool twofold = false;
   };
   Layer take_off(Coding coding, base::Bytes content, bool whole, base::MutableBytes out);
   Layer inflate_all(int window_bits, base::Bytes content, bool whole, base::MutableBytes out);

@@ -76,12 +76,44 @@ bool Proxy<N>::note_finding(Exchange& x, const guard::Inspection::Pattern& patte
          message_of(x).request.fields.add(pattern.tag_name, pattern.tag_value) == http::Fault::kNone;
 }
 
+// Calls `look(inspection)` for those that look at the content: what the live configuration has under the same slot;
+// what it has no more does not look.
+template <Net N>
+template <typename Look>
+void Proxy<N>::for_each_look(const Exchange& x, Look&& look) {
+  const guard::Set& set = config_->guards;
+  for (const uint32_t slot : x.inspections)
+    if (slot < set.inspections.size() && set.inspections[slot] != nullptr && set.inspections[slot]->body_bytes() != 0)
+      look(*set.inspections[slot]);
+}
+
+// Whatever the content will be, all who look at it deny it. What is streamed may turn out to be none.
+template <Net N>
+bool Proxy<N>::is_refused_unseen(const Exchange& x) {
+  const http::RequestHead& head = messages_.at(x.message).request;
+  if (head.content.kind != http::Content::Kind::kLength || head.content.length == 0) return false;
+  if (guard::codings_of(head.fields).known) return false;
+  bool looks = false, denied = true;
+  for_each_look(x, [&](const guard::Inspection& inspection) {
+    looks = true;
+    denied &= inspection.uninspectable().action == config::InspectionAction::kDeny;
+  });
+  return looks && denied;
+}
+
 // To an endpoint, or first to those who look at the content.
 template <Net N>
 void Proxy<N>::proceed(Exchange& x) {
   if (x.hold_bytes == 0 || message_of(x).request.content.kind == http::Content::Kind::kNone) {
     begin_mirrors(x);
     return start_try(x);
+  }
+  if (is_refused_unseen(x)) {
+    counters_.count(Count::uninspectable_coding);
+    uint32_t denied = kNone;
+    for_each_look(x, [&](const auto& inspection) { (void)note_finding(x, inspection.uninspectable(), denied); });
+    x.record.guard = denied;
+    return answer(x, 403, kAccessDenied);
   }
   x.held = held_bodies_.take();
   if (x.held == kNone) {
@@ -141,16 +173,14 @@ typename Proxy<N>::Ran Proxy<N>::hold_content(Exchange& x) {
 // The content without its codings, as far as those want to see it who look at it.
 template <Net N>
 guard::Inflation Proxy<N>::read_content(const Exchange& x, base::Bytes held) {
-  const guard::Set& set = config_->guards;
   const guard::Codings codings = guard::codings_of(messages_.at(x.message).request.fields);
   uint32_t most = 0;
-  for (const uint32_t slot : x.inspections)
-    if (slot < set.inspections.size() && set.inspections[slot] != nullptr)
-      most = std::max(most, set.inspections[slot]->body_bytes());
+  for_each_look(x, [&](const guard::Inspection& inspection) { most = std::max(most, inspection.body_bytes()); });
   most = std::min(most, x.hold_bytes);  // as it was when so much was held
   if (most == 0 || held.empty()) return {};
   const bool whole = x.request_ending;
-  const guard::Inflation read = set.inspection_scratches[worker_]->inflater().run(codings, held, whole, most);
+  const guard::Inflation read =
+      config_->guards.inspection_scratches[worker_]->inflater().run(codings, held, whole, most);
   if (codings.known && codings.count != 0) counters_.count(Count::contents_inflated);
   switch (read.outcome) {
     case guard::Inflated::kWhole:
@@ -171,10 +201,8 @@ guard::Inflation Proxy<N>::read_content(const Exchange& x, base::Bytes held) {
   return read;
 }
 
-// What looks is what the live configuration has under the same slot; what it has no more does not look.
 template <Net N>
 void Proxy<N>::inspect_content(Exchange& x) {
-  const guard::Set& set = config_->guards;
   const http::RequestHead& head = message_of(x).request;
   const base::Bytes body{held_bodies_.at(x.held).bytes.get(), x.held_size};
   static constexpr std::string_view kForm = "application/x-www-form-urlencoded";
@@ -186,15 +214,12 @@ void Proxy<N>::inspect_content(Exchange& x) {
   bool fits = true;
   x.try_until = 0;
   const guard::Inflation read = read_content(x, body);
-  for (const uint32_t slot : x.inspections) {
-    if (slot >= set.inspections.size() || set.inspections[slot] == nullptr) continue;
-    const guard::Inspection& inspection = *set.inspections[slot];
-    guard::InspectionScratch& scratch = *set.inspection_scratches[worker_];
+  for_each_look(x, [&](const guard::Inspection& inspection) {
+    guard::InspectionScratch& scratch = *config_->guards.inspection_scratches[worker_];
     inspection.scan_body(body, read.text, is_form, scratch);
     inspection.report(scratch, [&](const auto& pattern) { fits &= note_finding(x, pattern, denied); });
-    if (!can_be_trusted(read.outcome) && inspection.body_bytes() != 0)
-      fits &= note_finding(x, inspection.uninspectable(), denied);
-  }
+    if (!read.can_be_trusted_for(inspection.body_bytes())) fits &= note_finding(x, inspection.uninspectable(), denied);
+  });
   if (denied == kNone && fits) {
     if (!admit_findings(x)) return;
     begin_mirrors(x);

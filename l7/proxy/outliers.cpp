@@ -145,20 +145,23 @@ bool Outliers::sweep(const config::Cluster& cluster, base::Nanos now) noexcept {
       take_back(each.slot);
       back = true;
     }
-    set_first_until(cluster);
+    set_first_until(cluster, now);
     if (back) state.version.fetch_add(1, std::memory_order_release);
   }
   return learn(cluster);
 }
 
-void Outliers::set_first_until(const config::Cluster& cluster) {
+// What is due earlier, and not yet, stays: whoever has a newer configuration knows of more endpoints than this one.
+void Outliers::set_first_until(const config::Cluster& cluster, base::Nanos now) {
   base::Nanos first = 0;
   for (const config::Endpoint& each : cluster.endpoints) {
     if (each.slot >= table_->endpoint_slots()) continue;
     const base::Nanos until = table_->endpoint(each.slot).until.load(kRelaxed);
     if (sooner(until, first)) first = until;
   }
-  table_->cluster(cluster.slot).first_until.store(first, kRelaxed);
+  auto& first_until = table_->cluster(cluster.slot).first_until;
+  if (const base::Nanos known = first_until.load(kRelaxed); known <= now || sooner(first, known))
+    first_until.store(first, kRelaxed);
 }
 
 // Another one begins while there is something left that it will change.

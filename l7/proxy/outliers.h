@@ -79,7 +79,7 @@ class Outliers {
   void end_interval(const config::Cluster& cluster, base::Nanos now);
   void judge_success_rate(const config::Cluster& cluster, base::Nanos now);
   void judge_failure_percentage(const config::Cluster& cluster, base::Nanos now);
-  void set_first_until(const config::Cluster& cluster);
+  void set_first_until(const config::Cluster& cluster, base::Nanos now);
   bool is_judged(const config::Endpoint& endpoint, size_t number, uint32_t volume) const;
   double rate_of(size_t number) const;
 

@@ -122,6 +122,9 @@ class Proxy {
   bool admit(Exchange& x, const config::Listener& listener, const route::Candidate& found);
   bool inspect_head(Exchange& x, const std::array<uint32_t, 2>& lists);
   bool note_finding(Exchange& x, const guard::Inspection::Pattern& pattern, uint32_t& denied);
+  template <typename Look>
+  void for_each_look(const Exchange& x, Look&& look);
+  bool is_refused_unseen(const Exchange& x);
   void proceed(Exchange& x);
   Ran hold_content(Exchange& x);
   void inspect_content(Exchange& x);

@@ -171,7 +171,7 @@ class Compressed(RequestPolicy):
                 (b"".join(gzip.compress(evil[i:i + 100]) for i in range(0, len(evil), 100)), ["gzip"]),
                 (evil, ["gzip"]), (evil, ["br"])):
             self.assertEqual(self.send(content, *encodings), 403, encodings)
-        self.assertEqual(self.found("sql", "deny"), 8)
+        self.assertEqual(self.found("sql", "deny"), 7)  # br is refused before it is read
         for content, encoding in ((gzip.compress(good), "gzip"), (zlib.compress(b"union"), "deflate"), (gzip.compress(b""), "gzip")):
             self.assertNotEqual(self.send(content, encoding), 403, encoding)
         unseen = ((b"whatever", "br"), (gzip.compress(b"cut")[:-4], "gzip"), (gzip.compress(b"and") + b"more", "gzip"),

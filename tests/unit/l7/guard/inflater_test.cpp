@@ -142,7 +142,10 @@ TEST(Inflater, WhatIsMissingOrBehindIsNoText) {
   EXPECT_EQ(outcome(std::string("\x78\xbb\x11\x22\x33\x44") + whole, kDeflateOnly), Inflated::kCorrupt)
       << "a dictionary";
   EXPECT_EQ(outcome(whole, named({"br"})), Inflated::kUnknown);
-  EXPECT_EQ(inflater.run(kGzipOnly, bytes_of(whole + "junk"), true, 100).text.size(), 8u) << "what there is, is seen";
+  const Inflation seen = inflater.run(kGzipOnly, bytes_of(whole + "junk"), true, 100);
+  EXPECT_EQ(seen.text.size(), 8u) << "what there is, is seen";
+  EXPECT_TRUE(seen.can_be_trusted_for(8)) << "and who asked for no more has seen all";
+  EXPECT_FALSE(seen.can_be_trusted_for(9));
 }
 
 TEST(Inflater, ABombIsItsBeginning) {
@@ -221,8 +224,14 @@ TEST(Inflater, DeflateThatReadsInTwoWaysIsNotTrusted) {
   EXPECT_EQ(inflate_bytewise(kOracleBare, bytes_of(content), true, 100).text, "\1evil!");
   EXPECT_EQ(inflate_bytewise(kOracleZlib, bytes_of(content), true, 4).outcome, Inflated::kFull);
   EXPECT_EQ(inflater.run(kDeflateOnly, bytes_of(content), true, 4).outcome, Inflated::kCorrupt);
+  EXPECT_FALSE(inflater.run(kDeflateOnly, bytes_of(content), true, 4).can_be_trusted_for(1))
+      << "the text is one of two";
   content[9] = 'x';  // now only the header makes sense
   EXPECT_EQ(inflater.run(kDeflateOnly, bytes_of(content), true, 4).outcome, Inflated::kFull);
+  // Nor does it help that one of them holds enough of another coding.
+  const std::string outer = std::string("\x78\x01\x08\xfe\xf7\x01\x08", 7) + deflated("the text");
+  EXPECT_EQ(inflater.run(codings({Coding::kGzip, Coding::kDeflate}), bytes_of(outer), false, 4).outcome,
+            Inflated::kCorrupt);
   const std::string bare = deflated("bare", {.window_bits = kOracleBare});
   EXPECT_EQ(text_of(inflater.run(kDeflateOnly, bytes_of(bare), true, 100)), "bare");
 }

@@ -272,6 +272,31 @@ TEST_F(SharedOutliers, EjectionsOutliveAChangeAndNewEndpointsBeginWell) {
   for (size_t i = 0; i < 3; ++i) EXPECT_EQ(ejected(i), "...");
 }
 
+// A worker that is a configuration behind ends an interval: what it does not know of ends when it is due all the same.
+TEST_F(SharedOutliers, WhoIsLateForgetsNoEjectionOfOthers) {
+  const config::OutlierDetection rules{.consecutive_5xx = 1,
+                                       .interval = 10 * kNanosPerSecond,
+                                       .base_ejection = 15 * kNanosPerSecond,
+                                       .max_ejection_percent = 100};
+  for (const bool knows_one : {false, true}) {
+    publish(make(2, rules), {0, 1});
+    const config::Cluster& older = cluster();
+    publish(make(3, rules), {0});
+    const base::Nanos began = now;
+    EXPECT_TRUE(report(0, 2, 500));
+    now += 10 * kNanosPerSecond;
+    if (knows_one) workers[1]->outliers.report(older, 0, Outcome::kServerError, now);  // ends later
+    workers[1]->outliers.sweep(older, now);
+    EXPECT_EQ(workers[0]->outliers.next(0), began + 15 * kNanosPerSecond);
+    now = began + 15 * kNanosPerSecond;
+    EXPECT_TRUE(workers[0]->outliers.sweep(cluster(), now));
+    EXPECT_EQ(ejected(0), knows_one ? "x.." : "...");
+    now += 1000 * kNanosPerSecond;
+    for (int i = 0; i < 3; ++i) workers[0]->outliers.sweep(cluster(), now += 10 * kNanosPerSecond);
+    EXPECT_EQ(workers[0]->outliers.next(0), 0u);
+  }
+}
+
 TEST_F(SharedOutliers, WhoeverHasTheTurnKeepsNobodyWaiting) {
   publish(make(2, {.consecutive_5xx = 1, .max_ejection_percent = 100}), {0, 1, 2});
   {
