@@ -94,10 +94,14 @@ bool change_fields(const std::vector<config::HeaderChange>& changes, http::Field
   return done;
 }
 
+bool is_answered_by_cors(const config::Filters& filters, std::string_view origin, const http::RequestHead& head) {
+  return filters.cors && !origin.empty() && is_preflight(head);
+}
+
 FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at, http::RequestHead& head,
                              http::ResponseHead& answer, Random& random) {
   FilterVerdict verdict;
-  if (filters.cors && !at.origin.empty() && is_preflight(head)) {
+  if (is_answered_by_cors(filters, at.origin, head)) {
     answer_with(http::kNoContent, answer, verdict);
     verdict.preflight = true;
     return write_preflight(*filters.cors, at.origin, head, answer) ? verdict : failed(answer, verdict);

@@ -44,6 +44,10 @@ struct FilterVerdict {
   base::Nanos delay = 0;   // before anything else is done
 };
 
+// Whether CORS answers the request. Nobody else is asked about it then: a browser sends a preflight without what would
+// let the request itself in, and learns nothing but who may ask.
+bool is_answered_by_cors(const config::Filters& filters, std::string_view origin, const http::RequestHead& head);
+
 FilterVerdict filter_request(const config::Filters& filters, const RequestAt& at, http::RequestHead& head,
                              http::ResponseHead& answer, Random& random);
 

@@ -137,7 +137,8 @@ void Proxy<N>::route_request(Exchange& x, const config::Listener& listener) {
   x.record.route = slot;
   x.record.rule = found->rule;
   follow_rule(x, action.filters);
-  if (!admit(x, listener, *found) || !admit_request(x, found)) return;
+  const bool preflight = x.rule_filters != nullptr && is_answered_by_cors(*x.rule_filters, x.origin, head);
+  if ((!preflight && !admit(x, listener, *found)) || !admit_request(x, found)) return;
   if (action.timeouts.request != 0) x.request_until = x.record.began + action.timeouts.request;
   x.backend_timeout = action.timeouts.backend;
   x.retry.set(action.retry);

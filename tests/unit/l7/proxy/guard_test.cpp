@@ -19,6 +19,26 @@ TEST(Guard, ARefusalHasWhatTheRuleSaysOfAnswers) {
   }
 }
 
+// A browser asks without what would let the request in.
+TEST(Guard, APreflightIsAnsweredWhereTheRequestIsDenied) {
+  Guards guards;
+  guards.filters.cors = config::Cors{.origins = {"https://a.example"}, .methods = {"PUT"}};
+  Rig rig(guards.build());
+  const uint32_t client = rig.client();
+  const auto options = [](const std::string& origin) {
+    return "OPTIONS /admin HTTP/1.1\r\nHost: a\r\nAccess-Control-Request-Method: PUT\r\nOrigin: " + origin + "\r\n\r\n";
+  };
+  rig.send(client, options("https://a.example"));
+  const std::string preflight = rig.take(client);
+  EXPECT_EQ(status_of(preflight), 204);
+  EXPECT_TRUE(has(preflight, "access-control-allow-methods: PUT\r\n")) << preflight;
+  rig.send(client, options("https://b.example"));  // who is not allowed asks the endpoint, and may not
+  EXPECT_EQ(status_of(rig.take(client)), 403);
+  rig.send(client, get("/admin", "Origin: https://a.example\r\n"));
+  EXPECT_EQ(status_of(rig.take(client)), 403);
+  EXPECT_TRUE(rig.net.connects.empty());
+}
+
 TEST(Guard, APolicyDeniesBeforeAnEndpointHears) {
   Rig rig(Guards().build());
   const uint32_t client = rig.client();
