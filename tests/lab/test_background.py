@@ -111,7 +111,7 @@ class Tally(unittest.TestCase):
             beside.begin(2.0)
             kept.append(beside.end())
         beside.tell(told)
-        return kept, {one.metric: one.to_json("a", 1) for one in told.figures().values()}
+        return kept, {one.metric: one.to_json("a") for one in told.figures().values()}
 
     def test_it_is_there_before_the_trial_and_until_its_end(self):
         generator = FakeGenerator(event(1000, 1000), event(10, 1000))

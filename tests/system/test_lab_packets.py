@@ -73,17 +73,18 @@ class Stages(Built):
         self.assertEqual((counts(result)["received"], result["ports"][1]["received"]), (0, 0))
 
     def test_delayed(self):
-        _, _, plain = self.harmed()
-        _, _, delayed = self.harmed(delay={"nanos": 5_000_000})
-        # Nothing is faster than the stage, and the fastest is as fast as without it: within the histogram's 1/128.
-        self.assertGreaterEqual(delayed["min"], 5_000_000)
-        self.assertLessEqual(delayed["min"], 5_000_000 + plain["min"] + 100_000)
-        # What the stage adds is the same for all: the distribution is that without it, later by the delay, as far as a bucket tells.
-        # A machine that stands still shifts both tails at will, so it is asked of the half of the packets that it left alone.
-        for share in (0.1, 0.25, 0.5):
-            without, within = (Histogram.from_json(latency).percentile(share) for latency in (plain, delayed))
-            self.assertGreaterEqual(within, 5_000_000)
-            self.assertLessEqual(within, (5_000_000 + without) * (1 + 1 / 128) + 100_000, share)
+        """What the stage adds is the same for all: the distribution is that without it, later by the delay, as far as a bucket tells."""
+        delay, slack, seen = 5_000_000, 100_000, []
+        for _ in range(RATE_TRIES):   # a machine that stands still delays, too, but not always
+            _, _, plain = self.harmed()
+            _, _, delayed = self.harmed(delay={"nanos": delay})
+            self.assertGreaterEqual(delayed["min"], delay)   # nothing is faster than the stage
+            pairs = [(delayed["min"], plain["min"])]
+            pairs += [tuple(Histogram.from_json(each).percentile(share) for each in (delayed, plain)) for share in (0.1, 0.25, 0.5)]
+            if all(within <= (delay + without) * (1 + 1 / 128) + slack for within, without in pairs):
+                return
+            seen.append(pairs)
+        self.fail(f"none of {RATE_TRIES} trials shows the delay of {delay} ns and no more: {seen}")
 
     def test_all_at_once(self):
         stage = {"from": "left", "to": "right", "drop": {"every": 10}, "duplicate": {"every": 16}, "corrupt": {"every": 27}}
