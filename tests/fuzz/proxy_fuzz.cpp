@@ -25,7 +25,8 @@ constexpr std::string_view kClientWords[] = {
     "content-length: 1\r\n",
     "\r\n",
     "PUT /p HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate, GZIP\r\nTransfer-Encoding: chunked\r\n\r\n",
-    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate\r\nContent-Length: 9\r\n\r\n\1\4\0\xfb\377""evil",
+    "POST /p HTTP/1.1\r\nHost: a\r\nContent-Encoding: deflate\r\nContent-Length: 9\r\n\r\n\1\4\0\xfb\377"
+    "evil",
 };
 constexpr std::string_view kServerWords[] = {
     "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
